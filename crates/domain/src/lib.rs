@@ -1,0 +1,25 @@
+//! The decisions of Depot: what an item, an upload and a storage account are, and what each command does to them.
+//!
+//! Nothing here reads a clock, a database or a socket: time and identifiers come in as arguments, so that every
+//! decision is a pure function that a test can call. Transport formats belong to the services, event formats to
+//! `depot-schemas`.
+
+mod field_error;
+mod ids;
+mod item;
+mod item_fields;
+mod storage_account;
+mod upload;
+mod upload_fields;
+mod version;
+
+pub use field_error::{FieldError, Invalid};
+pub use ids::{CommandId, EventId, InvalidId, ItemId, Owner, UploadId};
+pub use item::{FileRef, Item, ItemContent, ItemDecision, ItemError};
+pub use item_fields::{Attributes, Description, ItemName, ItemStatus, Tags};
+pub use storage_account::{QuotaExceeded, StorageAccount};
+pub use upload::{
+    CancelReason, RejectReason, Upload, UploadDecision, UploadError, UploadRequest, UploadStatus,
+};
+pub use upload_fields::{ContentType, FileName, Sha256, SizeBytes};
+pub use version::{InvalidVersion, VersionToken};

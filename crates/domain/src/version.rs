@@ -1,0 +1,81 @@
+use std::{fmt, str::FromStr};
+
+/// The version of an aggregate as clients see it, in an `ETag` or `min_version`.
+///
+/// It is the aggregate's own version, preceded by the restore epoch once the database was ever set back to an
+/// earlier point: versions given out before that are not to be mistaken for those given out again after it.
+/// Written `7` in epoch 0, and `2.7` in epoch 2. Ordered by epoch, then version.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct VersionToken {
+    pub epoch: i32,
+    pub version: i64,
+}
+
+impl VersionToken {
+    pub fn new(epoch: i32, version: i64) -> Self {
+        Self { epoch, version }
+    }
+
+    /// As a strong entity tag, quotes included.
+    pub fn etag(&self) -> String {
+        format!("\"{self}\"")
+    }
+}
+
+impl fmt::Display for VersionToken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.epoch == 0 {
+            write!(f, "{}", self.version)
+        } else {
+            write!(f, "{}.{}", self.epoch, self.version)
+        }
+    }
+}
+
+/// A text that is no version token.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("expected a version such as 7 (or 1.7 after a restore)")]
+pub struct InvalidVersion;
+
+impl FromStr for VersionToken {
+    type Err = InvalidVersion;
+
+    fn from_str(text: &str) -> Result<Self, InvalidVersion> {
+        let (epoch, version) = match text.split_once('.') {
+            Some((epoch, version)) => (epoch, version),
+            None => ("0", text),
+        };
+        let digits = |part: &str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit());
+        if !digits(epoch) || !digits(version) {
+            return Err(InvalidVersion);
+        }
+        Ok(Self {
+            epoch: epoch.parse().map_err(|_| InvalidVersion)?,
+            version: version.parse().map_err(|_| InvalidVersion)?,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_token_reads_back_as_it_was_written() {
+        for token in [VersionToken::new(0, 7), VersionToken::new(3, 1)] {
+            assert_eq!(token.to_string().parse(), Ok(token));
+        }
+    }
+
+    #[test]
+    fn an_epoch_outranks_any_version() {
+        assert!(VersionToken::new(1, 1) > VersionToken::new(0, 900));
+    }
+
+    #[test]
+    fn what_is_no_version_is_refused() {
+        for text in ["", "-1", "+1", "1.", ".1", "a", "1.2.3", "99999999999999999999"] {
+            assert_eq!(text.parse::<VersionToken>(), Err(InvalidVersion), "{text}");
+        }
+    }
+}

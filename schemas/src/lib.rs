@@ -1,0 +1,22 @@
+//! What the services say to one another: the events, their envelope (CloudEvents 1.0, binary mode) and the topics.
+//!
+//! Each event carries the whole state after the change, so that a reader is right from any one event of a key on.
+//! Readers are tolerant (unknown fields are ignored); an unknown type or major version is no event for them.
+//! `events/` holds one JSON Schema for each type and version, generated from these types and held to them by a test.
+
+mod decode;
+mod envelope;
+mod event;
+mod event_type;
+mod file_events;
+mod item_events;
+pub mod topics;
+mod upload_events;
+
+pub use decode::{DecodeError, DecodeErrorClass, decode};
+pub use envelope::{Envelope, header};
+pub use event::{Event, EventData};
+pub use event_type::{Entity, EventType};
+pub use file_events::{FileData, FileOutcome, FileState};
+pub use item_events::{AttachedFile, ItemData, ItemState};
+pub use upload_events::{UploadData, UploadState};

@@ -1,0 +1,98 @@
+//! The topics, declared once: names, partitions, retention. `depot topics` creates them; nothing else does.
+
+use crate::event_type::Entity;
+
+/// Partitions of every topic. A keyed topic never grows in place: its keys would move.
+pub const PARTITIONS: i32 = 6;
+/// `max.message.bytes` of the event topics. The outbox refuses an event over half of it.
+pub const MAX_MESSAGE_BYTES: i32 = 1024 * 1024;
+/// `max.message.bytes` of the dead-letter topics: the original plus the headers that say why.
+pub const MAX_DEAD_LETTER_BYTES: i32 = 2 * 1024 * 1024;
+
+/// Topic names under one prefix: `depot` in every installation, unique in a test.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Topics {
+    prefix: String,
+}
+
+/// A topic as it is to be created, and as it is checked at start.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TopicSpec {
+    pub name: String,
+    pub partitions: i32,
+    pub max_message_bytes: i32,
+}
+
+impl TopicSpec {
+    /// The topic's settings beside partitions and replication. Everything is kept, for ever: the log is the
+    /// source of the views.
+    pub fn settings(&self) -> Vec<(&'static str, String)> {
+        vec![
+            ("cleanup.policy", "delete".to_owned()),
+            ("retention.ms", "-1".to_owned()),
+            ("retention.bytes", "-1".to_owned()),
+            ("max.message.bytes", self.max_message_bytes.to_string()),
+        ]
+    }
+}
+
+impl Topics {
+    pub fn new(prefix: impl Into<String>) -> Self {
+        Self {
+            prefix: prefix.into(),
+        }
+    }
+
+    /// The topic of an entity's events, for example `depot.items.v1`.
+    pub fn events(&self, entity: Entity) -> String {
+        format!("{}.{}.v1", self.prefix, entity.as_str())
+    }
+
+    /// Where what cannot be processed ends, for example `depot.items.dlq.v1`.
+    pub fn dead_letters(&self, entity: Entity) -> String {
+        format!("{}.{}.dlq.v1", self.prefix, entity.as_str())
+    }
+
+    /// Where an upload's message waits for its next attempt; `delay` as in `30s`.
+    pub fn retry(&self, delay: &str) -> String {
+        format!("{}.uploads.retry.{delay}.v1", self.prefix)
+    }
+
+    /// A consumer group's name, for example `depot.projector`.
+    pub fn group(&self, name: &str) -> String {
+        format!("{}.{name}", self.prefix)
+    }
+
+    /// The entity whose events topic is called `topic`.
+    pub fn entity(&self, topic: &str) -> Option<Entity> {
+        Entity::ALL
+            .into_iter()
+            .find(|entity| self.events(*entity) == topic)
+    }
+
+    /// Every topic that has to be there.
+    pub fn declared(&self) -> Vec<TopicSpec> {
+        let spec = |name, max_message_bytes| TopicSpec {
+            name,
+            partitions: PARTITIONS,
+            max_message_bytes,
+        };
+        let events = Entity::ALL.map(|entity| spec(self.events(entity), MAX_MESSAGE_BYTES));
+        let dead_letters = Entity::ALL.map(|entity| spec(self.dead_letters(entity), MAX_DEAD_LETTER_BYTES));
+        let retries = ["30s", "5m"].map(|delay| spec(self.retry(delay), MAX_DEAD_LETTER_BYTES));
+        events.into_iter().chain(dead_letters).chain(retries).collect()
+    }
+}
+
+impl Entity {
+    pub const ALL: [Entity; 3] = [Entity::Items, Entity::Uploads, Entity::Files];
+
+    /// As it stands in a topic's name.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Items => "items",
+            Self::Uploads => "uploads",
+            Self::Files => "files",
+        }
+    }
+}
