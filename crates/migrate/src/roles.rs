@@ -1,0 +1,98 @@
+use secrecy::{ExposeSecret, SecretString};
+use sqlx::{AssertSqlSafe, Connection, PgConnection};
+use url::Url;
+
+pub(crate) const ROLES_SQL: &str = include_str!("../../../migrations/roles.sql");
+
+/// The database role of one service.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ServiceRole {
+    Command,
+    Uploader,
+    Projector,
+    Query,
+}
+
+impl ServiceRole {
+    pub const ALL: [ServiceRole; 4] = [Self::Command, Self::Uploader, Self::Projector, Self::Query];
+
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Command => "depot_command",
+            Self::Uploader => "depot_uploader",
+            Self::Projector => "depot_projector",
+            Self::Query => "depot_query",
+        }
+    }
+
+    /// The environment variable that holds the service's own connection URL.
+    pub fn url_variable(self) -> &'static str {
+        match self {
+            Self::Command => "COMMAND_API_DATABASE_URL",
+            Self::Uploader => "UPLOADER_DATABASE_URL",
+            Self::Projector => "PROJECTOR_DATABASE_URL",
+            Self::Query => "QUERY_API_DATABASE_URL",
+        }
+    }
+}
+
+/// Passwords to set; a role without one keeps what it has.
+#[derive(Debug, Default)]
+pub struct Passwords(Vec<(ServiceRole, SecretString)>);
+
+impl Passwords {
+    /// Takes each role's password from the connection URL that its service is given. A URL that names another user
+    /// than the role is left alone: somebody manages their roles themselves.
+    pub fn from_urls(lookup: impl Fn(&str) -> Option<String>) -> Self {
+        let mut passwords = Vec::new();
+        for role in ServiceRole::ALL {
+            let Some(url) = lookup(role.url_variable()).and_then(|text| Url::parse(&text).ok()) else {
+                continue;
+            };
+            if let (true, Some(password)) = (url.username() == role.name(), url.password()) {
+                passwords.push((role, SecretString::from(percent_decoded(password))));
+            }
+        }
+        Self(passwords)
+    }
+}
+
+fn percent_decoded(text: &str) -> String {
+    // `Url` keeps userinfo percent-encoded; form decoding would read `+` as a space.
+    let query = format!("p={}", text.replace('+', "%2B"));
+    url::form_urlencoded::parse(query.as_bytes())
+        .next()
+        .map(|(_, value)| value.into_owned())
+        .unwrap_or_default()
+}
+
+pub(crate) async fn create(connection: &mut PgConnection) -> Result<(), sqlx::Error> {
+    let mut transaction = connection.begin().await?;
+    sqlx::raw_sql(ROLES_SQL).execute(&mut *transaction).await?;
+    transaction.commit().await
+}
+
+pub(crate) async fn set_passwords(
+    connection: &mut PgConnection,
+    passwords: &Passwords,
+) -> Result<(), sqlx::Error> {
+    for (role, password) in &passwords.0 {
+        let mut transaction = connection.begin().await?;
+        // Roles are the cluster's: two migrations at once would update the same row of its catalogue.
+        sqlx::raw_sql("SELECT pg_advisory_xact_lock(hashtext('depot roles'))")
+            .execute(&mut *transaction)
+            .await?;
+        // ALTER ROLE takes no parameters, so the server quotes the password itself.
+        let statement: String =
+            sqlx::query_scalar("SELECT format('ALTER ROLE %I PASSWORD %L', $1::text, $2::text)")
+                .bind(role.name())
+                .bind(password.expose_secret())
+                .fetch_one(&mut *transaction)
+                .await?;
+        sqlx::raw_sql(AssertSqlSafe(statement))
+            .execute(&mut *transaction)
+            .await?;
+        transaction.commit().await?;
+    }
+    Ok(())
+}

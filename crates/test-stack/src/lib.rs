@@ -1,0 +1,24 @@
+//! What a test runs on: real services, with a database, topics, a Redis prefix and bucket names of its own.
+//!
+//! `make services-up` starts the services. Where they are is read from the environment, then from `.env`, then from
+//! `.env.example` at the top of the workspace.
+
+#![allow(clippy::expect_used, reason = "a test that cannot be set up is to fail, with the reason")]
+
+mod database;
+mod settings;
+mod topics;
+mod wait;
+
+pub use database::TestDatabase;
+pub use depot_migrate::ServiceRole;
+pub use settings::{Settings, settings};
+pub use topics::TestTopics;
+pub use wait::{eventually, wait_until};
+
+/// A short name that no other test has, of letters and digits: fits a database, a topic, a bucket, a key.
+pub fn unique_name() -> String {
+    let id = uuid::Uuid::now_v7().simple().to_string();
+    // The time alone is not enough for tests that start together; the tail is random.
+    format!("t{}{}", &id[..12], &id[24..])
+}

@@ -1,0 +1,40 @@
+use std::time::Duration;
+
+use tokio::time::{Instant, sleep};
+
+/// Generous, since a busy machine must not fail a test: a condition that comes true ends the wait at once.
+const DEADLINE: Duration = Duration::from_secs(60);
+const PAUSE: Duration = Duration::from_millis(20);
+
+/// Asks again and again until there is an answer.
+///
+/// # Panics
+/// After a minute without one, naming `what` was awaited.
+pub async fn eventually<T, F>(what: &str, mut ask: impl FnMut() -> F) -> T
+where
+    F: Future<Output = Option<T>>,
+{
+    let deadline = Instant::now() + DEADLINE;
+    loop {
+        if let Some(answer) = ask().await {
+            return answer;
+        }
+        assert!(Instant::now() < deadline, "not within {DEADLINE:?}: {what}");
+        sleep(PAUSE).await;
+    }
+}
+
+/// Waits until a condition holds.
+///
+/// # Panics
+/// After a minute in which it never held, naming `what` was awaited.
+pub async fn wait_until<F>(what: &str, mut holds: impl FnMut() -> F)
+where
+    F: Future<Output = bool>,
+{
+    eventually(what, || {
+        let holds = holds();
+        async move { holds.await.then_some(()) }
+    })
+    .await;
+}

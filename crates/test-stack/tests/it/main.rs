@@ -1,0 +1,3 @@
+//! The ground that everything stands on: the database roles as `depot migrate` leaves them.
+
+mod roles;

@@ -1,0 +1,12 @@
+DROP FUNCTION command.outbox_rebase();
+DROP FUNCTION command.outbox_drop_partition(text);
+DROP FUNCTION command.outbox_partition_unread(text);
+DROP FUNCTION command.outbox_add_partitions(bigint, integer);
+DROP TABLE command.outbox_partitions;
+DROP TABLE command.outbox_origin;
+DROP TABLE command.outbox_parked;
+DROP TABLE command.outbox_parked_aggregates;
+DROP TABLE command.outbox_relays;
+DROP TABLE command.outbox_shards;
+DROP TABLE command.outbox;
+DROP SEQUENCE command.outbox_id_seq;

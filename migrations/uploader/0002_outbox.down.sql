@@ -1,0 +1,12 @@
+DROP FUNCTION uploader.outbox_rebase();
+DROP FUNCTION uploader.outbox_drop_partition(text);
+DROP FUNCTION uploader.outbox_partition_unread(text);
+DROP FUNCTION uploader.outbox_add_partitions(bigint, integer);
+DROP TABLE uploader.outbox_partitions;
+DROP TABLE uploader.outbox_origin;
+DROP TABLE uploader.outbox_parked;
+DROP TABLE uploader.outbox_parked_aggregates;
+DROP TABLE uploader.outbox_relays;
+DROP TABLE uploader.outbox_shards;
+DROP TABLE uploader.outbox;
+DROP SEQUENCE uploader.outbox_id_seq;
