@@ -100,3 +100,8 @@ pub fn fingerprint() -> u64 {
     }
     hasher.finish()
 }
+
+/// How many migrations there are, in all schemas.
+pub fn count() -> usize {
+    Schema::ALL.iter().map(Schema::count).sum()
+}

@@ -43,7 +43,7 @@ pub struct Passwords(Vec<(ServiceRole, SecretString)>);
 impl Passwords {
     /// Takes each role's password from the connection URL that its service is given. A URL that names another user
     /// than the role is left alone: somebody manages their roles themselves.
-    pub fn from_urls(lookup: impl Fn(&str) -> Option<String>) -> Self {
+    pub fn from_urls(mut lookup: impl FnMut(&str) -> Option<String>) -> Self {
         let mut passwords = Vec::new();
         for role in ServiceRole::ALL {
             let Some(url) = lookup(role.url_variable()).and_then(|text| Url::parse(&text).ok()) else {

@@ -56,6 +56,10 @@ impl Schema {
             .filter(|migration| !migration.migration_type.is_down_migration())
     }
 
+    pub(crate) fn count(&self) -> usize {
+        self.up().count()
+    }
+
     pub(crate) fn hash_migrations(&self, hasher: &mut impl Hasher) {
         for migration in self.migrations.iter() {
             (migration.version, &migration.checksum).hash(hasher);

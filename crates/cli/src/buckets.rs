@@ -1,0 +1,25 @@
+use depot_object_store::{Identity, ObjectStore};
+use depot_service::config::S3Config;
+
+use crate::settings;
+
+/// Creates both buckets where missing, with their CORS rules. Runs under an identity that may make buckets, which
+/// none of the services has: `DEPOT_MINIO_ACCESS_KEY`, `DEPOT_MINIO_SECRET_KEY`.
+pub async fn run() -> anyhow::Result<()> {
+    let (s3, origins) = settings::read(|reader| (S3Config::read(reader), reader.list("CORS_ORIGINS")))?;
+    let store = ObjectStore::new(&Identity {
+        endpoint: s3.endpoint,
+        public_endpoint: s3.public_endpoint,
+        region: s3.region,
+        access_key: s3.access_key,
+        secret_key: s3.secret_key,
+    });
+    for bucket in [&s3.staging_bucket, &s3.bucket] {
+        let state = if store.ensure_bucket(bucket).await? { "created" } else { "was there" };
+        if !origins.is_empty() {
+            store.set_cors(bucket, &origins).await?;
+        }
+        println!("{bucket:<32} {state}");
+    }
+    Ok(())
+}

@@ -1,0 +1,50 @@
+//! `depot`: what a person or a script does with an installation. The environment is that of the services.
+
+mod buckets;
+mod demo;
+mod migrate;
+mod settings;
+mod token;
+mod topics;
+
+use clap::{Parser, Subcommand};
+
+/// Works with a Depot installation. Settings come from the environment and, in development, from `.env`.
+#[derive(Debug, Parser)]
+#[command(name = "depot", version, arg_required_else_help = true)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Print a bearer token, and nothing else.
+    Token(token::Arguments),
+    /// Create roles and schemas, and apply the migrations that are pending.
+    Migrate,
+    /// List every migration and whether it is applied.
+    MigrateStatus,
+    /// Take back the newest migration of each schema. Its data is lost: refused in production.
+    MigrateDown,
+    /// Create the topics that are missing, and check those that are there.
+    Topics,
+    /// Create the buckets that are missing, with their CORS rules.
+    Buckets,
+    /// Drive the main job on the running services, and print how long each hop took.
+    Demo(demo::Arguments),
+}
+
+#[tokio::main]
+async fn main() -> anyhow::Result<()> {
+    depot_service::install_crypto_provider();
+    match Arguments::parse().command {
+        Command::Token(arguments) => token::run(&arguments),
+        Command::Migrate => migrate::up().await,
+        Command::MigrateStatus => migrate::status().await,
+        Command::MigrateDown => migrate::down().await,
+        Command::Topics => topics::run().await,
+        Command::Buckets => buckets::run().await,
+        Command::Demo(arguments) => demo::run(&arguments).await,
+    }
+}

@@ -1,0 +1,125 @@
+use std::{collections::HashMap, time::Duration};
+
+use anyhow::{Context, bail};
+use depot_schemas::topics::{TopicSpec, Topics};
+use depot_service::config::KafkaConfig;
+use rdkafka::{
+    admin::{AdminClient, AdminOptions, NewTopic, ResourceSpecifier, TopicReplication},
+    client::DefaultClientContext,
+    types::RDKafkaErrorCode,
+};
+
+use crate::settings;
+
+const TIMEOUT: Duration = Duration::from_secs(30);
+
+/// Creates what is missing; what is there is compared with the declaration and never changed: a keyed topic cannot
+/// grow in place, and a shorter retention has already lost what it lost.
+pub async fn run() -> anyhow::Result<()> {
+    let (kafka, replication, min_insync) = settings::read(|reader| {
+        let kafka = KafkaConfig::read(reader);
+        let replication = reader.number("KAFKA_REPLICATION_FACTOR", 1, 1..=9);
+        let min_insync = reader.number(
+            "KAFKA_MIN_INSYNC_REPLICAS",
+            (replication - 1).max(1),
+            1..=replication,
+        );
+        (kafka, replication, min_insync)
+    })?;
+    let admin: AdminClient<DefaultClientContext> = settings::kafka_client(&kafka).create()?;
+    let specs = Topics::new(&kafka.topic_prefix).declared();
+    let created = create(&admin, &specs, replication, min_insync).await?;
+    let faults = check(&admin, &specs).await?;
+    for (spec, created) in specs.iter().zip(created) {
+        let state = if created { "created" } else { "was there" };
+        println!("{:<32} {} partitions  {state}", spec.name, spec.partitions);
+    }
+    if !faults.is_empty() {
+        bail!("topics differ from their declaration:\n  {}", faults.join("\n  "));
+    }
+    Ok(())
+}
+
+/// For each topic, whether it was created now.
+async fn create(
+    admin: &AdminClient<DefaultClientContext>,
+    specs: &[TopicSpec],
+    replication: i32,
+    min_insync: i32,
+) -> anyhow::Result<Vec<bool>> {
+    let min_insync = min_insync.to_string();
+    let settings: Vec<_> = specs.iter().map(TopicSpec::settings).collect();
+    let topics: Vec<_> = specs
+        .iter()
+        .zip(&settings)
+        .map(|(spec, settings)| {
+            let topic = NewTopic::new(&spec.name, spec.partitions, TopicReplication::Fixed(replication))
+                .set("min.insync.replicas", &min_insync);
+            settings
+                .iter()
+                .fold(topic, |topic, (name, value)| topic.set(name, value))
+        })
+        .collect();
+    let results = admin
+        .create_topics(&topics, &options())
+        .await
+        .context("create topics: does Kafka run?")?;
+    results
+        .into_iter()
+        .map(|result| match result {
+            Ok(_) => Ok(true),
+            Err((_, RDKafkaErrorCode::TopicAlreadyExists)) => Ok(false),
+            Err((topic, code)) => bail!("topic {topic} cannot be created: {code}"),
+        })
+        .collect()
+}
+
+async fn check(
+    admin: &AdminClient<DefaultClientContext>,
+    specs: &[TopicSpec],
+) -> anyhow::Result<Vec<String>> {
+    let mut faults = Vec::new();
+    for spec in specs {
+        let metadata = admin.inner().fetch_metadata(Some(&spec.name), TIMEOUT);
+        let metadata = metadata.with_context(|| format!("read the metadata of {}", spec.name))?;
+        let partitions = metadata
+            .topics()
+            .first()
+            .map_or(0, |topic| topic.partitions().len());
+        if partitions != usize::try_from(spec.partitions)? {
+            faults.push(format!(
+                "{}: {partitions} partitions instead of {}",
+                spec.name, spec.partitions
+            ));
+        }
+    }
+    let resources: Vec<_> = specs
+        .iter()
+        .map(|spec| ResourceSpecifier::Topic(&spec.name))
+        .collect();
+    let described = admin
+        .describe_configs(&resources, &options())
+        .await
+        .context("read the topics' settings")?;
+    for (spec, resource) in specs.iter().zip(described) {
+        let resource = resource.map_err(|code| anyhow::anyhow!("settings of {}: {code}", spec.name))?;
+        let actual: HashMap<_, _> = resource
+            .entries
+            .into_iter()
+            .map(|entry| (entry.name, entry.value))
+            .collect();
+        for (name, expected) in spec.settings() {
+            let actual = actual.get(name).cloned().flatten().unwrap_or_default();
+            if actual != expected {
+                faults.push(format!("{}: {name} is {actual} instead of {expected}", spec.name));
+            }
+        }
+    }
+    Ok(faults)
+}
+
+fn options() -> AdminOptions {
+    AdminOptions::new()
+        .request_timeout(Some(TIMEOUT))
+        .operation_timeout(Some(TIMEOUT))
+}

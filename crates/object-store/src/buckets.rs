@@ -1,0 +1,56 @@
+use std::time::Duration;
+
+use aws_sdk_s3::types::{CorsConfiguration, CorsRule};
+
+use crate::{
+    error::{Operation, StoreError, within},
+    store::ObjectStore,
+};
+
+const DEADLINE: Duration = Duration::from_secs(20);
+
+impl ObjectStore {
+    /// Creates a bucket if it is not there; true if it was created now.
+    pub async fn ensure_bucket(&self, bucket: &str) -> Result<bool, StoreError> {
+        let head = self.client.head_bucket().bucket(bucket).send();
+        match within(DEADLINE, Operation::new("HEAD", bucket, ""), head).await {
+            Ok(_) => return Ok(false),
+            Err(StoreError::NotFound(_)) => {}
+            Err(error) => return Err(error),
+        }
+        let create = self.client.create_bucket().bucket(bucket).send();
+        within(DEADLINE, Operation::new("creation", bucket, ""), create).await?;
+        Ok(true)
+    }
+
+    /// Lets pages of these origins send to and read from the bucket by presigned URLs.
+    pub async fn set_cors(&self, bucket: &str, origins: &[String]) -> Result<(), StoreError> {
+        let operation = || Operation::new("setting CORS", bucket, "");
+        let rule = CorsRule::builder()
+            .set_allowed_origins(Some(origins.to_vec()))
+            .set_allowed_methods(Some(["GET", "HEAD", "PUT"].map(str::to_owned).to_vec()))
+            .allowed_headers("*")
+            .expose_headers("ETag")
+            .max_age_seconds(3600)
+            .build();
+        let rule = rule.map_err(|error| invalid(operation(), error))?;
+        let rules = CorsConfiguration::builder().cors_rules(rule).build();
+        let rules = rules.map_err(|error| invalid(operation(), error))?;
+        let call = self
+            .client
+            .put_bucket_cors()
+            .bucket(bucket)
+            .cors_configuration(rules)
+            .send();
+        within(DEADLINE, operation(), call).await.map(drop)
+    }
+}
+
+fn invalid(operation: Operation, error: aws_sdk_s3::error::BuildError) -> StoreError {
+    StoreError::Refused {
+        operation,
+        status: 0,
+        code: "InvalidRule".to_owned(),
+        source: Box::new(error),
+    }
+}

@@ -1,0 +1,115 @@
+use std::{error::Error, fmt, time::Duration};
+
+use aws_sdk_s3::{
+    config::http::HttpResponse,
+    error::{ProvideErrorMetadata, SdkError},
+};
+
+/// What was asked of the store, for messages.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Operation {
+    pub name: &'static str,
+    pub bucket: String,
+    /// Empty where the whole bucket is meant.
+    pub key: String,
+}
+
+impl Operation {
+    pub(crate) fn new(name: &'static str, bucket: &str, key: &str) -> Self {
+        Self {
+            name,
+            bucket: bucket.to_owned(),
+            key: key.to_owned(),
+        }
+    }
+}
+
+impl fmt::Display for Operation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} of {}/{}", self.name, self.bucket, self.key)
+    }
+}
+
+/// Why the store did not do what was asked, by what the caller can do about it.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// There is no such object or bucket.
+    #[error("{0}: there is no such object")]
+    NotFound(Operation),
+    /// The object is not the one that was named by its ETag, or is there already.
+    #[error("{0}: the object is not the one that was named")]
+    PreconditionFailed(Operation),
+    /// The store is away or overloaded: the same call may succeed later.
+    #[error("{operation}: the object store does not answer for now")]
+    Transient {
+        operation: Operation,
+        #[source]
+        source: Box<dyn Error + Send + Sync>,
+    },
+    /// The store refuses: keys, policy or the request itself. A person has to look.
+    #[error("{operation}: the object store refuses ({status} {code}): check the access key and the bucket")]
+    Refused {
+        operation: Operation,
+        status: u16,
+        code: String,
+        #[source]
+        source: Box<dyn Error + Send + Sync>,
+    },
+}
+
+impl StoreError {
+    /// True where the same call may succeed later, without anybody's hand.
+    pub fn is_transient(&self) -> bool {
+        matches!(self, Self::Transient { .. })
+    }
+
+    pub(crate) fn timed_out(operation: Operation, after: Duration) -> Self {
+        Self::Transient {
+            operation,
+            source: format!("no answer within {after:?}").into(),
+        }
+    }
+
+    pub(crate) fn from_sdk<E>(operation: Operation, error: SdkError<E, HttpResponse>) -> Self
+    where
+        E: ProvideErrorMetadata + Error + Send + Sync + 'static,
+    {
+        let status = error.raw_response().map(|response| response.status().as_u16());
+        let code = error.code().unwrap_or_default().to_owned();
+        match (status, code.as_str()) {
+            (Some(404), _) | (_, "NoSuchKey" | "NoSuchBucket" | "NoSuchUpload" | "NotFound") => {
+                Self::NotFound(operation)
+            }
+            (Some(412), _) | (_, "PreconditionFailed") => Self::PreconditionFailed(operation),
+            // 409: a conditional write met another one that is under way.
+            (Some(409 | 429 | 500..), _)
+            | (None, _)
+            | (_, "SlowDown" | "InternalError" | "RequestTimeout") => Self::Transient {
+                operation,
+                source: Box::new(error),
+            },
+            (Some(status), _) => Self::Refused {
+                operation,
+                status,
+                code,
+                source: Box::new(error),
+            },
+        }
+    }
+}
+
+/// Runs a call with a deadline, and sorts its error.
+pub(crate) async fn within<T, E>(
+    deadline: Duration,
+    operation: Operation,
+    call: impl Future<Output = Result<T, SdkError<E, HttpResponse>>>,
+) -> Result<T, StoreError>
+where
+    E: ProvideErrorMetadata + Error + Send + Sync + 'static,
+{
+    match tokio::time::timeout(deadline, call).await {
+        Ok(Ok(answer)) => Ok(answer),
+        Ok(Err(error)) => Err(StoreError::from_sdk(operation, error)),
+        Err(_) => Err(StoreError::timed_out(operation, deadline)),
+    }
+}

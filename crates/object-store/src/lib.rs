@@ -1,0 +1,22 @@
+//! The object store, by plain S3 so that any server serves: presigned URLs, streaming reads, copies bound to what
+//! was verified.
+//!
+//! Nothing is retried here: the callers decide what waits and for how long, by the kind of [`StoreError`]. Every call
+//! has a deadline. An ETag is never taken for a checksum, only as the name of exactly those bytes.
+
+mod buckets;
+mod copy;
+mod error;
+mod objects;
+mod presign;
+mod probe;
+mod read;
+mod store;
+
+pub use copy::CopyOutcome;
+pub use error::{Operation, StoreError};
+pub use objects::{Listed, ObjectInfo, Page};
+pub use presign::{Download, Presigned, UploadTerms};
+pub use probe::CopyConditions;
+pub use read::{Digest, Reading};
+pub use store::{Identity, ObjectStore};

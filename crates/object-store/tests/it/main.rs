@@ -1,0 +1,261 @@
+#![cfg(test)]
+//! The crate against a real S3 server, in buckets of its own.
+
+use std::time::Duration;
+
+use aws_lc_rs::digest;
+use depot_object_store::{
+    CopyConditions, CopyOutcome, Digest, Download, Identity, ObjectStore, Presigned, StoreError, UploadTerms,
+};
+use depot_test_stack::{settings, unique_name};
+use reqwest::{Client, StatusCode};
+use secrecy::SecretString;
+
+const MINUTE: Duration = Duration::from_secs(60);
+
+fn identity() -> Identity {
+    let endpoint = settings().get("MINIO_ENDPOINT").to_owned();
+    Identity {
+        public_endpoint: endpoint.clone(),
+        endpoint,
+        region: "us-east-1".into(),
+        access_key: settings().get("STACK_MINIO_ACCESS_KEY").into(),
+        secret_key: SecretString::from(settings().get("STACK_MINIO_SECRET_KEY")),
+    }
+}
+
+async fn bucket() -> (ObjectStore, String) {
+    let (store, bucket) = (ObjectStore::new(&identity()), unique_name());
+    assert!(store.ensure_bucket(&bucket).await.unwrap());
+    assert!(!store.ensure_bucket(&bucket).await.unwrap(), "it is there now");
+    (store, bucket)
+}
+
+fn sha256(content: &[u8]) -> [u8; 32] {
+    digest::digest(&digest::SHA256, content)
+        .as_ref()
+        .try_into()
+        .unwrap()
+}
+
+fn terms(content: &[u8]) -> UploadTerms {
+    UploadTerms {
+        size_bytes: content.len() as i64,
+        content_type: "text/plain".into(),
+        sha256: sha256(content),
+    }
+}
+
+async fn send(presigned: &Presigned, content: &[u8]) -> StatusCode {
+    let request = Client::new().put(&presigned.url).body(content.to_vec());
+    let headers = presigned.headers.iter();
+    let request = headers.fold(request, |request, (name, value)| request.header(name, value));
+    request.send().await.unwrap().status()
+}
+
+#[tokio::test]
+async fn a_presigned_put_takes_the_announced_content_once() {
+    let (store, bucket) = bucket().await;
+    let presigned = store
+        .presign_put(&bucket, "a", &terms(b"abc"), MINUTE)
+        .await
+        .unwrap();
+    assert_eq!(send(&presigned, b"abc").await, StatusCode::OK);
+    let head = store.head(&bucket, "a").await.unwrap();
+    assert_eq!(head.size_bytes, 3);
+    // `If-None-Match: *` is signed: what lies there is not overwritten.
+    assert_eq!(send(&presigned, b"abc").await, StatusCode::PRECONDITION_FAILED);
+}
+
+#[tokio::test]
+async fn a_presigned_put_refuses_other_size_type_and_content() {
+    let (store, bucket) = bucket().await;
+    let presigned = store
+        .presign_put(&bucket, "a", &terms(b"abc"), MINUTE)
+        .await
+        .unwrap();
+    assert!(send(&presigned, b"abcd").await.is_client_error(), "another size");
+    assert!(
+        send(&presigned, b"abd").await.is_client_error(),
+        "another content"
+    );
+    let mut other_type = presigned.clone();
+    for (name, value) in &mut other_type.headers {
+        if name.eq_ignore_ascii_case("content-type") {
+            *value = "text/html".into();
+        }
+    }
+    assert!(send(&other_type, b"abc").await.is_client_error(), "another type");
+    assert!(
+        matches!(store.head(&bucket, "a").await, Err(StoreError::NotFound(_))),
+        "nothing was written"
+    );
+}
+
+#[tokio::test]
+async fn a_presigned_get_is_saved_under_its_name() {
+    let (store, bucket) = bucket().await;
+    store.put(&bucket, "a", b"abc".to_vec()).await.unwrap();
+    let download = Download {
+        file_name: "ü.txt".into(),
+        content_type: "text/plain".into(),
+    };
+    let presigned = store.presign_get(&bucket, "a", &download, MINUTE).await.unwrap();
+    let answer = Client::new().get(&presigned.url).send().await.unwrap();
+    let disposition = answer.headers()["content-disposition"]
+        .to_str()
+        .unwrap()
+        .to_owned();
+    assert!(
+        disposition.starts_with("attachment") && disposition.contains("%C3%BC.txt"),
+        "{disposition}"
+    );
+    assert_eq!(answer.bytes().await.unwrap(), "abc");
+}
+
+#[tokio::test]
+async fn urls_name_the_public_endpoint_while_calls_go_to_the_other() {
+    let mut identity = identity();
+    // Another name of the same server: a signature holds for the name it was made for, and for no other.
+    identity.public_endpoint = identity.endpoint.replace("127.0.0.1", "localhost");
+    let (store, bucket) = (ObjectStore::new(&identity), unique_name());
+    store.ensure_bucket(&bucket).await.unwrap();
+    let presigned = store
+        .presign_put(&bucket, "a", &terms(b"abc"), MINUTE)
+        .await
+        .unwrap();
+    assert!(
+        presigned.url.starts_with(&identity.public_endpoint),
+        "{}",
+        presigned.url
+    );
+    assert_eq!(send(&presigned, b"abc").await, StatusCode::OK);
+    let renamed = Presigned {
+        url: presigned.url.replace("localhost", "127.0.0.1"),
+        ..presigned
+    };
+    assert_eq!(send(&renamed, b"abc").await, StatusCode::FORBIDDEN);
+}
+
+#[tokio::test]
+async fn reading_hashes_what_lies_there_and_is_bound_to_its_etag() {
+    let (store, bucket) = bucket().await;
+    let content: Vec<u8> = (0..3_000_000_u32).map(|i| i as u8).collect();
+    store.put(&bucket, "a", content.clone()).await.unwrap();
+    let etag = store.head(&bucket, "a").await.unwrap().etag;
+    let digest = store
+        .open(&bucket, "a", Some(&etag))
+        .await
+        .unwrap()
+        .digest()
+        .await
+        .unwrap();
+    assert_eq!(
+        digest,
+        Digest {
+            size_bytes: 3_000_000,
+            sha256: sha256(&content)
+        }
+    );
+    store.put(&bucket, "a", b"other".to_vec()).await.unwrap();
+    let replaced = store.open(&bucket, "a", Some(&etag)).await;
+    assert!(
+        matches!(replaced, Err(StoreError::PreconditionFailed(_))),
+        "{replaced:?}"
+    );
+}
+
+#[tokio::test]
+async fn a_copy_is_bound_to_what_was_verified() {
+    let (store, bucket) = bucket().await;
+    assert_eq!(
+        store.probe_copy_conditions(&bucket, &bucket, "t").await.unwrap(),
+        CopyConditions::Honoured
+    );
+    store.put(&bucket, "a", b"abc".to_vec()).await.unwrap();
+    let etag = store.head(&bucket, "a").await.unwrap().etag;
+    let copy = |to: &'static str| {
+        let (store, bucket, etag) = (store.clone(), bucket.clone(), etag.clone());
+        async move {
+            store
+                .copy_verified((&bucket, "a"), &etag, (&bucket, to), "text/plain", 3)
+                .await
+                .unwrap()
+        }
+    };
+    assert_eq!(copy("b").await, CopyOutcome::Copied);
+    store.put(&bucket, "a", b"other".to_vec()).await.unwrap();
+    assert_eq!(copy("c").await, CopyOutcome::SourceChanged);
+    assert!(matches!(
+        store.head(&bucket, "c").await,
+        Err(StoreError::NotFound(_))
+    ));
+    store.delete(&bucket, "a").await.unwrap();
+    assert_eq!(copy("c").await, CopyOutcome::SourceChanged);
+}
+
+#[tokio::test]
+async fn a_copy_through_this_process_keeps_only_what_was_expected() {
+    let (store, bucket) = bucket().await;
+    let content: Vec<u8> = (0..20_000_000_u32).map(|i| (i % 253) as u8).collect();
+    store.put(&bucket, "a", content.clone()).await.unwrap();
+    let expected = Digest {
+        size_bytes: content.len() as i64,
+        sha256: sha256(&content),
+    };
+    let (from, to) = ((bucket.as_str(), "a"), (bucket.as_str(), "b"));
+    assert_eq!(
+        store
+            .copy_through(from, to, "text/plain", expected)
+            .await
+            .unwrap(),
+        CopyOutcome::Copied
+    );
+    let copied = store
+        .open(&bucket, "b", None)
+        .await
+        .unwrap()
+        .digest()
+        .await
+        .unwrap();
+    assert_eq!(copied, expected);
+    let other = Digest {
+        size_bytes: 1,
+        ..expected
+    };
+    let refused = store
+        .copy_through(from, (&bucket, "c"), "text/plain", other)
+        .await
+        .unwrap();
+    assert_eq!(refused, CopyOutcome::SourceChanged);
+    assert!(matches!(
+        store.head(&bucket, "c").await,
+        Err(StoreError::NotFound(_))
+    ));
+}
+
+#[tokio::test]
+async fn a_store_that_is_away_is_transient_and_wrong_keys_are_refused() {
+    let away = ObjectStore::new(&Identity {
+        endpoint: "http://127.0.0.1:9".into(),
+        ..identity()
+    });
+    assert!(away.head("bucket", "key").await.unwrap_err().is_transient());
+    let wrong = ObjectStore::new(&Identity {
+        secret_key: SecretString::from("wrong-secret-key"),
+        ..identity()
+    });
+    let refused = wrong.put("bucket", "key", b"x".to_vec()).await;
+    assert!(matches!(refused, Err(StoreError::Refused { .. })), "{refused:?}");
+}
+
+#[tokio::test]
+async fn a_listing_shows_every_object_page_by_page() {
+    let (store, bucket) = bucket().await;
+    for key in ["a/1", "a/2", "b"] {
+        store.put(&bucket, key, b"x".to_vec()).await.unwrap();
+    }
+    let page = store.list(&bucket, None).await.unwrap();
+    let keys: Vec<_> = page.objects.iter().map(|object| object.key.as_str()).collect();
+    assert_eq!((keys, page.next), (vec!["a/1", "a/2", "b"], None));
+}

@@ -1,0 +1,118 @@
+//! `KAFKA_BROKERS`, `TOPIC_PREFIX`, `KAFKA_SECURITY_PROTOCOL`, `KAFKA_SASL_MECHANISM`, `KAFKA_USERNAME`,
+//! `KAFKA_PASSWORD`, `KAFKA_CA_FILE`.
+
+use secrecy::{ExposeSecret as _, SecretString};
+
+use super::ConfigReader;
+
+/// Which cluster, which topics, and how to get in.
+#[derive(Debug, Clone)]
+pub struct KafkaConfig {
+    /// `host:port`, several separated by commas.
+    pub brokers: String,
+    /// The first part of every topic and group name; `depot` by default.
+    pub topic_prefix: String,
+    /// How connections are secured.
+    pub security: KafkaSecurity,
+}
+
+/// How connections to the brokers are secured.
+#[derive(Debug, Clone)]
+pub struct KafkaSecurity {
+    /// `plaintext`, `ssl`, `sasl_plaintext` or `sasl_ssl`.
+    pub protocol: String,
+    /// Mechanism, user and password; with the `sasl_` protocols only.
+    pub sasl: Option<(String, String, SecretString)>,
+    /// A PEM file of authorities; the system's when unset.
+    pub ca_file: Option<String>,
+}
+
+impl KafkaConfig {
+    /// Reads the group.
+    pub fn read(reader: &mut ConfigReader) -> Self {
+        let brokers = reader.required_text("KAFKA_BROKERS", "localhost:9092");
+        let broken = brokers.split(',').find(|broker| {
+            !broker
+                .trim()
+                .rsplit_once(':')
+                .is_some_and(|(host, port)| !host.is_empty() && port.parse::<u16>().is_ok())
+        });
+        if let Some(broker) = broken.filter(|_| !brokers.is_empty()) {
+            let problem = format!("`{broker}` is not host:port");
+            reader.fault(
+                "KAFKA_BROKERS",
+                problem,
+                "set host:port, several separated by commas",
+            );
+        }
+        let topic_prefix = reader.text("TOPIC_PREFIX", "depot");
+        let legal = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-' || c == '.';
+        if !topic_prefix.chars().all(legal) || topic_prefix.len() > 100 {
+            reader.fault(
+                "TOPIC_PREFIX",
+                "cannot be used",
+                "set lower-case letters, digits, dots and hyphens",
+            );
+        }
+        Self {
+            brokers,
+            topic_prefix,
+            security: KafkaSecurity::read(reader),
+        }
+    }
+
+    /// A plaintext cluster: for tests.
+    #[must_use]
+    pub fn plaintext(brokers: &str, topic_prefix: &str) -> Self {
+        Self {
+            brokers: brokers.to_owned(),
+            topic_prefix: topic_prefix.to_owned(),
+            security: KafkaSecurity {
+                protocol: "plaintext".to_owned(),
+                sasl: None,
+                ca_file: None,
+            },
+        }
+    }
+
+    /// The settings that every librdkafka client of this cluster starts from. Contains the password: don't print it.
+    #[must_use]
+    pub fn client_settings(&self) -> Vec<(&'static str, String)> {
+        let mut settings = vec![
+            ("bootstrap.servers", self.brokers.clone()),
+            ("security.protocol", self.security.protocol.clone()),
+        ];
+        if let Some((mechanism, user, password)) = &self.security.sasl {
+            settings.push(("sasl.mechanism", mechanism.clone()));
+            settings.push(("sasl.username", user.clone()));
+            settings.push(("sasl.password", password.expose_secret().to_owned()));
+        }
+        settings.extend(
+            self.security
+                .ca_file
+                .clone()
+                .map(|file| ("ssl.ca.location", file)),
+        );
+        settings
+    }
+}
+
+impl KafkaSecurity {
+    fn read(reader: &mut ConfigReader) -> Self {
+        let protocols = ["plaintext", "ssl", "sasl_plaintext", "sasl_ssl"];
+        let protocol = reader.one_of("KAFKA_SECURITY_PROTOCOL", &protocols);
+        let sasl = protocol.starts_with("sasl_").then(|| {
+            let mechanisms = ["SCRAM-SHA-512", "SCRAM-SHA-256", "PLAIN"];
+            (
+                reader.one_of("KAFKA_SASL_MECHANISM", &mechanisms).to_owned(),
+                reader.required_text("KAFKA_USERNAME", "depot"),
+                reader.secret("KAFKA_PASSWORD", 1),
+            )
+        });
+        Self {
+            protocol: protocol.to_owned(),
+            sasl,
+            ca_file: reader.optional_text("KAFKA_CA_FILE"),
+        }
+    }
+}

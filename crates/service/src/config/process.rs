@@ -1,0 +1,46 @@
+//! `ADMIN_PORT`, `SHUTDOWN_NOTICE_MS`, `SHUTDOWN_DEADLINE_SECONDS`.
+
+use std::net::{IpAddr, Ipv4Addr};
+use std::time::Duration;
+
+use super::{ConfigReader, http::bind_address};
+use crate::shutdown::DrainPolicy;
+
+/// What every process has, with a public API or without.
+#[derive(Debug, Clone)]
+pub struct ProcessConfig {
+    /// The address of the admin listener.
+    pub bind: IpAddr,
+    /// `/metrics`, `/livez`, `/readyz`, `/startupz`; 0 lets the system choose.
+    pub admin_port: u16,
+    /// How the process ends.
+    pub drain: DrainPolicy,
+}
+
+impl ProcessConfig {
+    /// Reads the group.
+    pub fn read(reader: &mut ConfigReader, default_admin_port: u16) -> Self {
+        Self {
+            bind: bind_address(reader),
+            admin_port: reader.port("ADMIN_PORT", default_admin_port),
+            drain: DrainPolicy {
+                notice: reader.millis("SHUTDOWN_NOTICE_MS", 0, 0..=60_000),
+                deadline: reader.seconds("SHUTDOWN_DEADLINE_SECONDS", 25, 1..=600),
+            },
+        }
+    }
+}
+
+impl Default for ProcessConfig {
+    /// A port that the system chooses and a short drain: for tests.
+    fn default() -> Self {
+        Self {
+            bind: Ipv4Addr::LOCALHOST.into(),
+            admin_port: 0,
+            drain: DrainPolicy {
+                notice: Duration::ZERO,
+                deadline: Duration::from_secs(10),
+            },
+        }
+    }
+}

@@ -1,0 +1,78 @@
+//! A request id and a span for each request.
+
+use std::time::Instant;
+
+use axum::extract::{MatchedPath, Request};
+use axum::middleware::Next;
+use axum::response::Response;
+use http::{HeaderMap, HeaderName, HeaderValue};
+use tracing::field::Empty;
+use tracing::{Instrument as _, Span};
+use uuid::Uuid;
+
+use crate::telemetry::set_parent_from;
+
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// Joins the caller's trace, answers with a request id (the caller's, if it sent a usable one), logs one line a
+/// request. The query string is not logged: it may hold a cursor or a name.
+pub(super) async fn trace(request: Request, next: Next) -> Response {
+    let started = Instant::now();
+    let request_id = request_id(request.headers());
+    let span = span(&request, &request_id);
+    let headers = request.headers();
+    set_parent_from(&span, text(headers, "traceparent"), text(headers, "tracestate"));
+
+    let mut response = next.run(request).instrument(span.clone()).await;
+
+    let status = response.status().as_u16();
+    span.record("http.response.status_code", status);
+    if response.status().is_server_error() {
+        span.record("otel.status_code", "ERROR");
+    }
+    let latency_ms = started.elapsed().as_secs_f64() * 1_000.0;
+    span.in_scope(|| {
+        tracing::info!(
+            http.response.status_code = status,
+            http.server.latency_ms = latency_ms,
+            "request answered"
+        );
+    });
+    response.headers_mut().insert(REQUEST_ID, request_id);
+    response
+}
+
+fn span(request: &Request, request_id: &HeaderValue) -> Span {
+    let method = request.method().as_str();
+    let route = request
+        .extensions()
+        .get::<MatchedPath>()
+        .map_or("none", MatchedPath::as_str);
+    tracing::info_span!(
+        "request",
+        otel.name = format_args!("{method} {route}"),
+        otel.kind = "server",
+        otel.status_code = Empty,
+        http.request.method = method,
+        http.route = route,
+        http.response.status_code = Empty,
+        url.path = request.uri().path(),
+        request.id = request_id.to_str().unwrap_or_default(),
+    )
+}
+
+fn request_id(headers: &HeaderMap) -> HeaderValue {
+    let sent = headers.get(REQUEST_ID).filter(|value| {
+        let bytes = value.as_bytes();
+        (1..=128).contains(&bytes.len()) && bytes.iter().all(u8::is_ascii_graphic)
+    });
+    match sent {
+        Some(id) => id.clone(),
+        None => HeaderValue::from_str(&Uuid::now_v7().to_string())
+            .unwrap_or_else(|_| HeaderValue::from_static("none")),
+    }
+}
+
+fn text<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
+    headers.get(name)?.to_str().ok()
+}

@@ -1,0 +1,31 @@
+//! What the four services share.
+//!
+//! A service starts in this order: [`install_crypto_provider`], configuration ([`config`]), [`telemetry::init`],
+//! then a [`process::Process`] to which it adds its listeners and tasks, and which it runs until it is stopped.
+//!
+//! | module | what |
+//! |---|---|
+//! | [`config`] | the environment, checked at start, all faults at once |
+//! | [`telemetry`] | logs, traces, W3C trace context |
+//! | [`metrics`] | the metrics that every process has, rendered for Prometheus |
+//! | [`auth`] | bearer tokens and roles |
+//! | [`problem`], [`json`], [`params`] | errors over HTTP, and strict input |
+//! | [`layers`] | what wraps every public router |
+//! | [`health`], [`shutdown`], [`process`] | probes, owned tasks, orderly end |
+//! | [`database`] | a Postgres pool with time-outs |
+
+pub mod auth;
+pub mod config;
+mod crypto;
+pub mod database;
+pub mod health;
+pub mod json;
+pub mod layers;
+pub mod metrics;
+pub mod params;
+pub mod problem;
+pub mod process;
+pub mod shutdown;
+pub mod telemetry;
+
+pub use crypto::install_crypto_provider;

@@ -1,0 +1,65 @@
+//! The pool on a real Postgres.
+
+use std::time::Duration;
+
+use depot_service::config::DatabaseConfig;
+use depot_service::database;
+use depot_service::metrics::Metrics;
+use depot_test_stack::{ServiceRole, TestDatabase};
+use sqlx::PgPool;
+
+async fn setting(pool: &PgPool, name: &str) -> String {
+    sqlx::query_scalar("SELECT current_setting($1)")
+        .bind(name)
+        .fetch_one(pool)
+        .await
+        .unwrap()
+}
+
+#[tokio::test]
+async fn connections_carry_the_schema_the_name_and_the_time_outs() {
+    let database = TestDatabase::create().await.unwrap();
+    let config = DatabaseConfig {
+        statement_timeout: Duration::from_millis(1_500),
+        idle_in_transaction_timeout: Duration::from_secs(7),
+        ..DatabaseConfig::for_url(&database.url(ServiceRole::Command), "command")
+    };
+    let pool = database::connect(&config, "the-test").unwrap();
+    database::check(pool.clone()).await.unwrap();
+    assert_eq!(setting(&pool, "search_path").await, "command");
+    assert_eq!(setting(&pool, "application_name").await, "the-test");
+    assert_eq!(setting(&pool, "statement_timeout").await, "1500ms");
+    assert_eq!(setting(&pool, "idle_in_transaction_session_timeout").await, "7s");
+    assert_eq!(setting(&pool, "tcp_keepalives_idle").await, "10");
+}
+
+#[tokio::test]
+async fn a_statement_that_takes_too_long_is_ended_by_the_server() {
+    let database = TestDatabase::create().await.unwrap();
+    let config = DatabaseConfig {
+        statement_timeout: Duration::from_millis(50),
+        ..DatabaseConfig::for_url(&database.url(ServiceRole::Command), "command")
+    };
+    let pool = database::connect(&config, "the-test").unwrap();
+    let error = sqlx::query("SELECT pg_sleep(3600)")
+        .execute(&pool)
+        .await
+        .unwrap_err();
+    assert_eq!(error.as_database_error().unwrap().code().unwrap(), "57014");
+}
+
+#[tokio::test]
+async fn watched_pools_are_counted_by_state() {
+    let database = TestDatabase::create().await.unwrap();
+    let config = DatabaseConfig::for_url(&database.url(ServiceRole::Command), "command");
+    let pool = database::connect(&config, "the-test").unwrap();
+    // Other tests render the same recorder with pools of their own, so one look may find their figures.
+    let metrics = Metrics::install().unwrap();
+    metrics.watch_pool(&pool);
+    let (_one, _two) = (pool.acquire().await.unwrap(), pool.acquire().await.unwrap());
+    depot_test_stack::wait_until("both connections to be counted", || {
+        let text = metrics.render();
+        async move { text.contains("depot_db_conn_count{state=\"in_use\"} 2") }
+    })
+    .await;
+}
