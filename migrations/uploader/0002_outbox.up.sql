@@ -24,8 +24,11 @@ CREATE TABLE uploader.outbox (
     payload           bytea       NOT NULL
 ) PARTITION BY RANGE (id);
 
--- The only index: each further one costs every append.
+-- Finds what is new: rows of transactions that a position does not see.
 CREATE INDEX outbox_unread ON uploader.outbox (shard, xid, id);
+-- Works off a backlog page by page, each at the cost of the page; `xid` is in it so that published rows are passed
+-- over without being fetched.
+CREATE INDEX outbox_backlog ON uploader.outbox (shard, id, xid);
 
 CREATE TABLE uploader.outbox_shards (
     shard              smallint    PRIMARY KEY CHECK (shard BETWEEN 0 AND 63),
@@ -34,12 +37,10 @@ CREATE TABLE uploader.outbox_shards (
     epoch              bigint      NOT NULL DEFAULT 0,
     expires_at         timestamptz,
     position           pg_snapshot NOT NULL DEFAULT '1:1:',
-    -- While a set larger than a page is being published: the set (visible here, not in `position`) and how far
-    -- it has been acknowledged, in the order (aggregate_version, id).
+    -- While a set larger than a page is being published: the set (visible here, not in `position`), and the id up to
+    -- which it has been acknowledged.
     page_target        pg_snapshot,
-    page_after_version bigint,
     page_after_id      bigint,
-    CHECK ((page_target IS NULL) = (page_after_version IS NULL)),
     CHECK ((page_target IS NULL) = (page_after_id IS NULL))
 ) WITH (fillfactor = 30);
 INSERT INTO uploader.outbox_shards (shard) SELECT generate_series(0, 63);
@@ -187,8 +188,8 @@ CREATE FUNCTION uploader.outbox_rebase() RETURNS void
 LANGUAGE plpgsql SET search_path = pg_catalog, uploader, pg_temp AS $$
 BEGIN
     UPDATE uploader.outbox SET xid = pg_current_xact_id()::text::bigint;
-    UPDATE uploader.outbox_shards SET position = '1:1:', page_target = NULL, page_after_version = NULL,
-        page_after_id = NULL, holder = NULL, expires_at = NULL, epoch = epoch + 1;
+    UPDATE uploader.outbox_shards SET position = '1:1:', page_target = NULL, page_after_id = NULL,
+        holder = NULL, expires_at = NULL, epoch = epoch + 1;
     UPDATE uploader.outbox_origin SET system_identifier = (SELECT system_identifier FROM pg_control_system());
 END $$;
 
@@ -203,7 +204,10 @@ GRANT EXECUTE ON FUNCTION uploader.outbox_drop_partition(text) TO depot_uploader
 REVOKE ALL ON uploader.outbox, uploader.outbox_shards, uploader.outbox_relays, uploader.outbox_parked_aggregates,
     uploader.outbox_parked, uploader.outbox_origin, uploader.outbox_partitions FROM depot_uploader;
 GRANT USAGE, SELECT ON SEQUENCE uploader.outbox_id_seq TO depot_uploader;
-GRANT SELECT, INSERT ON uploader.outbox TO depot_uploader;
+-- Not `id` and `xid`: both are drawn by the insert itself, so after the version that it carries.
+GRANT INSERT (occurred_at, aggregate_version, aggregate_id, event_id, shard, topic, event_type, headers, payload)
+    ON uploader.outbox TO depot_uploader;
+GRANT SELECT ON uploader.outbox TO depot_uploader;
 GRANT SELECT, UPDATE ON uploader.outbox_shards TO depot_uploader;
 GRANT SELECT, INSERT, UPDATE, DELETE ON uploader.outbox_relays TO depot_uploader;
 GRANT SELECT, INSERT, UPDATE, DELETE ON uploader.outbox_parked_aggregates TO depot_uploader;

@@ -63,6 +63,14 @@ impl StoreError {
         matches!(self, Self::Transient { .. })
     }
 
+    /// A read of `bucket`/`key` ended before its end.
+    pub fn interrupted(bucket: &str, key: &str, detail: String) -> Self {
+        Self::Transient {
+            operation: Operation::new("GET", bucket, key),
+            source: detail.into(),
+        }
+    }
+
     pub(crate) fn timed_out(operation: Operation, after: Duration) -> Self {
         Self::Transient {
             operation,
@@ -77,9 +85,13 @@ impl StoreError {
         let status = error.raw_response().map(|response| response.status().as_u16());
         let code = error.code().unwrap_or_default().to_owned();
         match (status, code.as_str()) {
-            (Some(404), _) | (_, "NoSuchKey" | "NoSuchBucket" | "NoSuchUpload" | "NotFound") => {
-                Self::NotFound(operation)
-            }
+            (_, "NoSuchBucket") => Self::Refused {
+                operation,
+                status: status.unwrap_or_default(),
+                code,
+                source: Box::new(error),
+            },
+            (Some(404), _) | (_, "NoSuchKey" | "NoSuchUpload" | "NotFound") => Self::NotFound(operation),
             (Some(412), _) | (_, "PreconditionFailed") => Self::PreconditionFailed(operation),
             // 409: a conditional write met another one that is under way.
             (Some(409 | 429 | 500..), _)

@@ -1,0 +1,224 @@
+//! The process: its parts, its probes, its end.
+
+use std::{net::SocketAddr, time::Duration};
+
+use depot_consumer::{Consumer, ConsumerError, ConsumerSettings, DeadLetters};
+use depot_object_store::{CopyConditions, Identity, ObjectStore};
+use depot_outbox::{Doorbell, Relay, RelayOptions};
+use depot_retry::Delays;
+use depot_schemas::{Entity, topics::Topics};
+use depot_service::{
+    config::S3Config,
+    database,
+    health::{Readiness, ReadyState},
+    process::{self, Process},
+    shutdown::{DrainError, DrainPolicy, Shutdown},
+};
+use sqlx::PgPool;
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    config::{Config, SweepConfig},
+    files::Files,
+    handler::UploadEvents,
+    metrics, sweep,
+};
+
+/// Why the process does not start.
+#[derive(Debug, thiserror::Error)]
+pub enum BuildError {
+    #[error("the metrics are not recorded")]
+    Metrics(#[from] depot_service::metrics::MetricsError),
+    #[error("the database is not usable")]
+    Database(#[from] database::DatabaseError),
+    #[error("the admin port is not usable")]
+    Bind(#[from] process::BindError),
+    #[error("the admin port is not known")]
+    Address(#[source] std::io::Error),
+    #[error("the dead letters' producer cannot be made")]
+    DeadLetters(#[source] ConsumerError),
+}
+
+/// An uploader with its listener open, not stopped yet.
+#[derive(Debug)]
+pub struct Application {
+    process: Process,
+    admin_address: SocketAddr,
+    drain: DrainPolicy,
+}
+
+impl Application {
+    /// Starts everything; nothing needs to be reachable yet, readiness tells what is waited for.
+    ///
+    /// # Errors
+    /// [`BuildError`].
+    pub async fn build(config: Config, shutdown: Shutdown) -> Result<Self, BuildError> {
+        let process = Process::new(shutdown)?;
+        metrics::describe();
+        depot_consumer::describe_metrics();
+
+        let pool = database::connect(&config.database, "uploader")?;
+        process.metrics.watch_pool(&pool);
+        let checked = pool.clone();
+        process
+            .readiness
+            .check("database", move || database::check(checked.clone()));
+
+        let doorbell = Doorbell::default();
+        start_relay(&process, &config, &pool, doorbell.clone());
+        let topics = Topics::new(&config.kafka.topic_prefix);
+        let work = Work {
+            settings: consumer_settings(&config, &topics),
+            dead_letters: DeadLetters::new(&config.kafka.brokers, &client_settings(&config))
+                .map_err(BuildError::DeadLetters)?,
+            store: ObjectStore::new(&identity(&config.s3)),
+            staging: config.s3.staging_bucket,
+            bucket: config.s3.bucket,
+            sweep: config.sweep,
+            readiness: process.readiness.clone(),
+            pool,
+            topics,
+            doorbell,
+        };
+        let admin = process::bind(config.process.bind, config.process.admin_port).await?;
+        let admin_address = admin.local_addr().map_err(BuildError::Address)?;
+        process.serve_admin(admin);
+        let state = process.readiness.part("object store");
+        process
+            .shutdown
+            .spawn_critical("uploads", work.run(state, process.shutdown.token()));
+        Ok(Self {
+            process,
+            admin_address,
+            drain: config.process.drain,
+        })
+    }
+
+    /// Where the admin routes are served.
+    pub fn admin_address(&self) -> SocketAddr {
+        self.admin_address
+    }
+
+    /// Runs until a signal, a request or a fatal fault; files under way are finished where the time suffices.
+    ///
+    /// # Errors
+    /// [`DrainError`]: a part failed, or did not end in time.
+    pub async fn run_until_stopped(self) -> Result<(), DrainError> {
+        self.process.run_until_stopped(self.drain).await
+    }
+}
+
+fn identity(s3: &S3Config) -> Identity {
+    Identity {
+        endpoint: s3.endpoint.clone(),
+        public_endpoint: s3.public_endpoint.clone(),
+        region: s3.region.clone(),
+        access_key: s3.access_key.clone(),
+        secret_key: s3.secret_key.clone(),
+    }
+}
+
+fn client_settings(config: &Config) -> Vec<(String, String)> {
+    config
+        .kafka
+        .client_settings()
+        .into_iter()
+        .map(|(name, value)| (name.to_owned(), value))
+        .collect()
+}
+
+fn start_relay(process: &Process, config: &Config, pool: &PgPool, doorbell: Doorbell) {
+    let options = RelayOptions {
+        brokers: config.kafka.brokers.clone(),
+        kafka: client_settings(config),
+        instance: format!("uploader {}", std::process::id()),
+        ..RelayOptions::default()
+    };
+    let (relay, handle) = Relay::new(options, pool, doorbell);
+    process
+        .readiness
+        .check("relay", move || std::future::ready(handle.readiness()));
+    process
+        .shutdown
+        .spawn("relay", relay.run(process.shutdown.token()));
+}
+
+fn consumer_settings(config: &Config, topics: &Topics) -> ConsumerSettings {
+    let subscribed = [topics.events(Entity::Uploads)];
+    let mut settings = ConsumerSettings::new(&config.kafka.brokers, topics.group("uploader"), subscribed);
+    settings.max_concurrency = config.concurrency;
+    settings.client_settings = client_settings(config);
+    // Its end has to fit into the process's.
+    settings.drain_deadline = config.process.drain.deadline.mul_f64(0.8);
+    settings
+}
+
+/// The work of the process.
+struct Work {
+    settings: ConsumerSettings,
+    dead_letters: DeadLetters,
+    store: ObjectStore,
+    staging: String,
+    bucket: String,
+    sweep: SweepConfig,
+    readiness: Readiness,
+    pool: PgPool,
+    topics: Topics,
+    doorbell: Doorbell,
+}
+
+impl Work {
+    async fn run(self, state: ReadyState, stop: CancellationToken) -> Result<(), ConsumerError> {
+        let probed = stop
+            .run_until_cancelled(probe(&self.store, &self.staging, &self.bucket, &state))
+            .await;
+        let Some(copy_conditions) = probed else {
+            return Ok(());
+        };
+        state.ready();
+        let files = Files {
+            pool: self.pool,
+            store: self.store,
+            staging: self.staging,
+            bucket: self.bucket,
+            copy_conditions,
+            topics: self.topics,
+            doorbell: self.doorbell,
+        };
+        let handler = UploadEvents::new(files.clone());
+        let consumer = Consumer::start_keyed(self.settings, handler, self.dead_letters, stop.clone())?;
+        let handle = consumer.handle();
+        self.readiness.check("events", move || {
+            let waiting = handle.status().waiting_for();
+            std::future::ready(if waiting.is_empty() {
+                Ok(())
+            } else {
+                Err(waiting.join("; "))
+            })
+        });
+        let (ended, ()) = tokio::join!(consumer.join(), sweep::run(files, self.sweep, stop));
+        ended
+    }
+}
+
+/// Finds out whether copies can be bound to what was verified, for as long as the store takes to come up.
+async fn probe(store: &ObjectStore, staging: &str, bucket: &str, state: &ReadyState) -> CopyConditions {
+    let mut delays = Delays::never_ending(Duration::from_millis(200), Duration::from_secs(5));
+    let tag = uuid::Uuid::now_v7().to_string();
+    loop {
+        match store.probe_copy_conditions(staging, bucket, &tag).await {
+            Ok(conditions) => {
+                tracing::info!(?conditions, "conditions on a copy's source");
+                return conditions;
+            }
+            Err(error) => {
+                state.waiting_for(format!("the object store: {error}"));
+                tracing::warn!(
+                    error = &error as &dyn std::error::Error,
+                    "the object store cannot be probed yet"
+                );
+            }
+        }
+        tokio::time::sleep(delays.next_delay().unwrap_or(Duration::from_secs(1))).await;
+    }
+}

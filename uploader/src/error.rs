@@ -1,0 +1,51 @@
+use depot_consumer::Failure;
+use depot_object_store::StoreError;
+use depot_outbox::AppendError;
+use uuid::Uuid;
+
+/// Why an upload's work did not come to its end this time. None of it is the file's fault: a file that is not as
+/// announced is an outcome, not an error.
+#[derive(Debug, thiserror::Error)]
+pub enum UploaderError {
+    #[error("the database did not {what} for upload {upload}")]
+    Database {
+        what: &'static str,
+        upload: Uuid,
+        #[source]
+        source: sqlx::Error,
+    },
+    #[error("the event about upload {upload} could not be appended to the outbox")]
+    Append {
+        upload: Uuid,
+        #[source]
+        source: AppendError,
+    },
+    #[error("the object store failed upload {upload}")]
+    Store {
+        upload: Uuid,
+        #[source]
+        source: StoreError,
+    },
+    #[error("the staged object of upload {upload} was replaced again and again while it was verified")]
+    Restless { upload: Uuid },
+    #[error("the partition of upload {upload} was taken away")]
+    Cancelled { upload: Uuid },
+}
+
+impl UploaderError {
+    pub(crate) fn database(what: &'static str, upload: Uuid) -> impl FnOnce(sqlx::Error) -> Self {
+        move |source| Self::Database { what, upload, source }
+    }
+
+    pub(crate) fn store(upload: Uuid) -> impl FnOnce(StoreError) -> Self {
+        move |source| Self::Store { upload, source }
+    }
+}
+
+impl From<UploaderError> for Failure {
+    /// All of it passes: a dependency is away, or an operator has to mend a key or a grant. Either way the work
+    /// waits, and the message is not to blame.
+    fn from(error: UploaderError) -> Self {
+        Failure::transient(error.to_string(), error)
+    }
+}

@@ -1,0 +1,34 @@
+//! The events that the uploader writes.
+
+use depot_domain::{CommandId, VersionToken};
+use depot_outbox::{NewEvent, append};
+use depot_schemas::{Envelope, Event, EventData, EventType, FileData, FileState};
+use depot_service::telemetry;
+use sqlx::PgConnection;
+use time::OffsetDateTime;
+
+use crate::{error::UploaderError, files::Files};
+
+/// Appends a fact about a file, caused by the event with the id `cause`.
+pub(crate) async fn tell(
+    files: &Files,
+    connection: &mut PgConnection,
+    event_type: EventType,
+    file: FileState,
+    cause: CommandId,
+) -> Result<(), UploaderError> {
+    let upload = file.upload_id;
+    let version = VersionToken::new(0, file.version);
+    let mut envelope = Envelope::new(event_type, upload, version, cause, OffsetDateTime::now_utc());
+    if let Some(trace) = telemetry::current_trace_headers() {
+        envelope.traceparent = Some(trace.traceparent);
+        envelope.tracestate = trace.tracestate;
+    }
+    let event = Event {
+        envelope,
+        data: EventData::File(FileData { file }),
+    };
+    let failed = |source| UploaderError::Append { upload, source };
+    let event = NewEvent::from_event(&files.topics, &event).map_err(|invalid| failed(invalid.into()))?;
+    append(connection, vec![event]).await.map_err(failed)
+}

@@ -1,0 +1,19 @@
+use depot_object_store::{CopyConditions, ObjectStore};
+use depot_outbox::Doorbell;
+use depot_schemas::topics::Topics;
+use sqlx::PgPool;
+
+/// What moving files takes: both buckets, the receipts, and the way to tell the outcome.
+#[derive(Debug, Clone)]
+pub struct Files {
+    pub pool: PgPool,
+    pub store: ObjectStore,
+    /// The bucket of what clients sent, keyed by upload id.
+    pub staging: String,
+    /// The bucket of verified files.
+    pub bucket: String,
+    /// What the start-up probe found.
+    pub copy_conditions: CopyConditions,
+    pub topics: Topics,
+    pub doorbell: Doorbell,
+}

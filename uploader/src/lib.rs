@@ -1,0 +1,29 @@
+//! Moves files from staging into the bucket of files: verified, each content once, and with the outcome told.
+//!
+//! In order of reading: `handler.rs` (what an event asks for), `store_upload.rs` (verify, copy, conclude),
+//! `remove_upload.rs` (let go), `sweep.rs` (what a crash left behind).
+
+mod application;
+mod config;
+mod error;
+mod facts;
+mod files;
+mod handler;
+mod metrics;
+mod object_key;
+mod objects;
+mod receipts;
+mod remove_upload;
+mod store_upload;
+mod sweep;
+mod verify;
+
+pub use application::{Application, BuildError};
+pub use config::{Config, SweepConfig};
+pub use error::UploaderError;
+pub use files::Files;
+pub use handler::{Asked, UploadEvents};
+pub use remove_upload::remove_upload;
+pub use store_upload::{Stored, store_upload};
+pub use sweep::{Swept, sweep};
+pub use verify::{Verified, verify};

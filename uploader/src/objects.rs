@@ -1,0 +1,151 @@
+//! The SQL of `uploader.objects`: what lies in the bucket of files, and what is decided about it.
+
+use std::time::Duration;
+
+use sqlx::{PgConnection, postgres::types::PgInterval};
+
+/// The object of that content which may be referred to, locked so that nobody decides its deletion meanwhile.
+pub(crate) async fn lock_live(
+    connection: &mut PgConnection,
+    sha256: &str,
+) -> Result<Option<String>, sqlx::Error> {
+    sqlx::query_scalar!(
+        "SELECT key FROM uploader.objects WHERE sha256 = $1 AND state = 'live' FOR UPDATE",
+        sha256
+    )
+    .fetch_optional(connection)
+    .await
+}
+
+/// Claims a key before the first byte is copied to it. True if it is ours to copy to: new, or left at `copying` by
+/// an earlier attempt of the same upload.
+pub(crate) async fn claim(
+    connection: &mut PgConnection,
+    key: &str,
+    sha256: &str,
+    size_bytes: i64,
+) -> Result<bool, sqlx::Error> {
+    let claimed = sqlx::query!(
+        "INSERT INTO uploader.objects AS o (key, sha256, size_bytes, state) VALUES ($1, $2, $3, 'copying')
+         ON CONFLICT (key) DO UPDATE SET updated_at = now() WHERE o.state = 'copying'",
+        key,
+        sha256,
+        size_bytes
+    )
+    .execute(connection)
+    .await?;
+    Ok(claimed.rows_affected() == 1)
+}
+
+/// Makes a copied object the one of its content. False if its deletion was decided meanwhile. A unique violation
+/// says that another one became live at the same moment.
+pub(crate) async fn make_live(connection: &mut PgConnection, key: &str) -> Result<bool, sqlx::Error> {
+    let made = sqlx::query!(
+        "UPDATE uploader.objects SET state = 'live', updated_at = now() WHERE key = $1 AND state = 'copying'",
+        key
+    )
+    .execute(connection)
+    .await?;
+    Ok(made.rows_affected() == 1)
+}
+
+/// Decides the deletion of a live object that no receipt but that of `upload` refers to any more; true if decided,
+/// now or before.
+pub(crate) async fn release(
+    connection: &mut PgConnection,
+    key: &str,
+    upload: uuid::Uuid,
+) -> Result<bool, sqlx::Error> {
+    // The object's lock comes first: whoever refers to it anew holds the same lock.
+    let state = sqlx::query_scalar!(
+        "SELECT state FROM uploader.objects WHERE key = $1 FOR UPDATE",
+        key
+    )
+    .fetch_one(&mut *connection)
+    .await?;
+    if state != "live" {
+        return Ok(true);
+    }
+    let released = sqlx::query!(
+        "UPDATE uploader.objects SET state = 'deleting', updated_at = now()
+         WHERE key = $1 AND NOT EXISTS (
+             SELECT FROM uploader.receipts WHERE object_key = $1 AND outcome = 'stored' AND upload_id <> $2)",
+        key,
+        upload
+    )
+    .execute(connection)
+    .await?;
+    Ok(released.rows_affected() == 1)
+}
+
+/// Decides the deletion of an attempt's own copy that lost: another one is live, or its upload was cancelled. To be
+/// called in the transaction that would have referred to it, so that nobody else can have.
+pub(crate) async fn discard_own(connection: &mut PgConnection, key: &str) -> Result<(), sqlx::Error> {
+    sqlx::query!(
+        "UPDATE uploader.objects SET state = 'deleting', updated_at = now()
+         WHERE key = $1 AND state IN ('copying', 'live')",
+        key
+    )
+    .execute(connection)
+    .await
+    .map(drop)
+}
+
+/// The store confirmed a deletion that was decided.
+pub(crate) async fn mark_deleted(connection: &mut PgConnection, key: &str) -> Result<(), sqlx::Error> {
+    sqlx::query!(
+        "UPDATE uploader.objects SET state = 'deleted', updated_at = now() WHERE key = $1 AND state = 'deleting'",
+        key
+    )
+    .execute(connection)
+    .await
+    .map(drop)
+}
+
+/// Copies that nobody finished: the upload has its outcome, or the copy stands still for longer than `grace`.
+pub(crate) async fn discard_stale_copies(
+    connection: &mut PgConnection,
+    grace: Duration,
+) -> Result<u64, sqlx::Error> {
+    let discarded = sqlx::query!(
+        "UPDATE uploader.objects SET state = 'deleting', updated_at = now()
+         WHERE state = 'copying' AND updated_at < now() - $1::interval",
+        interval(grace)
+    )
+    .execute(connection)
+    .await?;
+    Ok(discarded.rows_affected())
+}
+
+/// Keys whose deletion was decided and never confirmed.
+pub(crate) async fn deleting(connection: &mut PgConnection, limit: i64) -> Result<Vec<String>, sqlx::Error> {
+    sqlx::query_scalar!(
+        "SELECT key FROM uploader.objects WHERE state = 'deleting' ORDER BY updated_at LIMIT $1",
+        limit
+    )
+    .fetch_all(connection)
+    .await
+}
+
+/// Takes keys that lie in the bucket without a row on record as to be deleted; answers those that had none.
+pub(crate) async fn adopt_strays(
+    connection: &mut PgConnection,
+    keys: &[String],
+) -> Result<Vec<String>, sqlx::Error> {
+    sqlx::query_scalar!(
+        "INSERT INTO uploader.objects (key, sha256, size_bytes, state)
+         SELECT key, '', 0, 'deleting' FROM UNNEST($1::text[]) AS stray(key)
+         ON CONFLICT (key) DO NOTHING RETURNING key",
+        keys
+    )
+    .fetch_all(connection)
+    .await
+}
+
+fn interval(duration: Duration) -> PgInterval {
+    PgInterval {
+        months: 0,
+        days: 0,
+        microseconds: i64::try_from(duration.as_micros()).unwrap_or(i64::MAX),
+    }
+}

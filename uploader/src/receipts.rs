@@ -1,0 +1,130 @@
+//! The SQL of `uploader.receipts`: one row an upload, which decides what a repeated event does.
+
+use sqlx::PgConnection;
+use uuid::Uuid;
+
+/// What is on record about an upload.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Receipt {
+    pub outcome: Outcome,
+    pub object_key: Option<String>,
+    pub version: i64,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Outcome {
+    Stored,
+    Rejected,
+    Removing,
+    Removed,
+    Cancelled,
+}
+
+impl Outcome {
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Stored => "stored",
+            Self::Rejected => "rejected",
+            Self::Removing => "removing",
+            Self::Removed => "removed",
+            Self::Cancelled => "cancelled",
+        }
+    }
+
+    fn from_column(text: &str) -> Result<Self, sqlx::Error> {
+        let all = [
+            Self::Stored,
+            Self::Rejected,
+            Self::Removing,
+            Self::Removed,
+            Self::Cancelled,
+        ];
+        let known = all.into_iter().find(|outcome| outcome.as_str() == text);
+        known.ok_or_else(|| sqlx::Error::Decode(format!("`{text}` is no outcome of a receipt").into()))
+    }
+}
+
+/// The receipt, locked until the transaction ends.
+pub(crate) async fn lock(
+    connection: &mut PgConnection,
+    upload: Uuid,
+) -> Result<Option<Receipt>, sqlx::Error> {
+    let row = sqlx::query!(
+        "SELECT outcome, object_key, version FROM uploader.receipts WHERE upload_id = $1 FOR UPDATE",
+        upload
+    )
+    .fetch_optional(connection)
+    .await?;
+    row.map(|row| {
+        Ok(Receipt {
+            outcome: Outcome::from_column(&row.outcome)?,
+            object_key: row.object_key,
+            version: row.version,
+        })
+    })
+    .transpose()
+}
+
+pub(crate) async fn exists(connection: &mut PgConnection, upload: Uuid) -> Result<bool, sqlx::Error> {
+    sqlx::query_scalar!(
+        r#"SELECT EXISTS (SELECT FROM uploader.receipts WHERE upload_id = $1) AS "exists!""#,
+        upload
+    )
+    .fetch_one(connection)
+    .await
+}
+
+/// Puts the first receipt of an upload on record; false if there is one already, which then stands.
+pub(crate) async fn insert(
+    connection: &mut PgConnection,
+    upload: Uuid,
+    item: Uuid,
+    outcome: Outcome,
+    object_key: Option<&str>,
+    reason: Option<&str>,
+) -> Result<bool, sqlx::Error> {
+    let inserted = sqlx::query!(
+        "INSERT INTO uploader.receipts (upload_id, item_id, outcome, object_key, reason, version)
+         VALUES ($1, $2, $3, $4, $5, 1) ON CONFLICT (upload_id) DO NOTHING",
+        upload,
+        item,
+        outcome.as_str(),
+        object_key,
+        reason
+    )
+    .execute(connection)
+    .await?;
+    Ok(inserted.rows_affected() == 1)
+}
+
+/// The stored file is being let go of; its key stays on record until it is gone.
+pub(crate) async fn mark_removing(connection: &mut PgConnection, upload: Uuid) -> Result<(), sqlx::Error> {
+    sqlx::query!(
+        "UPDATE uploader.receipts SET outcome = 'removing', updated_at = now() WHERE upload_id = $1",
+        upload
+    )
+    .execute(connection)
+    .await
+    .map(drop)
+}
+
+/// The upload has no file any more; answers the version of the fact to tell.
+pub(crate) async fn mark_removed(connection: &mut PgConnection, upload: Uuid) -> Result<i64, sqlx::Error> {
+    sqlx::query_scalar!(
+        "UPDATE uploader.receipts SET outcome = 'removed', object_key = NULL, version = version + 1, updated_at = now()
+         WHERE upload_id = $1 RETURNING version",
+        upload
+    )
+    .fetch_one(connection)
+    .await
+}
+
+/// Those of the ids that have a receipt.
+pub(crate) async fn known(connection: &mut PgConnection, uploads: &[Uuid]) -> Result<Vec<Uuid>, sqlx::Error> {
+    sqlx::query_scalar!(
+        "SELECT upload_id FROM uploader.receipts WHERE upload_id = ANY($1)",
+        uploads
+    )
+    .fetch_all(connection)
+    .await
+}

@@ -1,0 +1,139 @@
+use aws_lc_rs::digest;
+use depot_consumer::Context;
+use depot_domain::{CommandId, Sha256};
+use depot_object_store::{CopyConditions, Identity, ObjectStore};
+use depot_outbox::Doorbell;
+use depot_schemas::{UploadState, topics::Topics};
+use depot_test_stack::{ServiceRole, TestDatabase, settings, unique_name};
+use secrecy::SecretString;
+use sqlx::PgPool;
+use time::OffsetDateTime;
+use uploader::{Files, Stored, UploaderError, remove_upload, store_upload};
+use uuid::Uuid;
+
+/// A database and two buckets of a test's own.
+pub struct Scene {
+    pub files: Files,
+    pub owner: PgPool,
+    _database: TestDatabase,
+}
+
+pub fn store_at(endpoint: &str) -> ObjectStore {
+    ObjectStore::new(&Identity {
+        endpoint: endpoint.to_owned(),
+        public_endpoint: endpoint.to_owned(),
+        region: "us-east-1".into(),
+        access_key: settings().get("STACK_MINIO_ACCESS_KEY").into(),
+        secret_key: SecretString::from(settings().get("STACK_MINIO_SECRET_KEY")),
+    })
+}
+
+impl Scene {
+    pub async fn set() -> Self {
+        let database = TestDatabase::create().await.unwrap();
+        let store = store_at(settings().get("MINIO_ENDPOINT"));
+        let (staging, bucket) = (unique_name(), unique_name());
+        for bucket in [&staging, &bucket] {
+            store.ensure_bucket(bucket).await.unwrap();
+        }
+        let files = Files {
+            pool: database.pool(ServiceRole::Uploader).await,
+            store,
+            staging,
+            bucket,
+            copy_conditions: CopyConditions::Honoured,
+            topics: Topics::new("depot"),
+            doorbell: Doorbell::default(),
+        };
+        Self {
+            files,
+            owner: database.owner_pool().await,
+            _database: database,
+        }
+    }
+
+    /// An announced upload whose bytes lie in staging.
+    pub async fn staged(&self, content: &[u8]) -> UploadState {
+        let upload = announced(content);
+        self.stage(&upload, content).await;
+        upload
+    }
+
+    pub async fn stage(&self, upload: &UploadState, content: &[u8]) {
+        self.files
+            .store
+            .put(&self.files.staging, &upload.id.to_string(), content.to_vec())
+            .await
+            .unwrap();
+    }
+
+    pub async fn store(&self, upload: &UploadState) -> Result<Stored, UploaderError> {
+        store_upload(&self.files, upload, CommandId::generate(), &Context::detached()).await
+    }
+
+    pub async fn remove(&self, upload: &UploadState) -> Result<(), UploaderError> {
+        remove_upload(&self.files, upload, CommandId::generate()).await
+    }
+
+    /// The keys that lie in the bucket of files.
+    pub async fn keys(&self) -> Vec<String> {
+        let page = self.files.store.list(&self.files.bucket, None).await.unwrap();
+        page.objects.into_iter().map(|object| object.key).collect()
+    }
+
+    pub async fn staged_keys(&self) -> Vec<String> {
+        let page = self.files.store.list(&self.files.staging, None).await.unwrap();
+        page.objects.into_iter().map(|object| object.key).collect()
+    }
+
+    /// The types of the events told about an upload, in their order.
+    pub async fn told(&self, upload: &UploadState) -> Vec<String> {
+        let statement =
+            "SELECT event_type FROM uploader.outbox WHERE aggregate_id = $1 ORDER BY aggregate_version";
+        sqlx::query_scalar(statement)
+            .bind(upload.id)
+            .fetch_all(&self.owner)
+            .await
+            .unwrap()
+    }
+
+    pub async fn outcome(&self, upload: &UploadState) -> String {
+        let statement = "SELECT outcome FROM uploader.receipts WHERE upload_id = $1";
+        sqlx::query_scalar(statement)
+            .bind(upload.id)
+            .fetch_one(&self.owner)
+            .await
+            .unwrap()
+    }
+
+    pub async fn state_of(&self, key: &str) -> String {
+        let statement = "SELECT state FROM uploader.objects WHERE key = $1";
+        sqlx::query_scalar(statement)
+            .bind(key)
+            .fetch_one(&self.owner)
+            .await
+            .unwrap()
+    }
+}
+
+pub fn announced(content: &[u8]) -> UploadState {
+    let digest = digest::digest(&digest::SHA256, content);
+    UploadState {
+        id: Uuid::now_v7(),
+        item_id: Uuid::now_v7(),
+        owner: "alice".into(),
+        file_name: "a.txt".into(),
+        content_type: "text/plain".into(),
+        size_bytes: content.len() as i64,
+        sha256: Sha256::from_digest(digest.as_ref().try_into().unwrap())
+            .as_str()
+            .to_owned(),
+        status: "received".into(),
+        reason: None,
+        object_key: None,
+        version: 2,
+        created_at: OffsetDateTime::UNIX_EPOCH,
+        updated_at: OffsetDateTime::UNIX_EPOCH,
+        expires_at: OffsetDateTime::UNIX_EPOCH,
+    }
+}
