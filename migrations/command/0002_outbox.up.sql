@@ -24,8 +24,13 @@ CREATE TABLE command.outbox (
     payload           bytea       NOT NULL
 ) PARTITION BY RANGE (id);
 
--- The only index: each further one costs every append.
+-- Finds what is new: rows of transactions that a position does not see.
 CREATE INDEX outbox_unread ON command.outbox (shard, xid, id);
+-- Works off a backlog page by page, each at the cost of the page; `xid` is in it so that published rows are passed
+-- over without being fetched. On expressions, so that only a statement that says the same is planned with it: what
+-- the statistics of a partition say when a plan is made, empty, would not tell the two indexes apart, and the wrong
+-- one costs a pass over the partition for each shard.
+CREATE INDEX outbox_backlog ON command.outbox ((shard + 0), (id + 0), (xid + 0));
 
 CREATE TABLE command.outbox_shards (
     shard              smallint    PRIMARY KEY CHECK (shard BETWEEN 0 AND 63),
@@ -34,12 +39,10 @@ CREATE TABLE command.outbox_shards (
     epoch              bigint      NOT NULL DEFAULT 0,
     expires_at         timestamptz,
     position           pg_snapshot NOT NULL DEFAULT '1:1:',
-    -- While a set larger than a page is being published: the set (visible here, not in `position`) and how far
-    -- it has been acknowledged, in the order (aggregate_version, id).
+    -- While a set larger than a page is being published: the set (visible here, not in `position`), and the id up to
+    -- which it has been acknowledged.
     page_target        pg_snapshot,
-    page_after_version bigint,
     page_after_id      bigint,
-    CHECK ((page_target IS NULL) = (page_after_version IS NULL)),
     CHECK ((page_target IS NULL) = (page_after_id IS NULL))
 ) WITH (fillfactor = 30);
 INSERT INTO command.outbox_shards (shard) SELECT generate_series(0, 63);
@@ -187,8 +190,8 @@ CREATE FUNCTION command.outbox_rebase() RETURNS void
 LANGUAGE plpgsql SET search_path = pg_catalog, command, pg_temp AS $$
 BEGIN
     UPDATE command.outbox SET xid = pg_current_xact_id()::text::bigint;
-    UPDATE command.outbox_shards SET position = '1:1:', page_target = NULL, page_after_version = NULL,
-        page_after_id = NULL, holder = NULL, expires_at = NULL, epoch = epoch + 1;
+    UPDATE command.outbox_shards SET position = '1:1:', page_target = NULL, page_after_id = NULL,
+        holder = NULL, expires_at = NULL, epoch = epoch + 1;
     UPDATE command.outbox_origin SET system_identifier = (SELECT system_identifier FROM pg_control_system());
 END $$;
 
@@ -203,7 +206,10 @@ GRANT EXECUTE ON FUNCTION command.outbox_drop_partition(text) TO depot_command;
 REVOKE ALL ON command.outbox, command.outbox_shards, command.outbox_relays, command.outbox_parked_aggregates,
     command.outbox_parked, command.outbox_origin, command.outbox_partitions FROM depot_command;
 GRANT USAGE, SELECT ON SEQUENCE command.outbox_id_seq TO depot_command;
-GRANT SELECT, INSERT ON command.outbox TO depot_command;
+-- Not `id` and `xid`: both are drawn by the insert itself, so after the version that it carries.
+GRANT INSERT (occurred_at, aggregate_version, aggregate_id, event_id, shard, topic, event_type, headers, payload)
+    ON command.outbox TO depot_command;
+GRANT SELECT ON command.outbox TO depot_command;
 GRANT SELECT, UPDATE ON command.outbox_shards TO depot_command;
 GRANT SELECT, INSERT, UPDATE, DELETE ON command.outbox_relays TO depot_command;
 GRANT SELECT, INSERT, UPDATE, DELETE ON command.outbox_parked_aggregates TO depot_command;

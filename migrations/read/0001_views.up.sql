@@ -108,17 +108,24 @@ CREATE TABLE read.owner_statistics (
     PRIMARY KEY (projection, owner)
 );
 
--- Ids whose new rows Redis has not confirmed yet; drained first at start.
+-- Ids whose new rows Redis has not confirmed yet; drained first at start. A row goes only for the version that it
+-- names (or an older one), so that a late confirmation does not remove what a newer change noted.
 CREATE TABLE read.pending_cache (
-    projection integer NOT NULL,
-    kind       text    NOT NULL CHECK (kind IN ('item', 'upload')),
-    id         uuid    NOT NULL,
+    projection integer     NOT NULL,
+    kind       text        NOT NULL CHECK (kind IN ('item', 'upload')),
+    id         uuid        NOT NULL,
+    epoch      integer     NOT NULL,
+    version    bigint      NOT NULL,
+    noted_at   timestamptz NOT NULL DEFAULT clock_timestamp(),
     PRIMARY KEY (projection, kind, id)
 );
 
--- Part of every Redis key; raised when Redis was unreachable, so that what it still holds is never read again.
+-- Part of every Redis key; raised when Redis was unreachable, so that what it still holds is never read again. It is
+-- also raised when the server is another one than before: a restarted Redis may have gone back to an older snapshot.
 CREATE TABLE read.cache_generation (
-    singleton  boolean PRIMARY KEY DEFAULT true CHECK (singleton),
-    generation bigint  NOT NULL DEFAULT 1
+    singleton    boolean PRIMARY KEY DEFAULT true CHECK (singleton),
+    generation   bigint  NOT NULL DEFAULT 1,
+    -- INFO's run_id of the server that the generation holds for.
+    redis_run_id text
 );
 INSERT INTO read.cache_generation DEFAULT VALUES;

@@ -27,8 +27,10 @@ CREATE TABLE uploader.outbox (
 -- Finds what is new: rows of transactions that a position does not see.
 CREATE INDEX outbox_unread ON uploader.outbox (shard, xid, id);
 -- Works off a backlog page by page, each at the cost of the page; `xid` is in it so that published rows are passed
--- over without being fetched.
-CREATE INDEX outbox_backlog ON uploader.outbox (shard, id, xid);
+-- over without being fetched. On expressions, so that only a statement that says the same is planned with it: what
+-- the statistics of a partition say when a plan is made, empty, would not tell the two indexes apart, and the wrong
+-- one costs a pass over the partition for each shard.
+CREATE INDEX outbox_backlog ON uploader.outbox ((shard + 0), (id + 0), (xid + 0));
 
 CREATE TABLE uploader.outbox_shards (
     shard              smallint    PRIMARY KEY CHECK (shard BETWEEN 0 AND 63),

@@ -1,6 +1,9 @@
 use std::time::Duration;
 
-use aws_sdk_s3::types::{CorsConfiguration, CorsRule};
+use aws_sdk_s3::types::{
+    AbortIncompleteMultipartUpload, BucketLifecycleConfiguration, CorsConfiguration, CorsRule,
+    ExpirationStatus, LifecycleRule, LifecycleRuleFilter,
+};
 
 use crate::{
     error::{Operation, StoreError, within},
@@ -41,6 +44,32 @@ impl ObjectStore {
             .put_bucket_cors()
             .bucket(bucket)
             .cors_configuration(rules)
+            .send();
+        within(DEADLINE, operation(), call).await.map(drop)
+    }
+
+    /// Lets the store drop the parts of multipart uploads that nobody ended within `days`. It replaces the bucket's
+    /// other lifecycle rules.
+    pub async fn abort_unfinished_multiparts(&self, bucket: &str, days: i32) -> Result<(), StoreError> {
+        let operation = || Operation::new("setting the lifecycle", bucket, "");
+        let rule = LifecycleRule::builder()
+            .id("abort-unfinished-multiparts")
+            .status(ExpirationStatus::Enabled)
+            .filter(LifecycleRuleFilter::builder().prefix("").build())
+            .abort_incomplete_multipart_upload(
+                AbortIncompleteMultipartUpload::builder()
+                    .days_after_initiation(days)
+                    .build(),
+            )
+            .build()
+            .map_err(|error| invalid(operation(), error))?;
+        let rules = BucketLifecycleConfiguration::builder().rules(rule).build();
+        let rules = rules.map_err(|error| invalid(operation(), error))?;
+        let call = self
+            .client
+            .put_bucket_lifecycle_configuration()
+            .bucket(bucket)
+            .lifecycle_configuration(rules)
             .send();
         within(DEADLINE, operation(), call).await.map(drop)
     }

@@ -1,6 +1,7 @@
 use std::time::Duration;
 
 use aws_sdk_s3::{
+    config::{Builder, timeout::TimeoutConfig},
     primitives::ByteStream,
     types::{CompletedMultipartUpload, CompletedPart},
 };
@@ -9,7 +10,7 @@ use bytes::BytesMut;
 use crate::{
     error::{Operation, StoreError, within},
     read::{Digest, Hasher},
-    store::ObjectStore,
+    store::{CONNECT, ObjectStore},
 };
 
 const CALL: Duration = Duration::from_secs(30);
@@ -37,17 +38,20 @@ impl ObjectStore {
         size_bytes: i64,
     ) -> Result<CopyOutcome, StoreError> {
         let operation = Operation::new("copy", to.0, to.1);
+        let deadline = copy_deadline(size_bytes);
         let call = self
             .client
             .copy_object()
-            .copy_source(format!("{}/{}", from.0, from.1))
+            .copy_source(copy_source(from))
             .copy_source_if_match(etag)
             .bucket(to.0)
             .key(to.1)
             .content_type(content_type)
             .metadata_directive(aws_sdk_s3::types::MetadataDirective::Replace)
+            .customize()
+            .config_override(patient(deadline))
             .send();
-        match within(copy_deadline(size_bytes), operation.clone(), call).await {
+        match within(deadline, operation.clone(), call).await {
             // S3 may put an error into a 200; without a result there was no copy.
             Ok(answer)
                 if answer
@@ -80,7 +84,7 @@ impl ObjectStore {
         let upload = self.begin(to, content_type).await?;
         match self.send_parts(from, to, &upload, expected).await {
             Ok(Some(parts)) => self
-                .finish(to, &upload, parts)
+                .finish(to, &upload, parts, copy_deadline(expected.size_bytes))
                 .await
                 .map(|()| CopyOutcome::Copied),
             Ok(None) => self
@@ -173,6 +177,7 @@ impl ObjectStore {
         to: (&str, &str),
         upload: &str,
         parts: Vec<CompletedPart>,
+        deadline: Duration,
     ) -> Result<(), StoreError> {
         let operation = Operation::new("end of a multipart upload", to.0, to.1);
         let parts = CompletedMultipartUpload::builder().set_parts(Some(parts)).build();
@@ -183,8 +188,10 @@ impl ObjectStore {
             .key(to.1)
             .upload_id(upload)
             .multipart_upload(parts)
+            .customize()
+            .config_override(patient(deadline))
             .send();
-        let finished = within(CALL, operation.clone(), call).await?;
+        let finished = within(deadline, operation.clone(), call).await?;
         match finished.e_tag() {
             Some(_) => Ok(()),
             None => Err(StoreError::Transient {
@@ -208,6 +215,28 @@ impl ObjectStore {
             Err(error) => Err(error),
         }
     }
+}
+
+/// `bucket/key` as the copy's header takes it: percent-encoded, and the SDK leaves that to its caller.
+fn copy_source((bucket, key): (&str, &str)) -> String {
+    let mut encoded = format!("{bucket}/");
+    for byte in key.bytes() {
+        if byte.is_ascii_alphanumeric() || b"-._~/".contains(&byte) {
+            encoded.push(char::from(byte));
+        } else {
+            encoded.push_str(&format!("%{byte:02X}"));
+        }
+    }
+    encoded
+}
+
+/// A server may answer a copy with its first byte only when it is done.
+fn patient(deadline: Duration) -> Builder {
+    let timeouts = TimeoutConfig::builder()
+        .connect_timeout(CONNECT)
+        .read_timeout(deadline)
+        .build();
+    Builder::new().timeout_config(timeouts)
 }
 
 /// A copy inside the store takes its time; slower than 10 MiB/s is taken for stuck.

@@ -82,6 +82,8 @@ impl StoreError {
     where
         E: ProvideErrorMetadata + Error + Send + Sync + 'static,
     {
+        // The request could not even be written down: no wait mends that.
+        let is_invalid = matches!(error, SdkError::ConstructionFailure(_));
         let status = error.raw_response().map(|response| response.status().as_u16());
         let code = error.code().unwrap_or_default().to_owned();
         match (status, code.as_str()) {
@@ -91,8 +93,21 @@ impl StoreError {
                 code,
                 source: Box::new(error),
             },
+            (None, _) if is_invalid => Self::Refused {
+                operation,
+                status: 0,
+                code: "InvalidRequest".to_owned(),
+                source: Box::new(error),
+            },
             (Some(404), _) | (_, "NoSuchKey" | "NoSuchUpload" | "NotFound") => Self::NotFound(operation),
             (Some(412), _) | (_, "PreconditionFailed") => Self::PreconditionFailed(operation),
+            // 501 is the one fault of a server that does not pass.
+            (Some(501), _) => Self::Refused {
+                operation,
+                status: 501,
+                code,
+                source: Box::new(error),
+            },
             // 409: a conditional write met another one that is under way.
             (Some(409 | 429 | 500..), _)
             | (None, _)

@@ -17,6 +17,6 @@ pub use copy::CopyOutcome;
 pub use error::{Operation, StoreError};
 pub use objects::{Listed, ObjectInfo, Page};
 pub use presign::{Download, Presigned, UploadTerms};
-pub use probe::CopyConditions;
+pub use probe::{CopyConditions, PROBE_PREFIX};
 pub use read::{Digest, Reading};
 pub use store::{Identity, ObjectStore};

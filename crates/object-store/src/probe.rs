@@ -1,5 +1,8 @@
 use crate::{copy::CopyOutcome, error::StoreError, store::ObjectStore};
 
+/// Keys of the probe's objects begin so, in both buckets.
+pub const PROBE_PREFIX: &str = ".probe/";
+
 /// Whether the store honours a condition on a copy's source.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum CopyConditions {
@@ -19,7 +22,7 @@ impl ObjectStore {
         to: &str,
         tag: &str,
     ) -> Result<CopyConditions, StoreError> {
-        let key = format!(".probe/{tag}");
+        let key = format!("{PROBE_PREFIX}{tag}");
         self.put(from, &key, b"probe".to_vec()).await?;
         let etag = self.head(from, &key).await?.etag;
         let wrong = "\"00000000000000000000000000000000\"";
@@ -31,9 +34,22 @@ impl ObjectStore {
             .await;
         self.delete(from, &key).await?;
         self.delete(to, &key).await?;
-        match (with_wrong?, with_right?) {
-            (CopyOutcome::SourceChanged, CopyOutcome::Copied) => Ok(CopyConditions::Honoured),
+        match (with_wrong, with_right) {
+            (Ok(CopyOutcome::SourceChanged), Ok(CopyOutcome::Copied)) => Ok(CopyConditions::Honoured),
+            (Ok(_), Ok(_)) => Ok(CopyConditions::Ignored),
+            (Err(error), _) | (_, Err(error)) if !is_not_offered(&error) => Err(error),
             _ => Ok(CopyConditions::Ignored),
         }
     }
+}
+
+/// A server that does not know the request says so by 400 or 501: as good as ignoring the condition.
+fn is_not_offered(error: &StoreError) -> bool {
+    matches!(
+        error,
+        StoreError::Refused {
+            status: 400 | 501,
+            ..
+        }
+    )
 }

@@ -10,7 +10,7 @@ use aws_sdk_s3::{
 };
 use secrecy::{ExposeSecret, SecretString};
 
-const CONNECT: Duration = Duration::from_secs(3);
+pub(crate) const CONNECT: Duration = Duration::from_secs(3);
 /// Until the first byte of an answer; streams are watched piece by piece.
 const FIRST_BYTE: Duration = Duration::from_secs(30);
 

@@ -3,7 +3,10 @@
 //! `make services-up` starts the services. Where they are is read from the environment, then from `.env`, then from
 //! `.env.example` at the top of the workspace.
 
-#![allow(clippy::expect_used, reason = "a test that cannot be set up is to fail, with the reason")]
+#![allow(
+    clippy::expect_used,
+    reason = "a test that cannot be set up is to fail, with the reason"
+)]
 
 mod database;
 mod settings;

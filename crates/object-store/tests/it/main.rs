@@ -252,10 +252,77 @@ async fn a_store_that_is_away_is_transient_and_wrong_keys_are_refused() {
 #[tokio::test]
 async fn a_listing_shows_every_object_page_by_page() {
     let (store, bucket) = bucket().await;
-    for key in ["a/1", "a/2", "b"] {
-        store.put(&bucket, key, b"x".to_vec()).await.unwrap();
+    // A page holds a thousand.
+    let mut puts = tokio::task::JoinSet::new();
+    for worker in 0..16 {
+        let (store, bucket) = (store.clone(), bucket.clone());
+        puts.spawn(async move {
+            for i in (worker..1_003).step_by(16) {
+                let key = format!("{i:04}");
+                store.put(&bucket, &key, b"x".to_vec()).await.unwrap();
+            }
+        });
     }
-    let page = store.list(&bucket, None).await.unwrap();
-    let keys: Vec<_> = page.objects.iter().map(|object| object.key.as_str()).collect();
-    assert_eq!((keys, page.next), (vec!["a/1", "a/2", "b"], None));
+    puts.join_all().await;
+    let (mut keys, mut pages, mut after) = (Vec::new(), 0, None);
+    loop {
+        let page = store.list(&bucket, after).await.unwrap();
+        keys.extend(page.objects.into_iter().map(|object| object.key));
+        pages += 1;
+        match page.next {
+            Some(next) => after = Some(next),
+            None => break,
+        }
+    }
+    assert_eq!(pages, 2);
+    assert!(
+        keys.iter()
+            .eq((0..1_003).map(|i| format!("{i:04}")).collect::<Vec<_>>().iter())
+    );
+}
+
+#[tokio::test]
+async fn pages_of_allowed_origins_may_send_files_and_others_may_not() {
+    let (store, bucket) = bucket().await;
+    store
+        .set_cors(&bucket, &["https://app.example".to_owned()])
+        .await
+        .unwrap();
+    let url = format!("{}/{bucket}/a", identity().endpoint);
+    let preflight = async |origin: &str| {
+        let request = Client::new()
+            .request(reqwest::Method::OPTIONS, &url)
+            .header("origin", origin)
+            .header("access-control-request-method", "PUT")
+            .header("access-control-request-headers", "x-amz-checksum-sha256");
+        let answer = request.send().await.unwrap();
+        let allowed = answer.headers().get("access-control-allow-origin");
+        allowed.map(|value| value.to_str().unwrap().to_owned())
+    };
+    assert_eq!(
+        preflight("https://app.example").await.as_deref(),
+        Some("https://app.example")
+    );
+    assert_ne!(
+        preflight("https://elsewhere.example").await.as_deref(),
+        Some("https://elsewhere.example")
+    );
+}
+
+#[tokio::test]
+async fn a_bucket_takes_the_rule_that_drops_unfinished_multiparts() {
+    let (store, bucket) = bucket().await;
+    store.abort_unfinished_multiparts(&bucket, 2).await.unwrap();
+}
+
+#[tokio::test]
+async fn keys_with_odd_characters_are_copied() {
+    let (store, bucket) = bucket().await;
+    let key = "a b/ü+%.txt";
+    store.put(&bucket, key, b"abc".to_vec()).await.unwrap();
+    let etag = store.head(&bucket, key).await.unwrap().etag;
+    let copied = store
+        .copy_verified((&bucket, key), &etag, (&bucket, "to"), "text/plain", 3)
+        .await;
+    assert_eq!(copied.unwrap(), CopyOutcome::Copied);
 }

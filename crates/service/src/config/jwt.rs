@@ -7,7 +7,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 use super::{AppEnv, ConfigReader};
 
 /// The secret of `.env.example`: known to everybody, so refused in production.
-pub const DEVELOPMENT_JWT_SECRET: &str = "development-only-secret-change-me-0123456789";
+pub const DEVELOPMENT_JWT_SECRET: &str = "dev-only-jwt-secret-of-more-than-32-bytes";
 
 /// How bearer tokens are signed and checked.
 #[derive(Debug, Clone)]

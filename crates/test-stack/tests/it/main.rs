@@ -1,3 +1,4 @@
-//! The ground that everything stands on: the database roles as `depot migrate` leaves them.
+//! The ground that everything stands on: the broker, and the database roles as `depot migrate` leaves them.
 
+mod ground;
 mod roles;

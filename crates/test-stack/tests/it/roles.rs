@@ -19,7 +19,10 @@ const FORBIDDEN: [(ServiceRole, &str); 16] = [
     (ServiceRole::Projector, "SELECT * FROM uploader.receipts"),
     (ServiceRole::Query, "SELECT * FROM command.items"),
     (ServiceRole::Query, "DELETE FROM read.items"),
-    (ServiceRole::Query, "UPDATE read.active_projection SET projection = 2"),
+    (
+        ServiceRole::Query,
+        "UPDATE read.active_projection SET projection = 2",
+    ),
     (ServiceRole::Query, "CREATE TABLE public.mine (id int)"),
 ];
 
@@ -29,8 +32,16 @@ async fn a_role_touches_its_own_schema_and_nothing_else() {
     for (role, statement) in FORBIDDEN {
         let pool = database.pool(role).await;
         let refused = sqlx::query(AssertSqlSafe(statement)).execute(&pool).await;
-        let code = refused.as_ref().err().and_then(|e| e.as_database_error()).and_then(|e| e.code());
-        assert_eq!(code.as_deref(), Some(INSUFFICIENT_PRIVILEGE), "{role:?}: {statement}: {refused:?}");
+        let code = refused
+            .as_ref()
+            .err()
+            .and_then(|e| e.as_database_error())
+            .and_then(|e| e.code());
+        assert_eq!(
+            code.as_deref(),
+            Some(INSUFFICIENT_PRIVILEGE),
+            "{role:?}: {statement}: {refused:?}"
+        );
     }
 }
 
@@ -55,14 +66,32 @@ async fn migrations_can_be_taken_back_and_applied_again() {
     let database = TestDatabase::create().await.unwrap();
     let owner = database.owner_url().parse().unwrap();
     loop {
-        let applied = depot_migrate::status(&owner).await.unwrap().into_iter().filter(|state| state.applied).count();
+        let applied = depot_migrate::status(&owner)
+            .await
+            .unwrap()
+            .into_iter()
+            .filter(|state| state.applied)
+            .count();
         if applied == 0 {
             break;
         }
         depot_migrate::migrate_down(&owner).await.unwrap();
-        let left = depot_migrate::status(&owner).await.unwrap().into_iter().filter(|state| state.applied).count();
+        let left = depot_migrate::status(&owner)
+            .await
+            .unwrap()
+            .into_iter()
+            .filter(|state| state.applied)
+            .count();
         assert!(left < applied, "a step down took nothing back");
     }
-    depot_migrate::migrate(&owner, &depot_migrate::Passwords::default()).await.unwrap();
-    assert!(depot_migrate::status(&owner).await.unwrap().iter().all(|state| state.applied));
+    depot_migrate::migrate(&owner, &depot_migrate::Passwords::default())
+        .await
+        .unwrap();
+    assert!(
+        depot_migrate::status(&owner)
+            .await
+            .unwrap()
+            .iter()
+            .all(|state| state.applied)
+    );
 }

@@ -1,0 +1,241 @@
+//! How the service is put together: the same for `main` and for tests.
+
+use std::{
+    net::SocketAddr,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+};
+
+use depot_consumer::{Consumer, ConsumerError, ConsumerHandle, DeadLetters, PartitionState};
+use depot_outbox::{Doorbell, Relay, RelayOptions};
+use depot_saga::timeout::{self, TimeoutOptions};
+use depot_schemas::topics::Topics;
+use depot_service::{
+    auth::TokenVerifier,
+    database, layers,
+    metrics::MetricsError,
+    process::{self, BindError, Process},
+    shutdown::{DrainError, DrainPolicy, Shutdown},
+};
+use sqlx::PgPool;
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    commands::Writer,
+    config::Config,
+    http::{self, Accounts, ApiState, Executor, QueryAddress, UploadPolicy},
+    key_expiry,
+    saga::{Expiry, SagaEvents, UPLOAD_SAGA, consumer_settings},
+    staging::Staging,
+    store,
+};
+
+/// The name in logs, traces and `pg_stat_activity`.
+pub const NAME: &str = "command-api";
+
+/// Why the service does not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    #[error("metrics cannot be recorded")]
+    Metrics(#[from] MetricsError),
+    #[error("the database cannot be used")]
+    Database(#[from] database::DatabaseError),
+    #[error("a port cannot be opened")]
+    Bind(#[from] BindError),
+    #[error("a listener has no address")]
+    Address(#[source] std::io::Error),
+    #[error("the saga's consumer does not start")]
+    Consumer(#[from] ConsumerError),
+}
+
+/// A service that is listening.
+#[derive(Debug)]
+pub struct Application {
+    process: Process,
+    drain: DrainPolicy,
+    address: SocketAddr,
+    admin_address: SocketAddr,
+    writer: Writer,
+}
+
+impl Application {
+    /// Opens the ports and starts all tasks. The database, Kafka and the object store may be away: readiness tells.
+    ///
+    /// # Errors
+    /// [`StartError`].
+    pub async fn build(config: Config, shutdown: Shutdown) -> Result<Self, StartError> {
+        let process = Process::new(shutdown)?;
+        let pool = database::connect(&config.database, NAME)?;
+        process.metrics.watch_pool(&pool);
+        let checked = pool.clone();
+        process
+            .readiness
+            .check("database", move || check_database(checked.clone()));
+
+        let topics = Topics::new(&config.kafka.topic_prefix);
+        let doorbell = Doorbell::default();
+        let writer = Writer::new(pool.clone(), topics.clone(), doorbell.clone());
+        let public = process::bind(config.http.bind, config.http.port).await?;
+        let admin = process::bind(config.process.bind, config.process.admin_port).await?;
+        let address = public.local_addr().map_err(StartError::Address)?;
+        let admin_address = admin.local_addr().map_err(StartError::Address)?;
+        process.serve_admin(admin);
+        if config.relay_enabled {
+            start_relay(&process, &config, &pool, doorbell);
+        }
+        if config.saga_enabled {
+            start_saga(&process, &config, topics, &writer)?;
+        }
+        process.shutdown.spawn(
+            "key expiry",
+            key_expiry::run(pool.clone(), process.shutdown.token()),
+        );
+        let router = http::router(api_state(&config, &process, &writer));
+        process.serve(
+            "public listener",
+            public,
+            layers::standard_layers(router, &config.http),
+        );
+        tracing::info!(%address, %admin_address, "command-api is listening");
+        Ok(Self {
+            process,
+            drain: config.process.drain,
+            address,
+            admin_address,
+            writer,
+        })
+    }
+
+    /// Where the public API listens.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Where probes and metrics are.
+    pub fn admin_address(&self) -> SocketAddr {
+        self.admin_address
+    }
+
+    /// Where units of work begin: for tests that do what events would.
+    pub fn writer(&self) -> &Writer {
+        &self.writer
+    }
+
+    /// Runs until a signal or a failed task, then drains.
+    ///
+    /// # Errors
+    /// [`DrainError`].
+    pub async fn run_until_stopped(self) -> Result<(), DrainError> {
+        self.process.run_until_stopped(self.drain).await
+    }
+}
+
+fn api_state(config: &Config, process: &Process, writer: &Writer) -> ApiState {
+    ApiState {
+        tokens: Arc::new(TokenVerifier::new(&config.jwt)),
+        executor: Executor::new(writer.clone(), &process.shutdown, config.idempotency_ttl_hours),
+        query: QueryAddress(config.query_public_url.as_str().into()),
+        staging: Staging::new(&config.s3),
+        uploads: UploadPolicy {
+            url_lifetime: config.upload_url_ttl,
+            grace: config.upload_grace,
+            default_quota_bytes: config.default_quota_bytes,
+        },
+        accounts: Accounts(writer.pool().clone()),
+    }
+}
+
+fn start_relay(process: &Process, config: &Config, pool: &PgPool, doorbell: Doorbell) {
+    let options = RelayOptions {
+        brokers: config.kafka.brokers.clone(),
+        kafka: client_settings(config),
+        instance: format!("{NAME} {}", std::process::id()),
+        ..RelayOptions::default()
+    };
+    let (relay, handle) = Relay::new(options, pool, doorbell);
+    process
+        .readiness
+        .check("relay", move || std::future::ready(handle.readiness()));
+    process
+        .shutdown
+        .spawn("relay", relay.run(process.shutdown.token()));
+}
+
+fn start_saga(process: &Process, config: &Config, topics: Topics, writer: &Writer) -> Result<(), StartError> {
+    depot_consumer::describe_metrics();
+    let client = client_settings(config);
+    let dead_letters = DeadLetters::new(&config.kafka.brokers, &client)?;
+    let settings = consumer_settings(&config.kafka.brokers, &topics, client);
+    let events = SagaEvents::new(writer.clone(), topics);
+    let stop = process.shutdown.token();
+    let consumer = Consumer::start_keyed(settings, events, dead_letters, stop.clone())?;
+    let (handle, joined) = (consumer.handle(), Arc::new(AtomicBool::new(false)));
+    process.readiness.check("saga consumer", move || {
+        std::future::ready(check_consumer(&handle, &joined))
+    });
+    process.shutdown.spawn_critical("saga consumer", consumer.join());
+    process
+        .shutdown
+        .spawn("saga deadlines", run_deadlines(writer.clone(), stop));
+    Ok(())
+}
+
+async fn run_deadlines(writer: Writer, stop: CancellationToken) {
+    let pool = writer.pool().clone();
+    timeout::run(
+        pool,
+        &UPLOAD_SAGA,
+        TimeoutOptions::default(),
+        Expiry(writer),
+        stop,
+    )
+    .await;
+}
+
+/// The settings that every Kafka client starts from, without the brokers, which have an argument of their own.
+fn client_settings(config: &Config) -> Vec<(String, String)> {
+    let settings = config.kafka.client_settings().into_iter();
+    settings
+        .filter(|(name, _)| *name != "bootstrap.servers")
+        .map(|(name, value)| (name.to_owned(), value))
+        .collect()
+}
+
+async fn check_database(pool: PgPool) -> Result<(), String> {
+    database::check(pool.clone()).await?;
+    let mut conn = pool
+        .acquire()
+        .await
+        .map_err(|error| format!("no connection: {error}"))?;
+    match store::schema_is_there(&mut conn).await {
+        Ok(true) => Ok(()),
+        Ok(false) => Err("the schema is not migrated: run `depot migrate`".to_owned()),
+        Err(error) => Err(depot_service::problem::chain(&error)),
+    }
+}
+
+/// Ready once the group has taken this member in. After that, Kafka being away is no reason to refuse commands: they
+/// are accepted and published later. A partition that is stopped for good is.
+fn check_consumer(handle: &ConsumerHandle, joined: &AtomicBool) -> Result<(), String> {
+    let status = handle.status();
+    if !joined.load(Ordering::Relaxed) {
+        let reasons = status.waiting_for();
+        if !reasons.is_empty() {
+            return Err(reasons.join("; "));
+        }
+        joined.store(true, Ordering::Relaxed);
+    }
+    let stopped = status
+        .partitions
+        .iter()
+        .find_map(|partition| match &partition.state {
+            PartitionState::Stopped { reason } => Some(format!(
+                "{} [{}] is stopped: {reason}",
+                partition.topic, partition.partition
+            )),
+            _ => None,
+        });
+    stopped.or(status.failed).map_or(Ok(()), Err)
+}

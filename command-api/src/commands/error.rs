@@ -1,0 +1,78 @@
+use depot_domain::{
+    FieldError, ItemError, ItemId, QuotaExceeded, UploadError, UploadId, UploadStatus, VersionToken,
+};
+use depot_outbox::AppendError;
+use depot_saga::store::SagaStoreError;
+
+use crate::store::{Nature, StoreError};
+
+/// What the state of things does not allow. It was decided under the locks, and is an outcome like any other: it is
+/// kept under the command's key.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    #[error("there is no item {0}")]
+    ItemNotFound(ItemId),
+    #[error("item {id} is deleted")]
+    ItemDeleted { id: ItemId, version: VersionToken },
+    #[error("item {item} has {limit} files, which is the most")]
+    TooManyFiles { item: ItemId, limit: usize },
+    #[error("there is no upload {0}")]
+    UploadNotFound(UploadId),
+    #[error("upload {id} has ended: it is {status}")]
+    UploadEnded {
+        id: UploadId,
+        status: UploadStatus,
+        version: VersionToken,
+    },
+    #[error("the version is {current} now")]
+    Stale { current: VersionToken },
+    #[error(transparent)]
+    QuotaExceeded(#[from] QuotaExceeded),
+    #[error("{} fields of the result would be invalid", .0.len())]
+    Invalid(Vec<FieldError>),
+}
+
+impl Refusal {
+    /// From the decision of an item at `version`.
+    pub fn by_item(error: ItemError, version: VersionToken) -> Self {
+        match error {
+            ItemError::Deleted(id) => Self::ItemDeleted { id, version },
+            ItemError::TooManyFiles { item, limit } => Self::TooManyFiles { item, limit },
+        }
+    }
+
+    /// From the decision of an upload at `version`.
+    pub fn by_upload(error: UploadError, version: VersionToken) -> Self {
+        match error {
+            UploadError::Ended { id, status } => Self::UploadEnded { id, status, version },
+        }
+    }
+}
+
+/// Why a command has no answer of its own.
+#[derive(Debug, thiserror::Error)]
+pub enum CommandError {
+    #[error(transparent)]
+    Refused(#[from] Refusal),
+    #[error("only the owner or an admin may do this")]
+    Forbidden,
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error(transparent)]
+    Saga(#[from] SagaStoreError),
+    #[error(transparent)]
+    Append(#[from] AppendError),
+}
+
+impl CommandError {
+    /// What to do about it; none for what is no fault of the database.
+    pub fn nature(&self) -> Option<Nature> {
+        match self {
+            Self::Refused(_) | Self::Forbidden => None,
+            Self::Store(error) => Some(error.nature()),
+            Self::Saga(SagaStoreError::Database { source, .. })
+            | Self::Append(AppendError::Insert { source, .. }) => Some(crate::store::nature(source)),
+            Self::Saga(_) | Self::Append(AppendError::Invalid(_)) => Some(Nature::Fault),
+        }
+    }
+}

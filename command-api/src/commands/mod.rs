@@ -1,0 +1,86 @@
+//! What this service can do, one use case a file: its input, its handler, its answer.
+//!
+//! A use case locks what it needs (in the order of [`crate::store`]), has `depot-domain` decide, writes the outcome
+//! and records its events, all in a [`UnitOfWork`] that its caller begins and commits.
+
+mod abort_upload;
+mod change_item;
+mod complete_upload;
+mod create_item;
+mod delete_item;
+mod error;
+mod events;
+mod patch_item;
+mod precondition;
+mod replace_item;
+mod request_upload;
+mod set_account_limit;
+mod unit_of_work;
+
+pub use abort_upload::AbortUpload;
+pub use complete_upload::CompleteUpload;
+pub use create_item::CreateItem;
+pub use delete_item::DeleteItem;
+pub use error::{CommandError, Refusal};
+pub use patch_item::{ItemPatch, PatchItem};
+pub use precondition::Precondition;
+pub use replace_item::ReplaceItem;
+pub use request_upload::RequestUpload;
+pub use set_account_limit::SetAccountLimit;
+pub use unit_of_work::{UnitOfWork, Writer};
+
+use std::future::Future;
+
+use depot_domain::{Item, Owner, Upload, VersionToken};
+use sqlx::PgConnection;
+
+/// Who gives a command.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Actor {
+    pub subject: Owner,
+    pub is_admin: bool,
+}
+
+impl Actor {
+    /// Whether the actor may change what belongs to `owner`.
+    pub fn require_owner(&self, owner: &Owner) -> Result<(), CommandError> {
+        if self.is_admin || self.subject == *owner {
+            return Ok(());
+        }
+        Err(CommandError::Forbidden)
+    }
+}
+
+/// Something that can be done, once, in a transaction.
+pub trait UseCase: Send + Sync + 'static {
+    type Answer: Send;
+
+    /// Does it. Nothing is written before everything is decided: a refusal leaves no trace in the transaction.
+    ///
+    /// # Errors
+    /// `Refused` where the state does not allow it; the other kinds decide nothing.
+    fn execute(
+        &self,
+        unit: &mut UnitOfWork,
+    ) -> impl Future<Output = Result<Self::Answer, CommandError>> + Send;
+
+    /// Asked before a kept answer is repeated: whether the actor may still do this. Reads only what never changes.
+    ///
+    /// # Errors
+    /// `Forbidden`, or a fault of the database.
+    fn authorize(&self, conn: &mut PgConnection) -> impl Future<Output = Result<(), CommandError>> + Send;
+}
+
+/// An item after a command.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ItemAnswer {
+    pub item: Item,
+    pub version: VersionToken,
+}
+
+/// An upload after a command.
+#[derive(Debug, Clone, PartialEq)]
+pub struct UploadAnswer {
+    pub upload: Upload,
+    pub version: VersionToken,
+}

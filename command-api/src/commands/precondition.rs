@@ -1,0 +1,26 @@
+use depot_domain::VersionToken;
+
+use super::Refusal;
+
+/// What a client says about the version that it means to change.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Precondition {
+    /// Nothing.
+    None,
+    /// Any version, as long as the thing is there.
+    Exists,
+    /// One of these; opaque tags, compared byte for byte.
+    OneOf(Vec<String>),
+}
+
+impl Precondition {
+    /// # Errors
+    /// `Stale` with the current version where it is not one of those named.
+    pub fn check(&self, current: VersionToken) -> Result<(), Refusal> {
+        match self {
+            Self::None | Self::Exists => Ok(()),
+            Self::OneOf(tags) if tags.contains(&current.to_string()) => Ok(()),
+            Self::OneOf(_) => Err(Refusal::Stale { current }),
+        }
+    }
+}

@@ -1,0 +1,139 @@
+use std::sync::Arc;
+
+use depot_domain::{CommandId, Item, Upload, VersionToken};
+use depot_outbox::{Doorbell, NewEvent};
+use depot_schemas::{Event, EventType, topics::Topics};
+use depot_service::telemetry::{TraceHeaders, current_trace_headers};
+use sqlx::{PgConnection, PgPool, Postgres, Transaction};
+use time::OffsetDateTime;
+
+use super::{CommandError, events};
+use crate::store::{StoreError, transaction};
+
+/// Where units of work begin: the database, the topics of their events, and the bell of the relay.
+#[derive(Debug, Clone)]
+pub struct Writer {
+    pool: PgPool,
+    topics: Arc<Topics>,
+    doorbell: Doorbell,
+}
+
+/// What all events of a unit of work have in common.
+#[derive(Debug, Clone)]
+pub(super) struct Origin {
+    pub epoch: i32,
+    pub now: OffsetDateTime,
+    /// The command, or the event taken as one, that is being handled.
+    pub causation: CommandId,
+    pub trace: Option<TraceHeaders>,
+}
+
+/// One transaction: what is locked, written and recorded in it happens at its commit, or not at all.
+pub struct UnitOfWork {
+    transaction: Transaction<'static, Postgres>,
+    writer: Writer,
+    origin: Origin,
+    events: Vec<Event>,
+}
+
+impl Writer {
+    pub fn new(pool: PgPool, topics: Topics, doorbell: Doorbell) -> Self {
+        Self {
+            pool,
+            topics: Arc::new(topics),
+            doorbell,
+        }
+    }
+
+    pub fn pool(&self) -> &PgPool {
+        &self.pool
+    }
+
+    /// Begins a unit of work in the trace of the current span, whose statements wait for locks as long as
+    /// `lock_timeout` says.
+    ///
+    /// # Errors
+    /// A fault of the database.
+    pub async fn begin(&self, causation: CommandId, lock_timeout: &str) -> Result<UnitOfWork, CommandError> {
+        let begin = self.pool.begin().await;
+        let mut transaction = begin.map_err(StoreError::doing("begin a transaction"))?;
+        let beginning = transaction::begin(&mut transaction, lock_timeout).await?;
+        let origin = Origin {
+            epoch: beginning.epoch,
+            now: beginning.now,
+            causation,
+            trace: current_trace_headers(),
+        };
+        Ok(UnitOfWork {
+            transaction,
+            writer: self.clone(),
+            origin,
+            events: Vec::new(),
+        })
+    }
+}
+
+impl UnitOfWork {
+    pub fn conn(&mut self) -> &mut PgConnection {
+        &mut self.transaction
+    }
+
+    /// The database's clock at the beginning.
+    pub fn now(&self) -> OffsetDateTime {
+        self.origin.now
+    }
+
+    /// The token of an aggregate's version.
+    pub fn token(&self, version: i64) -> VersionToken {
+        VersionToken::new(self.origin.epoch, version)
+    }
+
+    /// Records an event of an item that has been written.
+    pub fn record_item(&mut self, event_type: EventType, item: &Item, changed: &[&str], actor: &str) {
+        self.events
+            .push(events::of_item(&self.origin, event_type, item, changed, actor));
+    }
+
+    /// Records an event of an upload that has been written.
+    pub fn record_upload(&mut self, event_type: EventType, upload: &Upload, changed: &[&str], actor: &str) {
+        self.events.push(events::of_upload(
+            &self.origin,
+            event_type,
+            upload,
+            changed,
+            actor,
+        ));
+    }
+
+    /// Appends the recorded events to the outbox, commits, and then rings for the relay.
+    ///
+    /// # Errors
+    /// Nothing was done, or, if the connection broke during the commit, it is not known.
+    pub async fn commit(mut self) -> Result<(), CommandError> {
+        let rings = !self.events.is_empty();
+        let events = self.events.drain(..);
+        let new = events.map(|event| NewEvent::from_event(&self.writer.topics, &event));
+        let new = new
+            .collect::<Result<Vec<_>, _>>()
+            .map_err(depot_outbox::AppendError::from)?;
+        depot_outbox::append(&mut self.transaction, new).await?;
+        self.transaction
+            .commit()
+            .await
+            .map_err(StoreError::doing("commit a transaction"))?;
+        if rings {
+            self.writer.doorbell.ring();
+        }
+        Ok(())
+    }
+
+    /// Undoes everything. A connection that is broken has undone it already.
+    pub async fn roll_back(self) {
+        if let Err(error) = self.transaction.rollback().await {
+            tracing::debug!(
+                error = &error as &dyn std::error::Error,
+                "rolled back by losing the connection"
+            );
+        }
+    }
+}

@@ -1,0 +1,77 @@
+//! The groups of `depot_service::config`, and `QUERY_PUBLIC_URL`, `DEFAULT_QUOTA_BYTES`, `UPLOAD_URL_TTL_SECONDS`,
+//! `UPLOAD_GRACE_SECONDS`, `IDEMPOTENCY_TTL_HOURS`, `RELAY_ENABLED`, `SAGA_ENABLED`.
+
+use std::time::Duration;
+
+use depot_service::config::{
+    ConfigErrors, ConfigReader, DatabaseConfig, Environment, HttpConfig, JwtConfig, KafkaConfig,
+    ProcessConfig, S3Config, TelemetryConfig,
+};
+
+/// The schema that this service owns.
+pub const SCHEMA: &str = "command";
+const DEFAULT_QUOTA_BYTES: i64 = 10 * 1024 * 1024 * 1024;
+
+/// Everything that this service is told from outside.
+#[derive(Debug, Clone)]
+pub struct Config {
+    pub process: ProcessConfig,
+    pub http: HttpConfig,
+    pub database: DatabaseConfig,
+    pub kafka: KafkaConfig,
+    pub s3: S3Config,
+    pub jwt: JwtConfig,
+    pub telemetry: TelemetryConfig,
+    /// Where the query API is for clients.
+    pub query_public_url: String,
+    /// The limit of an account that nobody has set one for.
+    pub default_quota_bytes: i64,
+    /// How long a presigned URL lasts.
+    pub upload_url_ttl: Duration,
+    /// How long after that an upload may still be completed.
+    pub upload_grace: Duration,
+    /// How long answers are kept for repeats.
+    pub idempotency_ttl_hours: i32,
+    /// Whether this process publishes the outbox.
+    pub relay_enabled: bool,
+    /// Whether this process runs the saga and its deadlines.
+    pub saga_enabled: bool,
+}
+
+impl Config {
+    /// From the environment of the process.
+    ///
+    /// # Errors
+    /// All faults at once.
+    pub fn from_environment() -> Result<Self, ConfigErrors> {
+        Self::read(Environment::for_service("COMMAND_API"))
+    }
+
+    /// From any environment.
+    ///
+    /// # Errors
+    /// All faults at once.
+    pub fn read(environment: Environment) -> Result<Self, ConfigErrors> {
+        let mut reader = ConfigReader::new(environment);
+        let config = Self {
+            process: ProcessConfig::read(&mut reader, 9180),
+            http: HttpConfig::read(&mut reader, 8080),
+            database: DatabaseConfig::read(&mut reader, SCHEMA),
+            kafka: KafkaConfig::read(&mut reader),
+            s3: S3Config::read(&mut reader),
+            jwt: JwtConfig::read(&mut reader),
+            telemetry: TelemetryConfig::read(&mut reader),
+            query_public_url: reader.url("QUERY_PUBLIC_URL", "http://localhost:8081"),
+            default_quota_bytes: reader.number("DEFAULT_QUOTA_BYTES", DEFAULT_QUOTA_BYTES, 0..=i64::MAX),
+            // A signature of S3 lasts at most seven days.
+            upload_url_ttl: reader.seconds("UPLOAD_URL_TTL_SECONDS", 900, 1..=604_800),
+            upload_grace: reader.seconds("UPLOAD_GRACE_SECONDS", 60, 0..=86_400),
+            // Repeats are promised to be recognised for at least 24 hours.
+            idempotency_ttl_hours: reader.number("IDEMPOTENCY_TTL_HOURS", 24, 24..=8_760),
+            relay_enabled: reader.boolean("RELAY_ENABLED", true),
+            saga_enabled: reader.boolean("SAGA_ENABLED", true),
+        };
+        reader.finish()?;
+        Ok(config)
+    }
+}

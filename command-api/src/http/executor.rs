@@ -1,0 +1,262 @@
+//! How a command is run: once for its key, to its end, in one transaction with its answer.
+
+use std::time::Duration;
+
+use depot_domain::CommandId;
+use depot_retry::Delays;
+use depot_service::{
+    problem::{Problem, types},
+    shutdown::Shutdown,
+};
+use tokio::sync::oneshot;
+use tokio_util::task::TaskTracker;
+use tracing::Instrument as _;
+
+use super::{answer::Answer, error, problems, write_request::Identity};
+use crate::{
+    commands::{CommandError, UnitOfWork, UseCase, Writer},
+    store::{
+        self, Nature,
+        idempotency::{KeptAnswer, Key},
+        transaction::{KEY_LOCK_TIMEOUT, ROW_LOCK_TIMEOUT},
+    },
+};
+
+/// How long contention is worked against before the client is asked to come back.
+const PATIENCE: Duration = Duration::from_secs(3);
+
+/// Runs commands.
+#[derive(Clone)]
+pub struct Executor {
+    writer: Writer,
+    /// Owns the tasks of commands.
+    tasks: TaskTracker,
+    ttl_hours: i32,
+}
+
+/// What the key of a request says.
+enum NextAction {
+    /// It is new: the row is ours, the command is to be run.
+    Execute,
+    /// It was answered: the same again.
+    Replay(KeptAnswer),
+    /// It was used for another request.
+    Reused,
+    /// Its first request is still under way.
+    InProgress,
+    /// Its row went while it was being looked at.
+    Again,
+}
+
+/// What an attempt came to.
+enum Outcome {
+    Answered(Answer),
+    Refused(Problem),
+    Again,
+}
+
+impl Executor {
+    /// Commands that are under way when the public listener has ended are waited for, though nobody waits for their
+    /// answers.
+    pub fn new(writer: Writer, shutdown: &Shutdown, ttl_hours: i32) -> Self {
+        let tasks = TaskTracker::new();
+        let (under_way, stop) = (tasks.clone(), shutdown.last_token());
+        shutdown.spawn_last("commands", async move {
+            stop.cancelled().await;
+            under_way.close();
+            under_way.wait().await;
+        });
+        Self {
+            writer,
+            tasks,
+            ttl_hours,
+        }
+    }
+
+    /// Runs a command in a task of its own: a client that goes away cancels nothing.
+    ///
+    /// # Errors
+    /// Problems that are not kept under the key: 403, 409 and 422 of the key itself, 5xx.
+    pub async fn run<U: UseCase>(
+        &self,
+        identity: Identity,
+        use_case: U,
+        render: impl Fn(U::Answer) -> Answer + Send + Sync + 'static,
+    ) -> Result<Answer, Problem> {
+        let (sender, receiver) = oneshot::channel();
+        let executor = self.clone();
+        let work = async move {
+            let answer = executor.run_to_the_end(&identity, &use_case, &render).await;
+            if sender.send(answer).is_err() {
+                tracing::debug!("nobody waits for the answer any more");
+            }
+        };
+        // Not a task of the process: a command that panics ends itself and nothing else.
+        drop(self.tasks.spawn(work.in_current_span()));
+        receiver.await.unwrap_or_else(|_| {
+            tracing::error!(
+                "a command ended without an answer: it panicked, or was dropped at the drain's deadline"
+            );
+            Err(Problem::of(&types::INTERNAL))
+        })
+    }
+
+    async fn run_to_the_end<U: UseCase>(
+        &self,
+        identity: &Identity,
+        use_case: &U,
+        render: &(impl Fn(U::Answer) -> Answer + Sync),
+    ) -> Result<Answer, Problem> {
+        let command = CommandId::generate();
+        let mut delays = Delays::lasting(Duration::from_millis(5), Duration::from_millis(200), PATIENCE);
+        loop {
+            let failed = match self.attempt(command, identity, use_case, render).await {
+                Ok(Outcome::Answered(answer)) => return Ok(answer),
+                Ok(Outcome::Refused(problem)) => return Err(problem),
+                Ok(Outcome::Again) => None,
+                Err(error) => Some(error),
+            };
+            let passing = failed
+                .as_ref()
+                .is_none_or(|error| matches!(error.nature(), Some(Nature::Contention | Nature::LockTimeout)));
+            match (delays.next_delay().filter(|_| passing), failed) {
+                (Some(delay), _) => tokio::time::sleep(delay).await,
+                (None, Some(error)) => return Err(error::problem(&error)),
+                (None, None) => return Err(in_progress()),
+            }
+        }
+    }
+
+    async fn attempt<U: UseCase>(
+        &self,
+        command: CommandId,
+        identity: &Identity,
+        use_case: &U,
+        render: &(impl Fn(U::Answer) -> Answer + Sync),
+    ) -> Result<Outcome, CommandError> {
+        let Some(key) = &identity.key else {
+            let mut unit = self.writer.begin(command, ROW_LOCK_TIMEOUT).await?;
+            return match execute(&mut unit, identity, use_case, render).await {
+                Ok((answer, true)) => unit.commit().await.map(|()| Outcome::Answered(answer)),
+                Ok((answer, false)) => {
+                    unit.roll_back().await;
+                    Ok(Outcome::Answered(answer))
+                }
+                Err(error) => abandon(unit, error).await,
+            };
+        };
+        let mut unit = self.writer.begin(command, KEY_LOCK_TIMEOUT).await?;
+        let next = match self.claim(&mut unit, key, &identity.fingerprint).await {
+            Ok(next) => next,
+            Err(error) => return abandon(unit, error).await,
+        };
+        count(&next);
+        match next {
+            NextAction::Execute => {
+                let (answer, _) = match execute(&mut unit, identity, use_case, render).await {
+                    Ok(done) => done,
+                    Err(error) => return abandon(unit, error).await,
+                };
+                let (status, headers) = (answer.status(), answer.headers());
+                store::idempotency::keep_answer(unit.conn(), key, status, headers, answer.body()).await?;
+                unit.commit().await?;
+                Ok(Outcome::Answered(answer))
+            }
+            NextAction::Replay(kept) => {
+                let authorized = use_case.authorize(unit.conn()).await;
+                unit.roll_back().await;
+                authorized.map(|()| Outcome::Answered(Answer::replay(kept)))
+            }
+            NextAction::Reused => {
+                unit.roll_back().await;
+                let detail =
+                    "Use a new Idempotency-Key: this one belongs to a request that differs from this one.";
+                let problem = Problem::of(&problems::IDEMPOTENCY_KEY_REUSED).with_detail(detail);
+                Ok(Outcome::Refused(problem))
+            }
+            NextAction::InProgress => {
+                unit.roll_back().await;
+                Ok(Outcome::Refused(in_progress()))
+            }
+            NextAction::Again => {
+                unit.roll_back().await;
+                Ok(Outcome::Again)
+            }
+        }
+    }
+
+    /// Inserts the key's row, or finds out what is there. Only a lock that is not had *here* means that the first
+    /// request is under way.
+    async fn claim(
+        &self,
+        unit: &mut UnitOfWork,
+        key: &Key,
+        fingerprint: &[u8],
+    ) -> Result<NextAction, CommandError> {
+        let conn = unit.conn();
+        match store::idempotency::insert(conn, key, fingerprint, self.ttl_hours).await {
+            Ok(true) => return Ok(NextAction::Execute),
+            Ok(false) => {}
+            Err(error) if error.nature() == Nature::LockTimeout => return Ok(NextAction::InProgress),
+            Err(error) => return Err(error.into()),
+        }
+        let Some(kept) = store::idempotency::find(conn, key).await? else {
+            return Ok(NextAction::Again);
+        };
+        if !kept.expired {
+            let same = kept.fingerprint == fingerprint;
+            return Ok(if same {
+                NextAction::Replay(kept)
+            } else {
+                NextAction::Reused
+            });
+        }
+        match store::idempotency::replace_expired(conn, key, fingerprint, self.ttl_hours).await {
+            Ok(true) => {
+                store::transaction::set_lock_timeout(conn, ROW_LOCK_TIMEOUT).await?;
+                Ok(NextAction::Execute)
+            }
+            Ok(false) => Ok(NextAction::Again),
+            Err(error) if error.nature() == Nature::LockTimeout => Ok(NextAction::InProgress),
+            Err(error) => Err(error.into()),
+        }
+    }
+}
+
+/// Runs the use case, and renders what it answers or refuses. True if it has written something.
+async fn execute<U: UseCase>(
+    unit: &mut UnitOfWork,
+    identity: &Identity,
+    use_case: &U,
+    render: &(impl Fn(U::Answer) -> Answer + Sync),
+) -> Result<(Answer, bool), CommandError> {
+    match use_case.execute(unit).await {
+        Ok(answer) => Ok((render(answer), true)),
+        Err(CommandError::Refused(refusal)) => {
+            Ok((Answer::problem(error::refusal(&refusal), &identity.path), false))
+        }
+        Err(error) => Err(error),
+    }
+}
+
+async fn abandon(unit: UnitOfWork, error: CommandError) -> Result<Outcome, CommandError> {
+    unit.roll_back().await;
+    Err(error)
+}
+
+fn in_progress() -> Problem {
+    Problem::of(&problems::REQUEST_IN_PROGRESS)
+        .with_detail("The first request with this Idempotency-Key has not ended yet.")
+        .with_retry_after(1)
+}
+
+fn count(next: &NextAction) {
+    let outcome = match next {
+        NextAction::Execute => "executed",
+        NextAction::Replay(_) => "replayed",
+        NextAction::Reused => "reused",
+        NextAction::InProgress => "in_progress",
+        NextAction::Again => "again",
+    };
+    metrics::counter!("depot_idempotency_keys_total", "outcome" => outcome).increment(1);
+}

@@ -1,0 +1,20 @@
+//! REST: what is taken and answered, in terms of HTTP.
+
+mod accounts;
+mod answer;
+mod documentation;
+mod error;
+mod executor;
+mod idempotency;
+mod items;
+mod openapi;
+mod preconditions;
+mod problems;
+mod redirect;
+mod router;
+mod uploads;
+mod write_request;
+
+pub use executor::Executor;
+pub use openapi::document;
+pub use router::{Accounts, ApiState, QueryAddress, UploadPolicy, router};

@@ -1,0 +1,44 @@
+//! The kinds of problem that only this API answers; the general ones are in `depot_service::problem::types`.
+
+use depot_service::problem::ProblemType;
+
+macro_rules! problem_types {
+    ($($constant:ident = $name:literal, $status:literal, $title:literal, $description:literal;)*) => {
+        $(pub const $constant: ProblemType = ProblemType {
+            name: $name, status: $status, title: $title, description: $description,
+        };)*
+        /// All of them, for the documentation.
+        pub const ALL: &[ProblemType] = &[$($constant),*];
+    };
+}
+
+problem_types! {
+    ITEM_NOT_FOUND = "item-not-found", 404, "There is no such item",
+        "No item has ever had this id.";
+    ITEM_DELETED = "item-deleted", 410, "The item is deleted",
+        "The item was deleted; `version` is its last. Its id is never used again.";
+    TOO_MANY_FILES = "too-many-files", 409, "The item has as many files as it can have",
+        "No more files can be attached to this item; `limit` says how many it may have.";
+    UPLOAD_NOT_FOUND = "upload-not-found", 404, "There is no such upload",
+        "No upload has ever had this id.";
+    UPLOAD_ENDED = "upload-ended", 409, "The upload has ended",
+        "The upload was stored, rejected, expired, aborted or removed; `upload_status` says which. Request a new one.";
+    QUOTA_EXCEEDED = "quota-exceeded", 409, "The file does not fit into the quota",
+        "The owner's files and open uploads leave less than this upload needs; the figures are in `requested_bytes`, \
+         `available_bytes`, `limit_bytes`, `used_bytes` and `reserved_bytes`. Delete files, wait for open uploads to \
+         end, or ask for a higher limit.";
+    PRECONDITION_FAILED = "precondition-failed", 412, "The version is another one",
+        "The resource has a version that `If-Match` does not name; `ETag` and `version` carry the current one. Read it \
+         and decide again.";
+    PRECONDITION_REQUIRED = "precondition-required", 428, "If-Match is required",
+        "The request changes something that others may change too: send `If-Match` with the ETag that you read, or `*`.";
+    IDEMPOTENCY_KEY_MISSING = "idempotency-key-missing", 400, "Idempotency-Key is required",
+        "A POST that creates needs the header `Idempotency-Key`, so that it can be repeated safely: any text of 1 to 255 \
+         characters that is new for each intent, such as a UUID.";
+    IDEMPOTENCY_KEY_REUSED = "idempotency-key-reused", 422, "The Idempotency-Key was used for another request",
+        "This key was sent before with another method, path, If-Match or body. Use a new key for a new request.";
+    REQUEST_IN_PROGRESS = "request-in-progress", 409, "The first request with this key is still under way",
+        "A request with the same Idempotency-Key has not ended yet. Repeat after `Retry-After` to get its answer.";
+    BUSY = "busy", 503, "Too many requests want the same thing",
+        "Others were changing the same resource for too long; nothing was done. Repeat after `Retry-After`.";
+}

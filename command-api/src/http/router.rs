@@ -1,0 +1,73 @@
+use std::{sync::Arc, time::Duration};
+
+use axum::{
+    Router,
+    extract::FromRef,
+    routing::{get, post, put},
+};
+use depot_service::auth::TokenVerifier;
+use sqlx::PgPool;
+
+use super::{accounts, documentation, executor::Executor, items, redirect, uploads};
+use crate::staging::Staging;
+
+/// What handlers take; each takes only what it uses.
+#[derive(Clone, FromRef)]
+pub struct ApiState {
+    pub tokens: Arc<TokenVerifier>,
+    pub executor: Executor,
+    pub query: QueryAddress,
+    pub staging: Staging,
+    pub uploads: UploadPolicy,
+    pub accounts: Accounts,
+}
+
+/// Where the query API is for clients: `http://host:port`, without a slash at the end.
+#[derive(Debug, Clone)]
+pub struct QueryAddress(pub Arc<str>);
+
+impl QueryAddress {
+    /// The absolute URL of a path there.
+    pub fn url_of(&self, path: &str) -> String {
+        format!("{}{path}", self.0)
+    }
+}
+
+/// Where accounts are read.
+#[derive(Debug, Clone)]
+pub struct Accounts(pub PgPool);
+
+/// How uploads are granted.
+#[derive(Debug, Clone, Copy)]
+pub struct UploadPolicy {
+    /// How long a presigned URL lasts.
+    pub url_lifetime: Duration,
+    /// How long after that an upload may still be completed.
+    pub grace: Duration,
+    /// The limit of an account that nobody has set one for.
+    pub default_quota_bytes: i64,
+}
+
+/// All routes. What is read of items and uploads is read on the query API.
+pub fn router(state: ApiState) -> Router {
+    let read = || get(redirect::to_query_api);
+    Router::new()
+        .route("/api/v1/items", read().post(items::create))
+        .route(
+            "/api/v1/items/{id}",
+            read()
+                .put(items::replace)
+                .patch(items::patch)
+                .delete(items::delete),
+        )
+        .route("/api/v1/items/{id}/{*rest}", read())
+        .route("/api/v1/uploads", read().post(uploads::request))
+        .route("/api/v1/uploads/{id}", read().delete(uploads::abort))
+        .route("/api/v1/uploads/{id}/complete", post(uploads::complete))
+        .route("/api/v1/uploads/{id}/{*rest}", read())
+        .route("/api/v1/accounts/{owner}", get(accounts::read))
+        .route("/api/v1/accounts/{owner}/limit", put(accounts::set_limit))
+        .merge(documentation::routes())
+        .merge(depot_service::health::public_routes())
+        .with_state(state)
+}

@@ -1,0 +1,140 @@
+use std::sync::Arc;
+
+use axum::{
+    body::Bytes,
+    extract::{FromRef, FromRequest, FromRequestParts, MatchedPath, Request, rejection::BytesRejection},
+};
+use depot_domain::Owner;
+use depot_service::{
+    auth::{Principal, Role, TokenVerifier},
+    problem::Problem,
+};
+use http::{header::IF_MATCH, request::Parts};
+
+use super::{idempotency, preconditions, problems};
+use crate::{
+    commands::{Actor, Precondition},
+    store::idempotency::Key,
+};
+
+/// What every write brings besides its body: who asks, under which key, and which version is meant. Needs the role
+/// `writer`.
+#[derive(Debug, Clone)]
+pub struct WriteRequest {
+    pub actor: Actor,
+    pub precondition: Precondition,
+    method: String,
+    path: String,
+    route: String,
+    key: Option<String>,
+    if_match: Vec<u8>,
+}
+
+/// What names a request, whole.
+#[derive(Debug, Clone)]
+pub struct Identity {
+    /// None for a request without a key: it is not recognised when it is repeated.
+    pub key: Option<Key>,
+    pub fingerprint: Vec<u8>,
+    /// The path, for problems.
+    pub path: String,
+}
+
+impl<S> FromRequestParts<S> for WriteRequest
+where
+    Arc<TokenVerifier>: FromRef<S>,
+    S: Send + Sync,
+{
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        let principal = Principal::from_request_parts(parts, state).await?;
+        principal.require(Role::Writer)?;
+        let is_admin = principal.has(Role::Admin);
+        let subject =
+            Owner::parse(principal.subject).map_err(|error| Problem::forbidden(error.to_string()))?;
+        let route = parts
+            .extensions
+            .get::<MatchedPath>()
+            .map_or("", MatchedPath::as_str);
+        let lines: Vec<&[u8]> = parts
+            .headers
+            .get_all(IF_MATCH)
+            .iter()
+            .map(|value| value.as_bytes())
+            .collect();
+        Ok(Self {
+            actor: Actor { subject, is_admin },
+            precondition: preconditions::if_match(&parts.headers)?,
+            method: parts.method.to_string(),
+            path: parts.uri.path().to_owned(),
+            route: format!("{} {route}", parts.method),
+            key: idempotency::key(&parts.headers)?,
+            if_match: lines.join(&b'\n'),
+        })
+    }
+}
+
+impl WriteRequest {
+    /// # Errors
+    /// The problem `idempotency-key-missing`.
+    pub fn require_key(&self) -> Result<(), Problem> {
+        match self.key {
+            Some(_) => Ok(()),
+            None => Err(Problem::of(&problems::IDEMPOTENCY_KEY_MISSING)
+                .with_detail("Send the header Idempotency-Key with a text that is new for each intent.")),
+        }
+    }
+
+    /// # Errors
+    /// The problem `precondition-required`.
+    pub fn require_precondition(&self) -> Result<Precondition, Problem> {
+        preconditions::required(self.precondition.clone())
+    }
+
+    pub fn identity(self, body: &[u8]) -> Identity {
+        let fingerprint = idempotency::fingerprint(&self.method, &self.path, &self.if_match, body);
+        let principal = self.actor.subject.as_str().to_owned();
+        let key = self.key.map(|key| Key {
+            principal,
+            route: self.route,
+            key,
+        });
+        Identity {
+            key,
+            fingerprint,
+            path: self.path,
+        }
+    }
+}
+
+/// A write that only admins may send.
+#[derive(Debug, Clone)]
+pub struct AdminWrite(pub WriteRequest);
+
+impl<S> FromRequestParts<S> for AdminWrite
+where
+    Arc<TokenVerifier>: FromRef<S>,
+    S: Send + Sync,
+{
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        Principal::from_request_parts(parts, state)
+            .await?
+            .require(Role::Admin)?;
+        WriteRequest::from_request_parts(parts, state).await.map(Self)
+    }
+}
+
+/// A body that is taken as it comes, since only its bytes count.
+#[derive(Debug, Clone)]
+pub struct RawBody(pub Bytes);
+
+impl<S: Send + Sync> FromRequest<S> for RawBody {
+    type Rejection = BytesRejection;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, BytesRejection> {
+        Bytes::from_request(request, state).await.map(Self)
+    }
+}

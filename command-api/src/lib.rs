@@ -1,0 +1,13 @@
+//! command-api: accepts commands over REST, and runs the relay and the saga of what they change.
+//!
+//! Read in this order: `http/items → http/executor.rs → commands/create_item.rs → store/items.rs`, and for what
+//! follows from events `saga/consumer.rs → saga/upload_saga.rs`.
+
+pub mod application;
+pub mod commands;
+pub mod config;
+pub mod http;
+pub mod key_expiry;
+pub mod saga;
+pub mod staging;
+pub mod store;

@@ -1,0 +1,18 @@
+use anyhow::Context as _;
+use command_api::{
+    application::{Application, NAME},
+    config::Config,
+};
+use depot_service::{shutdown::Shutdown, telemetry};
+
+#[tokio::main]
+async fn main() -> anyhow::Result<()> {
+    depot_service::install_crypto_provider();
+    let config = Config::from_environment()?;
+    let telemetry = telemetry::init(NAME, &config.telemetry)?;
+    let shutdown = Shutdown::on_signals().context("handle signals")?;
+    let application = Application::build(config, shutdown).await?;
+    let outcome = application.run_until_stopped().await;
+    telemetry.shutdown().await;
+    Ok(outcome?)
+}

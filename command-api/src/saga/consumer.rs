@@ -1,0 +1,201 @@
+//! The saga's ear: facts of files, and deletions of items.
+
+use std::sync::Arc;
+
+use depot_consumer::{ConsumerSettings, Context, Failure, KeyHandler, Poison, Record};
+use depot_domain::{CommandId, ItemId, RejectReason, UploadId};
+use depot_schemas::{DecodeErrorClass, Entity, Event, EventData, EventType, FileOutcome, topics::Topics};
+use serde::{
+    Deserialize as _,
+    de::{IntoDeserializer as _, value::Error},
+};
+use tokio::sync::Semaphore;
+use tracing::Instrument as _;
+
+use super::{SagaOutcome, end_uploads_of_item, file_rejected, file_removed, file_stored};
+use crate::{
+    commands::{CommandError, Writer},
+    store::Nature,
+};
+
+/// Events that are handled at once: each holds a connection of the pool that requests need too.
+const AT_ONCE: usize = 4;
+
+/// The settings of the saga's consumer; facts of different uploads are handled side by side.
+pub fn consumer_settings(
+    brokers: &str,
+    topics: &Topics,
+    client_settings: Vec<(String, String)>,
+) -> ConsumerSettings {
+    let subscribed = [topics.events(Entity::Files), topics.events(Entity::Items)];
+    let mut settings = ConsumerSettings::new(brokers, topics.group("saga"), subscribed);
+    settings.client_settings = client_settings;
+    settings
+}
+
+/// Handles what the saga is told.
+#[derive(Debug, Clone)]
+pub struct SagaEvents {
+    writer: Writer,
+    topics: Topics,
+    permits: Arc<Semaphore>,
+}
+
+/// What the saga is told.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Fact {
+    FileStored {
+        upload: UploadId,
+        object_key: String,
+    },
+    FileRejected {
+        upload: UploadId,
+        reason: RejectReason,
+    },
+    FileRemoved {
+        upload: UploadId,
+    },
+    ItemDeleted {
+        item: ItemId,
+    },
+    /// An event that changes nothing here.
+    OfNoConcern,
+}
+
+/// A fact, the event that tells it, and the trace it belongs to.
+#[derive(Debug)]
+pub struct Told {
+    fact: Fact,
+    event: Event,
+}
+
+impl SagaEvents {
+    pub fn new(writer: Writer, topics: Topics) -> Self {
+        Self {
+            writer,
+            topics,
+            permits: Arc::new(Semaphore::new(AT_ONCE)),
+        }
+    }
+
+    async fn act(&self, fact: &Fact, cause: CommandId) -> Result<SagaOutcome, CommandError> {
+        let writer = &self.writer;
+        match fact {
+            Fact::FileStored { upload, object_key } => file_stored(writer, *upload, object_key, cause).await,
+            Fact::FileRejected { upload, reason } => file_rejected(writer, *upload, *reason, cause).await,
+            Fact::FileRemoved { upload } => file_removed(writer, *upload, cause).await,
+            Fact::ItemDeleted { item } => match end_uploads_of_item(writer, *item, cause).await? {
+                0 => Ok(SagaOutcome::NothingToDo),
+                _ => Ok(SagaOutcome::RemovalRequested),
+            },
+            Fact::OfNoConcern => Ok(SagaOutcome::NothingToDo),
+        }
+    }
+}
+
+impl KeyHandler for SagaEvents {
+    type Event = Told;
+
+    fn decode(&self, record: &Record) -> Result<Told, Poison> {
+        let entity = self.topics.entity(&record.topic).ok_or_else(|| {
+            Poison::new(
+                "wrong_topic",
+                format!("{} is no topic of this consumer", record.topic),
+            )
+        })?;
+        let key = record.key.as_deref();
+        let event = depot_schemas::decode(entity, key, |name| record.header(name), record.payload.as_deref())
+            .map_err(|error| Poison::new(error.class.as_str(), error.detail))?;
+        Ok(Told {
+            fact: fact(&event)?,
+            event,
+        })
+    }
+
+    async fn handle(&self, told: &Told, record: &Record, _: &Context) -> Result<(), Failure> {
+        if told.fact == Fact::OfNoConcern {
+            return Ok(());
+        }
+        // The semaphore is never closed.
+        let _permit = self.permits.acquire().await;
+        let envelope = &told.event.envelope;
+        let span = tracing::info_span!(
+            "process",
+            otel.name = format_args!("process {}", record.topic),
+            otel.kind = "consumer",
+            messaging.system = "kafka",
+            messaging.operation.name = "process",
+            messaging.operation.type = "process",
+            messaging.destination.name = &*record.topic,
+            messaging.destination.partition.id = record.partition,
+            messaging.kafka.offset = record.offset,
+            messaging.message.id = %envelope.id,
+        );
+        depot_service::telemetry::add_link_from(
+            &span,
+            envelope.traceparent.as_deref(),
+            envelope.tracestate.as_deref(),
+        );
+        // The event is the command that causes what follows from it.
+        let cause = CommandId(envelope.id.0);
+        match self.act(&told.fact, cause).instrument(span).await {
+            Ok(SagaOutcome::UnknownUpload) => Err(Failure::poison(
+                "unknown_upload",
+                format!("no upload {} was ever requested here", envelope.subject),
+            )),
+            Ok(outcome) => {
+                tracing::debug!(
+                    event.id = %envelope.id,
+                    event.type_ = %envelope.event_type,
+                    saga.outcome = ?outcome,
+                    "saga handled an event"
+                );
+                Ok(())
+            }
+            Err(error) => Err(failure(error, record)),
+        }
+    }
+}
+
+/// Nothing that a database answers makes an event bad: all of it may pass, and the event is needed. A row or a saga
+/// that cannot be understood will not pass, and is somebody's to look at.
+fn failure(error: CommandError, record: &Record) -> Failure {
+    let place = format!(
+        "saga at {} [{}] offset {}",
+        record.topic, record.partition, record.offset
+    );
+    match error.nature() {
+        Some(Nature::Contention | Nature::LockTimeout | Nature::Away) => Failure::transient(place, error),
+        Some(Nature::Fault) | None => Failure::poison(
+            "saga_fault",
+            format!("{place}: {}", depot_service::problem::chain(&error)),
+        ),
+    }
+}
+
+fn fact(event: &Event) -> Result<Fact, Poison> {
+    let invalid = |detail: &str| Poison::new(DecodeErrorClass::InvalidData.as_str(), detail);
+    match (&event.data, event.envelope.event_type) {
+        (EventData::Item(data), EventType::ItemDeleted) => Ok(Fact::ItemDeleted {
+            item: ItemId(data.item.id),
+        }),
+        (EventData::File(data), _) => {
+            let upload = UploadId(data.file.upload_id);
+            match data.file.outcome {
+                FileOutcome::Stored => {
+                    let object_key = data.file.object_key.clone();
+                    let object_key = object_key.ok_or_else(|| invalid("a stored file has no object_key"))?;
+                    Ok(Fact::FileStored { upload, object_key })
+                }
+                FileOutcome::Rejected => {
+                    let reason = data.file.reason.as_deref().unwrap_or_default();
+                    let reason = RejectReason::deserialize(reason.into_deserializer());
+                    let reason = reason.map_err(|error: Error| invalid(&error.to_string()))?;
+                    Ok(Fact::FileRejected { upload, reason })
+                }
+                FileOutcome::Removed => Ok(Fact::FileRemoved { upload }),
+            }
+        }
+        _ => Ok(Fact::OfNoConcern),
+    }
+}

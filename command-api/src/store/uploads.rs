@@ -1,0 +1,160 @@
+use depot_domain::{ItemId, Owner, Upload, UploadId, UploadRequest};
+use sqlx::PgConnection;
+use time::OffsetDateTime;
+use uuid::Uuid;
+
+use super::{StoreError, stored};
+
+const TABLE: &str = "uploads";
+
+struct Row {
+    id: Uuid,
+    item_id: Uuid,
+    owner: String,
+    file_name: String,
+    content_type: String,
+    size_bytes: i64,
+    sha256: String,
+    status: String,
+    reason: Option<String>,
+    object_key: Option<String>,
+    version: i64,
+    created_at: OffsetDateTime,
+    updated_at: OffsetDateTime,
+    expires_at: OffsetDateTime,
+}
+
+impl Row {
+    fn into_upload(self) -> Result<Upload, StoreError> {
+        let id = self.id;
+        Ok(Upload {
+            id: UploadId(id),
+            owner: stored(TABLE, id, self.owner)?,
+            request: UploadRequest {
+                item_id: ItemId(self.item_id),
+                file_name: stored(TABLE, id, self.file_name)?,
+                content_type: stored(TABLE, id, self.content_type)?,
+                size_bytes: stored(TABLE, id, self.size_bytes)?,
+                sha256: stored(TABLE, id, self.sha256)?,
+            },
+            status: stored(TABLE, id, self.status)?,
+            reason: self.reason,
+            object_key: self.object_key,
+            version: self.version,
+            created_at: self.created_at,
+            updated_at: self.updated_at,
+            expires_at: self.expires_at,
+        })
+    }
+}
+
+/// What never changes of an upload: enough to take the locks that come before its own.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Belongs {
+    pub owner: Owner,
+    pub item_id: ItemId,
+}
+
+/// Whose an upload is and which item's, read without a lock.
+pub async fn belongs(conn: &mut PgConnection, id: UploadId) -> Result<Option<Belongs>, StoreError> {
+    let row = sqlx::query!("SELECT owner, item_id FROM command.uploads WHERE id = $1", id.0)
+        .fetch_optional(conn)
+        .await
+        .map_err(StoreError::doing("read whose an upload is"))?;
+    let belongs = row.map(|row| {
+        Ok(Belongs {
+            owner: stored(TABLE, id, row.owner)?,
+            item_id: ItemId(row.item_id),
+        })
+    });
+    belongs.transpose()
+}
+
+/// An upload, locked to the end of the transaction.
+pub async fn lock(conn: &mut PgConnection, id: UploadId) -> Result<Option<Upload>, StoreError> {
+    sqlx::query_as!(
+        Row,
+        "SELECT id, item_id, owner, file_name, content_type, size_bytes, sha256, status, reason, object_key, version,
+                created_at, updated_at, expires_at
+         FROM command.uploads WHERE id = $1 FOR UPDATE",
+        id.0
+    )
+    .fetch_optional(conn)
+    .await
+    .map_err(StoreError::doing("lock an upload"))?
+    .map(Row::into_upload)
+    .transpose()
+}
+
+/// Up to `limit` uploads of an item that are open or stored, after the id `after`, in the order of their ids.
+pub async fn open_or_stored_of_item(
+    conn: &mut PgConnection,
+    item: ItemId,
+    after: UploadId,
+    limit: i64,
+) -> Result<Vec<UploadId>, StoreError> {
+    let ids = sqlx::query_scalar!(
+        "SELECT id FROM command.uploads
+         WHERE item_id = $1 AND id > $2 AND status IN ('pending', 'received', 'stored')
+         ORDER BY id LIMIT $3",
+        item.0,
+        after.0,
+        limit
+    )
+    .fetch_all(conn)
+    .await
+    .map_err(StoreError::doing("list the uploads of an item"))?;
+    Ok(ids.into_iter().map(UploadId).collect())
+}
+
+pub async fn insert(conn: &mut PgConnection, upload: &Upload) -> Result<(), StoreError> {
+    let request = &upload.request;
+    sqlx::query!(
+        "INSERT INTO command.uploads (id, item_id, owner, file_name, content_type, size_bytes, sha256, status, reason,
+                                      object_key, version, created_at, updated_at, expires_at)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)",
+        upload.id.0,
+        request.item_id.0,
+        upload.owner.as_str(),
+        request.file_name.as_str(),
+        request.content_type.as_str(),
+        request.size_bytes.get(),
+        request.sha256.as_str(),
+        upload.status.as_str(),
+        upload.reason,
+        upload.object_key,
+        upload.version,
+        upload.created_at,
+        upload.updated_at,
+        upload.expires_at,
+    )
+    .execute(conn)
+    .await
+    .map_err(StoreError::doing("insert an upload"))?;
+    Ok(())
+}
+
+/// Writes a later version of an upload that this transaction has locked at version `from`.
+pub async fn update(conn: &mut PgConnection, upload: &Upload, from: i64) -> Result<(), StoreError> {
+    let updated = sqlx::query!(
+        "UPDATE command.uploads SET status = $2, reason = $3, object_key = $4, version = $5, updated_at = $6
+         WHERE id = $1 AND version = $7",
+        upload.id.0,
+        upload.status.as_str(),
+        upload.reason,
+        upload.object_key,
+        upload.version,
+        upload.updated_at,
+        from,
+    )
+    .execute(conn)
+    .await
+    .map_err(StoreError::doing("write an upload"))?;
+    if updated.rows_affected() == 1 {
+        return Ok(());
+    }
+    Err(StoreError::Unexpected {
+        table: TABLE,
+        id: upload.id.to_string(),
+    })
+}

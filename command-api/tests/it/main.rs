@@ -1,0 +1,15 @@
+//! The whole service on a real database of each test's own. Except in `pipeline`, the relay and the saga's consumer are
+//! off and the saga's handlers are called; signing needs no network.
+
+mod api;
+mod bad_input;
+mod client;
+mod expiry;
+mod faults;
+mod idempotency;
+mod items;
+mod pipeline;
+mod quota;
+mod saga;
+mod service;
+mod uploads;

@@ -1,0 +1,227 @@
+//! Records by key: the keys of a partition side by side, each in order, behind one watermark.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
+use std::time::Instant;
+
+use futures::FutureExt as _;
+use futures::future::BoxFuture;
+use tokio::task::{JoinError, JoinSet};
+
+use crate::attempt::{Assignment, Interrupted, decode_caught, handle_caught};
+use crate::error::{ConsumerError, chain};
+use crate::handler::{Failure, KeyHandler};
+use crate::offset_source::CommittedOffsets;
+use crate::ordered_commit::OrderedCommit;
+use crate::partition::PartitionReader;
+use crate::rebalance::Driver;
+use crate::record::Record;
+
+/// Drives a [`KeyHandler`].
+pub(crate) struct KeyedDriver<H> {
+    pub(crate) handler: Arc<H>,
+}
+
+impl<H: KeyHandler> Driver for KeyedDriver<H> {
+    fn commits_to_kafka(&self) -> bool {
+        true
+    }
+
+    fn run(
+        &self,
+        reader: PartitionReader,
+        assignment: Assignment,
+    ) -> BoxFuture<'static, Result<(), ConsumerError>> {
+        let lanes = Lanes::new(Arc::clone(&self.handler), assignment);
+        run(reader, lanes).boxed()
+    }
+}
+
+async fn run<H: KeyHandler>(mut reader: PartitionReader, mut lanes: Lanes<H>) -> Result<(), ConsumerError> {
+    let assignment = lanes.assignment.clone();
+    let offsets = CommittedOffsets {
+        consumer: Arc::clone(reader.consumer()),
+        start: assignment.settings.start,
+    };
+    if assignment.position(&mut reader, &offsets).await.is_err() {
+        return Ok(());
+    }
+    let out_of_range = loop {
+        tokio::select! {
+            biased;
+            () = assignment.drain.cancelled() => break None,
+            Some(ended) = lanes.running.join_next(), if !lanes.running.is_empty() => lanes.finish(ended)?,
+            read = reader.next(), if lanes.has_room() => match read {
+                Ok(record) => lanes.take(record),
+                Err(error) => break Some(error),
+            },
+        }
+        lanes.start_waiting();
+    };
+    // What runs is finished, however this ends; the poll thread drops it if that takes too long.
+    while let Some(ended) = lanes.running.join_next().await {
+        lanes.finish(ended)?;
+    }
+    if let Some(error) = out_of_range {
+        assignment.progress.stop(reader.describe(error).await);
+        assignment.drain.cancelled().await;
+    }
+    Ok(())
+}
+
+/// Which records must run one after the other.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+enum Lane {
+    Key(Vec<u8>),
+    /// A record without a key has no order with any other: a lane of its own, by its offset.
+    Keyless(i64),
+}
+
+impl Lane {
+    fn of(record: &Record) -> Self {
+        record.key.clone().map_or(Self::Keyless(record.offset), Self::Key)
+    }
+}
+
+struct Ended {
+    lane: Lane,
+    offset: i64,
+    result: Result<(), End>,
+}
+
+/// Why a record was not passed.
+enum End {
+    Interrupted,
+    Fatal(ConsumerError),
+}
+
+impl From<Interrupted> for End {
+    fn from(_: Interrupted) -> Self {
+        Self::Interrupted
+    }
+}
+
+/// The records of a partition that are taken and not passed.
+struct Lanes<H> {
+    handler: Arc<H>,
+    assignment: Assignment,
+    running: JoinSet<Ended>,
+    /// A lane is here while one of its records runs or waits; its queue holds those that wait.
+    queues: HashMap<Lane, VecDeque<Record>>,
+    /// Lanes of which none runs and one waits, in the order in which they became so.
+    waiting: VecDeque<Lane>,
+    commit: OrderedCommit,
+}
+
+impl<H: KeyHandler> Lanes<H> {
+    fn new(handler: Arc<H>, assignment: Assignment) -> Self {
+        Self {
+            handler,
+            assignment,
+            running: JoinSet::new(),
+            queues: HashMap::new(),
+            waiting: VecDeque::new(),
+            commit: OrderedCommit::new(),
+        }
+    }
+
+    fn has_room(&self) -> bool {
+        self.commit.width() < self.assignment.settings.max_window
+    }
+
+    fn report_unfinished(&self) {
+        let progress = &self.assignment.progress;
+        progress.set_unfinished(self.commit.width(), self.commit.oldest_timestamp_ms());
+    }
+
+    fn take(&mut self, record: Record) {
+        if !self.commit.begin(record.offset, record.timestamp_ms) {
+            return;
+        }
+        self.report_unfinished();
+        let lane = Lane::of(&record);
+        if let Some(queue) = self.queues.get_mut(&lane) {
+            queue.push_back(record);
+        } else {
+            self.queues.insert(lane.clone(), VecDeque::from([record]));
+            self.waiting.push_back(lane);
+        }
+    }
+
+    fn start_waiting(&mut self) {
+        while self.running.len() < self.assignment.settings.max_concurrency {
+            let Some(lane) = self.waiting.pop_front() else {
+                return;
+            };
+            let Some(record) = self.queues.get_mut(&lane).and_then(VecDeque::pop_front) else {
+                continue;
+            };
+            let (handler, assignment) = (Arc::clone(&self.handler), self.assignment.clone());
+            self.running.spawn(async move {
+                let result = process(&*handler, &assignment, &record).await;
+                Ended {
+                    lane,
+                    offset: record.offset,
+                    result,
+                }
+            });
+        }
+    }
+
+    fn finish(&mut self, ended: Result<Ended, JoinError>) -> Result<(), ConsumerError> {
+        let ended = ended.map_err(|error| ConsumerError::Internal {
+            group: self.assignment.settings.group.clone(),
+            message: format!("the task of a record ended without a result: {error}"),
+        })?;
+        match ended.result {
+            Ok(()) => {}
+            // Its lane is never started again, so nothing passes it: the partition is ending.
+            Err(End::Interrupted) => return Ok(()),
+            Err(End::Fatal(error)) => return Err(error),
+        }
+        if let Some(watermark) = self.commit.complete(ended.offset) {
+            self.assignment.progress.advance_to(watermark);
+        }
+        self.report_unfinished();
+        if self
+            .queues
+            .get(&ended.lane)
+            .is_some_and(|queue| !queue.is_empty())
+        {
+            self.waiting.push_back(ended.lane);
+        } else {
+            self.queues.remove(&ended.lane);
+        }
+        Ok(())
+    }
+}
+
+/// One record until it is passed: handled, or in the dead letters.
+async fn process<H: KeyHandler>(handler: &H, assignment: &Assignment, record: &Record) -> Result<(), End> {
+    let event = match decode_caught(|| handler.decode(record)) {
+        Ok(event) => event,
+        Err(poison) => return Ok(assignment.dead_letter(record, &poison).await?),
+    };
+    let metrics = &assignment.progress.metrics;
+    let mut attempts = assignment.attempts();
+    loop {
+        let context = attempts.next_context();
+        let started = Instant::now();
+        let outcome = handle_caught(handler.handle(&event, record, &context)).await;
+        metrics.handle_seconds.record(started.elapsed().as_secs_f64());
+        match outcome {
+            Ok(()) => {
+                metrics.processed.increment(1);
+                return Ok(());
+            }
+            Err(Failure::Poison(poison)) => return Ok(assignment.dead_letter(record, &poison).await?),
+            Err(failure @ Failure::Transient { .. }) => {
+                metrics.transient.increment(1);
+                attempts.pause(chain(&failure)).await?;
+            }
+            Err(Failure::Fatal { message, source }) => {
+                return Err(End::Fatal(assignment.fatal(record.offset, message, source)));
+            }
+        }
+    }
+}

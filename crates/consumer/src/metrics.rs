@@ -1,0 +1,126 @@
+//! The metrics of this crate, declared once.
+
+use metrics::{
+    Counter, Histogram, Unit, counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram,
+};
+
+const RECORDS: &str = "depot_consumer_records_total";
+const TRANSIENT: &str = "depot_consumer_transient_failures_total";
+const BATCHES: &str = "depot_consumer_batches_total";
+const COMMITS: &str = "depot_consumer_commits_total";
+const REBALANCES: &str = "depot_consumer_rebalances_total";
+const HANDLE_SECONDS: &str = "depot_consumer_handle_seconds";
+const ASSIGNED: &str = "depot_consumer_assigned_partitions";
+const STOPPED: &str = "depot_consumer_stopped_partitions";
+const LAG_MESSAGES: &str = "depot_consumer_lag_messages";
+const LAG_SECONDS: &str = "depot_consumer_lag_seconds";
+
+/// Gives every metric its unit and help text. Call it once, after the recorder is installed.
+pub fn describe_metrics() {
+    describe_counter!(
+        RECORDS,
+        Unit::Count,
+        "Records passed, by outcome: processed or dead_lettered"
+    );
+    describe_counter!(
+        TRANSIENT,
+        Unit::Count,
+        "Attempts that failed on a dependency and were retried"
+    );
+    describe_counter!(
+        BATCHES,
+        Unit::Count,
+        "Batches, by outcome: stored, reload (the stored offset was another) or split"
+    );
+    describe_counter!(
+        COMMITS,
+        Unit::Count,
+        "Offset commits to Kafka, by outcome: ok or failed"
+    );
+    describe_counter!(
+        REBALANCES,
+        Unit::Count,
+        "Rebalances, by kind: assign, revoke or lost"
+    );
+    describe_histogram!(HANDLE_SECONDS, Unit::Seconds, "Time of one call of a handler");
+    describe_gauge!(ASSIGNED, Unit::Count, "Partitions assigned to this process");
+    describe_gauge!(
+        STOPPED,
+        Unit::Count,
+        "Assigned partitions that are stopped, which a person must look at"
+    );
+    describe_gauge!(
+        LAG_MESSAGES,
+        Unit::Count,
+        "Messages between the next offset and the end of the log"
+    );
+    describe_gauge!(
+        LAG_SECONDS,
+        Unit::Seconds,
+        "Age of the oldest record that was taken and isn't done"
+    );
+}
+
+/// The instruments of one partition's topic, looked up once an assignment.
+#[derive(Clone)]
+pub(crate) struct PartitionMetrics {
+    pub(crate) processed: Counter,
+    pub(crate) dead_lettered: Counter,
+    pub(crate) transient: Counter,
+    pub(crate) batches_stored: Counter,
+    pub(crate) batches_reloaded: Counter,
+    pub(crate) batches_split: Counter,
+    pub(crate) handle_seconds: Histogram,
+}
+
+impl PartitionMetrics {
+    pub(crate) fn of(group: &str, topic: &str) -> Self {
+        let labels = |outcome: &'static str| {
+            [
+                ("group", group.to_owned()),
+                ("topic", topic.to_owned()),
+                ("outcome", outcome.to_owned()),
+            ]
+        };
+        let place = || [("group", group.to_owned()), ("topic", topic.to_owned())];
+        Self {
+            processed: counter!(RECORDS, &labels("processed")),
+            dead_lettered: counter!(RECORDS, &labels("dead_lettered")),
+            transient: counter!(TRANSIENT, &place()),
+            batches_stored: counter!(BATCHES, &labels("stored")),
+            batches_reloaded: counter!(BATCHES, &labels("reload")),
+            batches_split: counter!(BATCHES, &labels("split")),
+            handle_seconds: histogram!(HANDLE_SECONDS, &place()),
+        }
+    }
+}
+
+impl std::fmt::Debug for PartitionMetrics {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("PartitionMetrics").finish_non_exhaustive()
+    }
+}
+
+pub(crate) fn count_commit(group: &str, ok: bool) {
+    let outcome = if ok { "ok" } else { "failed" };
+    counter!(COMMITS, "group" => group.to_owned(), "outcome" => outcome).increment(1);
+}
+
+pub(crate) fn count_rebalance(group: &str, kind: &'static str) {
+    counter!(REBALANCES, "group" => group.to_owned(), "kind" => kind).increment(1);
+}
+
+pub(crate) fn set_partitions(group: &str, assigned: usize, stopped: usize) {
+    gauge!(ASSIGNED, "group" => group.to_owned()).set(assigned as f64);
+    gauge!(STOPPED, "group" => group.to_owned()).set(stopped as f64);
+}
+
+pub(crate) fn set_lag(group: &str, topic: &str, partition: i32, messages: i64, seconds: f64) {
+    let labels = [
+        ("group", group.to_owned()),
+        ("topic", topic.to_owned()),
+        ("partition", partition.to_string()),
+    ];
+    gauge!(LAG_MESSAGES, &labels).set(messages as f64);
+    gauge!(LAG_SECONDS, &labels).set(seconds);
+}

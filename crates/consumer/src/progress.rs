@@ -1,0 +1,269 @@
+//! How far a partition is and how it fares: written by its task, read by the poll thread.
+
+use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use time::OffsetDateTime;
+
+use crate::metrics::PartitionMetrics;
+use crate::status::{PartitionState, PartitionStatus, Trouble};
+
+/// Stands for "not known" in the atomics; offsets and timestamps are not negative.
+const UNKNOWN: i64 = -1;
+
+/// One assignment of one partition. Its offsets are reachable for a commit only as long as the partition is assigned,
+/// so a result that comes later has nowhere to go.
+#[derive(Debug)]
+pub(crate) struct Progress {
+    pub(crate) topic: Arc<str>,
+    pub(crate) partition: i32,
+    pub(crate) generation: u64,
+    pub(crate) metrics: PartitionMetrics,
+    next: AtomicI64,
+    commit_sent: AtomicI64,
+    commit_confirmed: AtomicI64,
+    oldest_ms: AtomicI64,
+    unfinished: AtomicUsize,
+    end: AtomicI64,
+    health: Mutex<Health>,
+}
+
+#[derive(Debug, Default)]
+struct Health {
+    started: bool,
+    failing: usize,
+    trouble: Option<Trouble>,
+    stopped: Option<String>,
+}
+
+impl Progress {
+    pub(crate) fn new(topic: Arc<str>, partition: i32, generation: u64, metrics: PartitionMetrics) -> Self {
+        Self {
+            topic,
+            partition,
+            generation,
+            metrics,
+            next: AtomicI64::new(UNKNOWN),
+            commit_sent: AtomicI64::new(UNKNOWN),
+            commit_confirmed: AtomicI64::new(UNKNOWN),
+            oldest_ms: AtomicI64::new(UNKNOWN),
+            unfinished: AtomicUsize::new(0),
+            end: AtomicI64::new(UNKNOWN),
+            health: Mutex::default(),
+        }
+    }
+
+    fn health(&self) -> MutexGuard<'_, Health> {
+        self.health.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The partition begins (again) at an offset that its store already has.
+    pub(crate) fn start_at(&self, offset: i64) {
+        self.next.store(offset, Ordering::Release);
+        self.commit_sent.store(offset, Ordering::Release);
+        self.commit_confirmed.store(offset, Ordering::Release);
+        self.health().started = true;
+    }
+
+    pub(crate) fn advance_to(&self, next: i64) {
+        self.next.store(next, Ordering::Release);
+    }
+
+    /// How many records are taken and not passed, and the timestamp of the oldest that isn't done.
+    pub(crate) fn set_unfinished(&self, count: usize, timestamp_ms: Option<i64>) {
+        self.unfinished.store(count, Ordering::Release);
+        self.oldest_ms
+            .store(timestamp_ms.unwrap_or(UNKNOWN), Ordering::Release);
+    }
+
+    pub(crate) fn set_end(&self, end: i64) {
+        self.end.store(end, Ordering::Release);
+    }
+
+    /// The offset to commit, if one hasn't been sent yet.
+    pub(crate) fn unsent(&self) -> Option<i64> {
+        let next = self.next.load(Ordering::Acquire);
+        (next > self.commit_sent.load(Ordering::Acquire)).then_some(next)
+    }
+
+    /// The offset to commit, if Kafka hasn't confirmed it yet.
+    pub(crate) fn unconfirmed(&self) -> Option<i64> {
+        let next = self.next.load(Ordering::Acquire);
+        (next > self.commit_confirmed.load(Ordering::Acquire)).then_some(next)
+    }
+
+    pub(crate) fn note_sent(&self, offset: i64) {
+        self.commit_sent.store(offset, Ordering::Release);
+    }
+
+    pub(crate) fn note_confirmed(&self, offset: i64) {
+        self.commit_confirmed.fetch_max(offset, Ordering::AcqRel);
+    }
+
+    /// A commit failed: the next one goes out even if nothing has advanced.
+    pub(crate) fn note_commit_failed(&self) {
+        self.commit_sent
+            .store(self.commit_confirmed.load(Ordering::Acquire), Ordering::Release);
+    }
+
+    /// Messages between the next offset and the end of the log, once both are known.
+    pub(crate) fn lag(&self) -> Option<i64> {
+        let (next, end) = (
+            self.next.load(Ordering::Acquire),
+            self.end.load(Ordering::Acquire),
+        );
+        (next >= 0 && end >= 0).then(|| (end - next).max(0))
+    }
+
+    /// The age of the oldest record that isn't done; 0 when there is none.
+    pub(crate) fn lag_seconds(&self, now: OffsetDateTime) -> f64 {
+        let oldest = self.oldest_ms.load(Ordering::Acquire);
+        if oldest == UNKNOWN {
+            return 0.0;
+        }
+        let now_ms = now.unix_timestamp_nanos() / 1_000_000;
+        let age_ms = (now_ms - i128::from(oldest)).max(0);
+        age_ms as f64 / 1_000.0
+    }
+
+    /// Says that something fails and is being retried, until the guard is dropped.
+    pub(crate) fn trouble(self: &Arc<Self>, message: String) -> TroubleGuard {
+        let mut health = self.health();
+        health.failing += 1;
+        if let Some(trouble) = &mut health.trouble {
+            trouble.message = message;
+        } else {
+            tracing::warn!(
+                messaging.destination.name = %self.topic,
+                messaging.destination.partition.id = self.partition,
+                error.message = %message,
+                "work on a partition fails, retrying until it passes"
+            );
+            health.trouble = Some(Trouble {
+                since: OffsetDateTime::now_utc(),
+                message,
+            });
+        }
+        TroubleGuard {
+            progress: Arc::clone(self),
+        }
+    }
+
+    /// Says that the partition does nothing until it is assigned again.
+    pub(crate) fn stop(&self, reason: String) {
+        tracing::error!(
+            messaging.destination.name = %self.topic,
+            messaging.destination.partition.id = self.partition,
+            reason = %reason,
+            "partition stopped"
+        );
+        self.health().stopped = Some(reason);
+    }
+
+    pub(crate) fn status(&self) -> PartitionStatus {
+        let next = self.next.load(Ordering::Acquire);
+        PartitionStatus {
+            topic: Arc::clone(&self.topic),
+            partition: self.partition,
+            generation: self.generation,
+            state: self.state(),
+            next_offset: (next >= 0).then_some(next),
+            unfinished: self.unfinished.load(Ordering::Acquire),
+            lag: self.lag(),
+        }
+    }
+
+    pub(crate) fn is_stopped(&self) -> bool {
+        self.health().stopped.is_some()
+    }
+
+    fn state(&self) -> PartitionState {
+        let health = self.health();
+        if let Some(reason) = &health.stopped {
+            PartitionState::Stopped {
+                reason: reason.clone(),
+            }
+        } else if let Some(trouble) = &health.trouble {
+            PartitionState::BackingOff(trouble.clone())
+        } else if health.started {
+            PartitionState::Running
+        } else {
+            PartitionState::Starting
+        }
+    }
+}
+
+/// While it lives, its partition counts as failing.
+#[derive(Debug)]
+pub(crate) struct TroubleGuard {
+    progress: Arc<Progress>,
+}
+
+impl TroubleGuard {
+    pub(crate) fn update(&self, message: String) {
+        if let Some(trouble) = &mut self.progress.health().trouble {
+            trouble.message = message;
+        }
+    }
+}
+
+impl Drop for TroubleGuard {
+    fn drop(&mut self) {
+        let mut health = self.progress.health();
+        health.failing -= 1;
+        if health.failing == 0 {
+            health.trouble = None;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Progress;
+    use crate::metrics::PartitionMetrics;
+    use crate::status::PartitionState;
+    use std::sync::Arc;
+
+    fn progress() -> Arc<Progress> {
+        Arc::new(Progress::new("t".into(), 0, 1, PartitionMetrics::of("g", "t")))
+    }
+
+    #[test]
+    fn an_offset_that_was_loaded_is_not_committed_again() {
+        let progress = progress();
+        progress.start_at(5);
+        assert_eq!((progress.unsent(), progress.unconfirmed()), (None, None));
+        progress.advance_to(7);
+        assert_eq!((progress.unsent(), progress.unconfirmed()), (Some(7), Some(7)));
+    }
+
+    #[test]
+    fn a_failed_commit_is_sent_again() {
+        let progress = progress();
+        progress.start_at(5);
+        progress.advance_to(7);
+        progress.note_sent(7);
+        assert_eq!(progress.unsent(), None);
+        progress.note_commit_failed();
+        assert_eq!(progress.unsent(), Some(7));
+        progress.note_sent(7);
+        progress.note_confirmed(7);
+        progress.note_confirmed(6);
+        assert_eq!((progress.unsent(), progress.unconfirmed()), (None, None));
+    }
+
+    #[test]
+    fn a_partition_backs_off_until_the_last_failure_has_passed() {
+        let progress = progress();
+        assert_eq!(progress.status().state, PartitionState::Starting);
+        progress.start_at(0);
+        let first = progress.trouble("first".into());
+        let second = progress.trouble("second".into());
+        drop(first);
+        assert!(
+            matches!(progress.status().state, PartitionState::BackingOff(trouble) if trouble.message == "second")
+        );
+        drop(second);
+        assert_eq!(progress.status().state, PartitionState::Running);
+    }
+}

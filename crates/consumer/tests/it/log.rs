@@ -1,0 +1,411 @@
+//! A topic of a test's own with its dead-letter topic, and what a test asks of them.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use anyhow::Result;
+use depot_consumer::{
+    Consumer, ConsumerSettings, Context, DeadLetters, Failure, KeyHandler, PartitionStatus, Poison, Record,
+};
+use futures::future::BoxFuture;
+use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
+use rdkafka::client::DefaultClientContext;
+use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer as _};
+use rdkafka::message::{BorrowedMessage, Headers as _, Message as _, OwnedHeaders};
+use rdkafka::producer::{
+    BaseRecord, DefaultProducerContext, FutureProducer, FutureRecord, Producer as _, ThreadedProducer,
+};
+use rdkafka::{ClientConfig, Offset, TopicPartitionList};
+use tokio_util::sync::CancellationToken;
+
+const TIMEOUT: Duration = Duration::from_secs(30);
+
+pub fn brokers() -> String {
+    std::env::var("KAFKA_BROKERS").unwrap_or_else(|_| "127.0.0.1:19092".to_owned())
+}
+
+/// `{prefix}.things.v1` and `{prefix}.things.dlq.v1`, deleted with the value.
+pub struct Log {
+    prefix: String,
+    admin: AdminClient<DefaultClientContext>,
+    producer: FutureProducer,
+}
+
+impl Log {
+    pub async fn create(partitions: i32) -> Result<Self> {
+        let admin: AdminClient<_> = ClientConfig::new().set("bootstrap.servers", brokers()).create()?;
+        let producer = ClientConfig::new()
+            .set("bootstrap.servers", brokers())
+            .set("enable.idempotence", "true")
+            .set("linger.ms", "5")
+            .create()?;
+        let log = Self {
+            prefix: depot_test_stack::unique_name(),
+            admin,
+            producer,
+        };
+        log.make_topics(partitions).await?;
+        Ok(log)
+    }
+
+    async fn make_topics(&self, partitions: i32) -> Result<()> {
+        let names = [self.topic(), self.dead_letter_topic()];
+        let topics: Vec<_> = names
+            .iter()
+            .map(|name| NewTopic::new(name, partitions, TopicReplication::Fixed(1)))
+            .collect();
+        let options = AdminOptions::new()
+            .operation_timeout(Some(TIMEOUT))
+            .request_timeout(Some(TIMEOUT));
+        for created in self.admin.create_topics(&topics, &options).await? {
+            created.map_err(|(topic, code)| anyhow::anyhow!("create {topic}: {code}"))?;
+        }
+        Ok(())
+    }
+
+    pub fn topic(&self) -> String {
+        format!("{}.things.v1", self.prefix)
+    }
+
+    pub fn dead_letter_topic(&self) -> String {
+        format!("{}.things.dlq.v1", self.prefix)
+    }
+
+    pub fn group(&self) -> String {
+        format!("{}.group", self.prefix)
+    }
+
+    /// Short delays, so that a test need not wait for the ordinary ones.
+    pub fn settings(&self) -> ConsumerSettings {
+        let mut settings = ConsumerSettings::new(brokers(), self.group(), [self.topic()]);
+        settings.commit_interval = Duration::from_millis(50);
+        settings.backoff_initial = Duration::from_millis(10);
+        settings.backoff_max = Duration::from_millis(100);
+        settings
+    }
+
+    /// Appends one record and returns its offset.
+    pub async fn put(&self, partition: i32, key: Option<&str>, value: &[u8]) -> i64 {
+        let record = FutureRecord::<str, [u8]> {
+            topic: &self.topic(),
+            partition: Some(partition),
+            payload: Some(value),
+            key,
+            timestamp: Some(1_700_000_000_123),
+            headers: Some(OwnedHeaders::new().insert(rdkafka::message::Header {
+                key: "ce_id",
+                value: Some(&format!("id-{}", String::from_utf8_lossy(value))),
+            })),
+        };
+        self.producer
+            .send(record, TIMEOUT)
+            .await
+            .expect("append a record")
+            .offset
+    }
+
+    /// Appends `count` records `"{first}"`, `"{first + 1}"` and so on, with `keys` keys in turn.
+    pub async fn put_numbered(&self, partition: i32, first: usize, count: usize, keys: usize) {
+        let reports: Vec<_> = (first..first + count)
+            .map(|number| {
+                let (topic, key, value) = (self.topic(), format!("k{}", number % keys), number.to_string());
+                let record = FutureRecord::to(&topic)
+                    .partition(partition)
+                    .key(&key)
+                    .payload(&value);
+                self.producer.send_result(record).expect("queue a record")
+            })
+            .collect();
+        for report in reports {
+            report.await.expect("producer lives").expect("append a record");
+        }
+    }
+
+    /// The group's committed offset.
+    pub async fn committed(&self, partition: i32) -> Option<i64> {
+        let (group, topic) = (self.group(), self.topic());
+        blocking(move || {
+            let mut asked = TopicPartitionList::new();
+            asked.add_partition(&topic, partition);
+            let found = reader(&group)
+                .committed_offsets(asked, TIMEOUT)
+                .expect("ask for committed offsets");
+            match found
+                .find_partition(&topic, partition)
+                .expect("the partition asked for")
+                .offset()
+            {
+                Offset::Offset(offset) => Some(offset),
+                _ => None,
+            }
+        })
+        .await
+    }
+
+    /// Commits an offset as a member of the (empty) group would.
+    pub async fn commit(&self, partition: i32, offset: i64) {
+        let (group, topic) = (self.group(), self.topic());
+        blocking(move || {
+            let mut list = TopicPartitionList::new();
+            list.add_partition_offset(&topic, partition, Offset::Offset(offset))
+                .expect("an offset");
+            reader(&group).commit(&list, CommitMode::Sync).expect("commit");
+        })
+        .await;
+    }
+
+    /// Everything in one partition of the dead-letter topic.
+    pub async fn letters(&self, partition: i32) -> Vec<Record> {
+        let (group, topic) = (format!("{}.reader", self.prefix), self.dead_letter_topic());
+        blocking(move || {
+            let consumer = reader(&group);
+            let (low, high) = consumer
+                .fetch_watermarks(&topic, partition, TIMEOUT)
+                .expect("watermarks");
+            let mut list = TopicPartitionList::new();
+            list.add_partition_offset(&topic, partition, Offset::Offset(low))
+                .expect("an offset");
+            consumer.assign(&list).expect("assign");
+            let mut letters: Vec<Record> = Vec::new();
+            while letters.last().map_or(low, |letter| letter.offset + 1) < high {
+                let message = consumer
+                    .poll(TIMEOUT)
+                    .expect("a dead letter within the time")
+                    .expect("a record");
+                letters.push(owned(&message));
+            }
+            letters
+        })
+        .await
+    }
+
+    /// One committed and one aborted transaction, which leave control records (and aborted data) in the log.
+    pub async fn put_transactions(&self, partition: i32, committed: &[&str], aborted: &[&str]) {
+        let (topic, id) = (self.topic(), format!("{}.tx", self.prefix));
+        let (committed, aborted) = (strings(committed), strings(aborted));
+        blocking(move || {
+            let producer: ThreadedProducer<DefaultProducerContext> = ClientConfig::new()
+                .set("bootstrap.servers", brokers())
+                .set("transactional.id", id)
+                .create()
+                .expect("a transactional producer");
+            producer.init_transactions(TIMEOUT).expect("init transactions");
+            let send = |values: &[String]| {
+                producer.begin_transaction().expect("begin");
+                for value in values {
+                    let record = BaseRecord::to(&topic)
+                        .partition(partition)
+                        .key("k")
+                        .payload(value);
+                    producer.send(record).map_err(|(error, _)| error).expect("queue");
+                }
+                producer.flush(TIMEOUT).expect("flush");
+            };
+            send(&aborted);
+            producer.abort_transaction(TIMEOUT).expect("abort");
+            send(&committed);
+            producer.commit_transaction(TIMEOUT).expect("commit");
+        })
+        .await;
+    }
+}
+
+impl Drop for Log {
+    fn drop(&mut self) {
+        let names = [self.topic(), self.dead_letter_topic()];
+        let names: Vec<&str> = names.iter().map(String::as_str).collect();
+        let deleted = self
+            .admin
+            .delete_topics(&names, &AdminOptions::new().request_timeout(Some(TIMEOUT)));
+        if let Err(error) = futures::executor::block_on(deleted) {
+            eprintln!("topics of {} are left behind: {error}", self.prefix);
+        }
+    }
+}
+
+fn strings(values: &[&str]) -> Vec<String> {
+    values.iter().map(|value| (*value).to_owned()).collect()
+}
+
+/// A client that belongs to the group by name only.
+fn reader(group: &str) -> BaseConsumer {
+    ClientConfig::new()
+        .set("bootstrap.servers", brokers())
+        .set("group.id", group)
+        .set("enable.auto.commit", "false")
+        .set("isolation.level", "read_committed")
+        .create()
+        .expect("a consumer")
+}
+
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
+    tokio::task::spawn_blocking(work).await.expect("blocking work")
+}
+
+fn owned(message: &BorrowedMessage<'_>) -> Record {
+    Record {
+        topic: message.topic().into(),
+        partition: message.partition(),
+        offset: message.offset(),
+        timestamp_ms: message.timestamp().to_millis(),
+        key: message.key().map(<[u8]>::to_vec),
+        payload: message.payload().map(<[u8]>::to_vec),
+        headers: message.headers().map_or_else(Vec::new, |headers| {
+            headers
+                .iter()
+                .map(|header| (header.key.to_owned(), header.value.map(<[u8]>::to_vec)))
+                .collect()
+        }),
+        ..Record::default()
+    }
+}
+
+/// Decodes text; `bad` is poison, whatever isn't UTF-8 too.
+pub fn decode_text(record: &Record) -> Result<String, Poison> {
+    let bytes = record
+        .payload
+        .as_deref()
+        .ok_or_else(|| Poison::new("no-value", "the record has no value"))?;
+    match std::str::from_utf8(bytes) {
+        Ok("bad") => Err(Poison::new("bad", "the value is `bad`")),
+        Ok(text) => Ok(text.to_owned()),
+        Err(error) => Err(Poison::new("not-text", error.to_string())),
+    }
+}
+
+type Act = Box<dyn Fn(Record, Context) -> BoxFuture<'static, Result<(), Failure>> + Send + Sync>;
+
+/// A keyed handler of text made of a closure, which also keeps what was handled.
+pub struct Texts {
+    act: Act,
+    handled: Handled,
+}
+
+/// Keys and values that were handled to the end, by partition, in the order of their ends.
+#[derive(Clone, Default)]
+pub struct Handled(Arc<Mutex<ByPartition>>);
+
+type ByPartition = BTreeMap<i32, Vec<(String, String)>>;
+
+impl Handled {
+    pub fn note(&self, record: &Record) {
+        let text =
+            |bytes: &Option<Vec<u8>>| String::from_utf8_lossy(bytes.as_deref().unwrap_or(b"-")).into_owned();
+        let entry = (text(&record.key), text(&record.payload));
+        self.0
+            .lock()
+            .unwrap()
+            .entry(record.partition)
+            .or_default()
+            .push(entry);
+    }
+
+    /// Values of one key (or of all), in order.
+    pub fn values(&self, partition: i32, key: Option<&str>) -> Vec<String> {
+        let all = self.0.lock().unwrap();
+        let of_partition = all.get(&partition).into_iter().flatten();
+        of_partition
+            .filter(|(k, _)| key.is_none_or(|key| k == key))
+            .map(|(_, value)| value.clone())
+            .collect()
+    }
+
+    pub fn count(&self) -> usize {
+        self.0.lock().unwrap().values().map(Vec::len).sum()
+    }
+
+    pub fn all_values(&self) -> Vec<String> {
+        self.0
+            .lock()
+            .unwrap()
+            .values()
+            .flatten()
+            .map(|(_, value)| value.clone())
+            .collect()
+    }
+}
+
+impl Texts {
+    pub fn new<F>(handled: &Handled, act: impl Fn(Record, Context) -> F + Send + Sync + 'static) -> Self
+    where
+        F: Future<Output = Result<(), Failure>> + Send + 'static,
+    {
+        Self {
+            act: Box::new(move |record, cx| Box::pin(act(record, cx))),
+            handled: handled.clone(),
+        }
+    }
+
+    /// Does nothing but note.
+    pub fn noting(handled: &Handled) -> Self {
+        Self::new(handled, |_, _| async { Ok(()) })
+    }
+}
+
+impl KeyHandler for Texts {
+    type Event = String;
+
+    fn decode(&self, record: &Record) -> Result<String, Poison> {
+        decode_text(record)
+    }
+
+    async fn handle(&self, _event: &String, record: &Record, cx: &Context) -> Result<(), Failure> {
+        (self.act)(record.clone(), cx.clone()).await?;
+        self.handled.note(record);
+        Ok(())
+    }
+}
+
+/// A consumer under test, with its way to stop.
+pub struct Running {
+    pub consumer: Consumer,
+    pub stop: CancellationToken,
+}
+
+impl Running {
+    pub fn keyed(settings: ConsumerSettings, handler: Texts) -> Self {
+        let stop = CancellationToken::new();
+        let consumer = Consumer::start_keyed(settings, handler, dead_letters(), stop.clone()).expect("start");
+        Self { consumer, stop }
+    }
+
+    pub fn partition(&self, partition: i32) -> Option<PartitionStatus> {
+        let status = self.consumer.handle().status();
+        status
+            .partitions
+            .into_iter()
+            .find(|status| status.partition == partition)
+    }
+
+    pub fn partitions(&self) -> Vec<i32> {
+        self.consumer
+            .handle()
+            .status()
+            .partitions
+            .iter()
+            .map(|status| status.partition)
+            .collect()
+    }
+
+    pub async fn stop(self) {
+        self.stop.cancel();
+        self.consumer.join().await.expect("a clean end");
+    }
+}
+
+pub fn dead_letters() -> DeadLetters {
+    DeadLetters::new(&brokers(), &[]).expect("a dead-letter producer")
+}
+
+/// Waits for a condition with a deadline that outlasts a broker's session timeout.
+pub async fn until(what: &str, mut holds: impl AsyncFnMut() -> bool) {
+    let deadline = tokio::time::Instant::now() + Duration::from_secs(120);
+    while !holds().await {
+        assert!(
+            tokio::time::Instant::now() < deadline,
+            "not within two minutes: {what}"
+        );
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}

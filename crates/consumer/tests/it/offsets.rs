@@ -1,0 +1,65 @@
+//! Where a keyed consumer begins.
+
+use depot_consumer::{ConsumerStatus, PartitionState, StartWithoutOffset};
+
+use crate::log::{Handled, Log, Running, Texts, until};
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn without_a_committed_offset_a_group_begins_where_its_settings_say() {
+    let log = Log::create(1).await.unwrap();
+    log.put_numbered(0, 0, 5, 1).await;
+    let mut settings = log.settings();
+    settings.start = StartWithoutOffset::Latest;
+    let handled = Handled::default();
+    let running = Running::keyed(settings.clone(), Texts::noting(&handled));
+    until("it runs", async || {
+        running
+            .partition(0)
+            .is_some_and(|p| p.state == PartitionState::Running)
+    })
+    .await;
+    log.put_numbered(0, 5, 1, 1).await;
+    until("the new one is handled", async || handled.count() == 1).await;
+    running.stop().await;
+    assert_eq!(
+        (handled.values(0, None).join(","), log.committed(0).await),
+        ("5".to_owned(), Some(6))
+    );
+
+    settings.group.push_str(".earliest");
+    settings.start = StartWithoutOffset::Earliest;
+    let all = Handled::default();
+    let running = Running::keyed(settings, Texts::noting(&all));
+    until("all are handled", async || all.count() == 6).await;
+    running.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_committed_offset_outside_the_log_stops_its_partition_instead_of_starting_over() {
+    let log = Log::create(2).await.unwrap();
+    log.put_numbered(0, 0, 3, 1).await;
+    log.put_numbered(1, 0, 3, 1).await;
+    log.commit(0, 700).await;
+    let handled = Handled::default();
+    let running = Running::keyed(log.settings(), Texts::noting(&handled));
+    until("the sound partition is done", async || {
+        log.committed(1).await == Some(3)
+    })
+    .await;
+    until("the other one is stopped", async || {
+        matches!(
+            running.partition(0).map(|p| p.state),
+            Some(PartitionState::Stopped { .. })
+        )
+    })
+    .await;
+    let status: ConsumerStatus = running.consumer.handle().status();
+    let reasons = status.waiting_for().join("\n");
+    assert!(
+        reasons.contains("next offset 700") && reasons.contains("holds 0 to 3"),
+        "{reasons}"
+    );
+    running.stop().await;
+    assert!(handled.values(0, None).is_empty());
+    assert_eq!(log.committed(0).await, Some(700));
+}

@@ -1,0 +1,23 @@
+#![doc = include_str!("../README.md")]
+
+mod append;
+mod clock;
+mod doorbell;
+mod error;
+mod event;
+mod headers;
+mod metrics;
+mod publish;
+mod relay;
+mod shard;
+mod snapshot;
+mod store;
+
+pub use append::{AppendError, append};
+pub use doorbell::Doorbell;
+pub use error::RelayError;
+pub use event::{InvalidEvent, MAX_EVENT_BYTES, NewEvent, NewRow};
+pub use relay::{Relay, RelayHandle, RelayOptions, RelayState, RelayStatus, StepOutcome};
+pub use relay::resume;
+pub use shard::{SHARDS, shard_of};
+pub use snapshot::InvalidSnapshot;

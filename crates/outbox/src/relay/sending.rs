@@ -1,0 +1,174 @@
+//! From the outbox to the client's queue, and what the reports say.
+
+use std::collections::BTreeSet;
+
+use super::{Relay, Shard, parking::ToPark};
+use crate::{
+    clock,
+    error::RelayError,
+    metrics,
+    publish::Sent,
+    store::{PageLimit, ReadRequest, Row, Tenure},
+};
+
+/// Pages of one shard that may be on their way: while one is being acknowledged, the next is read and queued.
+const ROUNDS: usize = 2;
+
+impl Shard {
+    fn may_read(&self) -> bool {
+        !self.leaving && self.rounds.len() < ROUNDS
+    }
+}
+
+impl Relay {
+    /// Reads the next rows of the shards that can take more: what is new in all that are up to date, in one statement,
+    /// and large pages of a few of those that work off a backlog, in turn.
+    pub(super) async fn read(&mut self) -> Result<(), RelayError> {
+        let in_flight = self.rows_in_flight();
+        if in_flight >= self.options.max_rows_in_flight || !self.lease_is_valid() || self.refusal.is_settled() {
+            return Ok(());
+        }
+        let rows = self.read_new().await? + self.read_backlog(self.options.max_rows_in_flight - in_flight).await?;
+        if rows > 0 {
+            ::metrics::histogram!(metrics::BATCH_ROWS).record(rows as f64);
+        }
+        Ok(())
+    }
+
+    async fn read_new(&mut self) -> Result<usize, RelayError> {
+        let up_to_date = self.shards.values().filter(|shard| shard.may_read() && shard.read.unfinished.is_none());
+        let asked: Vec<ReadRequest> = up_to_date
+            .map(|shard| ReadRequest {
+                shard: shard.tenure.shard,
+                from: shard.read.clone(),
+            })
+            .collect();
+        if asked.is_empty() {
+            return Ok(0);
+        }
+        let limit = PageLimit {
+            rows: self.options.page_rows,
+            bytes: self.options.page_bytes,
+        };
+        let mut new = self.store.read_new(&asked, limit).await?;
+        self.check_topics(new.shards.values().flatten().flatten()).await?;
+        let mut count = 0;
+        for request in asked {
+            let rows = new.shards.remove(&request.shard).unwrap_or_else(|| Some(Vec::new()));
+            count += rows.as_ref().map_or(0, Vec::len);
+            if let Some(shard) = self.shards.get_mut(&request.shard) {
+                shard.add_new(rows, &new.snapshot);
+            }
+        }
+        Ok(count)
+    }
+
+    async fn read_backlog(&mut self, room: usize) -> Result<usize, RelayError> {
+        let behind = self.shards.values().filter(|shard| shard.may_read());
+        let mut asked: Vec<_> = behind
+            .filter_map(|shard| {
+                let set = shard.read.unfinished.clone()?;
+                Some((shard.tenure.shard, shard.read.base.clone(), set))
+            })
+            .collect();
+        if asked.is_empty() {
+            return Ok(0);
+        }
+        let limit = PageLimit {
+            rows: self.options.backlog_page_rows,
+            bytes: self.options.backlog_page_bytes,
+        };
+        // Those after the one read last come first.
+        asked.sort_by_key(|(shard, ..)| (*shard < self.next_read, *shard));
+        asked.truncate(room.div_ceil(limit.rows.unsigned_abs().max(1) as usize));
+        self.next_read = asked.last().map_or(0, |(shard, ..)| shard + 1);
+        let mut pages = self.store.read_backlog(&asked, limit).await?;
+        self.check_topics(pages.values().flat_map(|page| &page.rows)).await?;
+        let mut count = 0;
+        for (number, ..) in asked {
+            let page = pages.remove(&number).unwrap_or_default();
+            count += page.rows.len();
+            if let Some(shard) = self.shards.get_mut(&number) {
+                shard.add_page(page);
+            }
+        }
+        Ok(count)
+    }
+
+    async fn check_topics(&mut self, rows: impl Iterator<Item = &Row>) -> Result<(), RelayError> {
+        let topics: BTreeSet<&str> = rows.map(|row| row.topic.as_str()).collect();
+        for topic in topics {
+            self.publisher.check_topic(topic).await?;
+        }
+        Ok(())
+    }
+
+    /// Hands what was read to the client, in order, as long as the lease is valid and its queue takes it.
+    pub(super) fn send(&mut self) {
+        let lease_until = self.lease_until;
+        let keep_ids = self.refusal.is_sought();
+        for shard in self.shards.values_mut() {
+            for index in 0..shard.rounds.len() {
+                while let Some(row) = shard.rounds.get_mut(index).and_then(|round| round.pending.pop_front()) {
+                    // Nothing is asked of the time that passed since the last row: it may be an hour.
+                    if clock::since_boot() >= lease_until || self.publisher.failed() {
+                        shard.rounds[index].pending.push_front(row);
+                        return;
+                    }
+                    if shard.parked.contains(&row.aggregate_id) {
+                        shard.rounds[index].parking.push(row);
+                        continue;
+                    }
+                    if !shard.is_in_order(index, &row) {
+                        shard.park(ToPark::out_of_order(&row));
+                        shard.rounds[index].parking.push(row);
+                        continue;
+                    }
+                    let round = &mut shard.rounds[index];
+                    match self.publisher.send(&row, &round.outstanding) {
+                        Sent::Queued => {
+                            round.note_sent(&row, keep_ids);
+                        }
+                        Sent::Refused(reason) => {
+                            round.parking.push(row.clone());
+                            shard.park(ToPark::refused(&row, &reason));
+                        }
+                        Sent::Later => {
+                            round.pending.push_front(row);
+                            return;
+                        }
+                    }
+                }
+            }
+        }
+        self.send_resumed();
+    }
+
+    /// Lets go of what is acknowledged, in memory, and answers how many rows that are.
+    pub(super) fn settle(&mut self) -> u64 {
+        let mut rows = 0;
+        let mut event_ids = Vec::new();
+        for shard in self.shards.values_mut() {
+            for round in shard.settle() {
+                rows += round.sent;
+                event_ids.extend(round.event_ids);
+            }
+        }
+        self.refusal.acknowledged(&event_ids);
+        self.count_published(rows);
+        rows
+    }
+
+    pub(super) fn count_published(&mut self, rows: u64) {
+        if rows > 0 {
+            self.rows_published += rows;
+            ::metrics::counter!(metrics::PUBLISHED).increment(rows);
+            self.delays.reset();
+        }
+    }
+
+    /// The tenure of a shard, if it is held.
+    pub(super) fn tenure(&self, shard: i16) -> Option<Tenure> {
+        self.shards.get(&shard).map(|shard| shard.tenure)
+    }
+}

@@ -1,0 +1,11 @@
+//! The outbox and its relay on real Postgres and Kafka.
+
+mod appending;
+mod bench_tmp;
+mod faults;
+mod leadership;
+mod migrations;
+mod order;
+mod parking;
+mod partitions;
+mod support;

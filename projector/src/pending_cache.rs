@@ -1,0 +1,181 @@
+//! Rows whose change Redis has not taken yet: `read.pending_cache`. Noted in the batch's transaction, removed when
+//! Redis took the entries, or when the generation was raised so that nobody reads what Redis has instead.
+
+use std::time::Duration;
+
+use depot_domain::VersionToken;
+use depot_read_model::EntityKind;
+use sqlx::{PgConnection, PgPool};
+use uuid::Uuid;
+
+/// A changed row.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ChangedRow {
+    pub kind: EntityKind,
+    pub id: Uuid,
+    pub version: VersionToken,
+}
+
+/// Ids, epochs and versions of rows as columns for UNNEST, sorted by (kind, id): the order in which they are locked.
+struct Columns {
+    kinds: Vec<String>,
+    ids: Vec<Uuid>,
+    epochs: Vec<i32>,
+    versions: Vec<i64>,
+}
+
+impl Columns {
+    fn of(rows: &[ChangedRow]) -> Self {
+        let mut rows = rows.to_vec();
+        rows.sort_by_key(|row| (row.kind.as_str(), row.id));
+        Self {
+            kinds: rows.iter().map(|row| row.kind.as_str().to_owned()).collect(),
+            ids: rows.iter().map(|row| row.id).collect(),
+            epochs: rows.iter().map(|row| row.version.epoch).collect(),
+            versions: rows.iter().map(|row| row.version.version).collect(),
+        }
+    }
+}
+
+/// Notes changed rows in the transaction that changed them, and reads the generation under which their entries are to
+/// be written.
+pub(crate) async fn note(
+    transaction: &mut PgConnection,
+    projection: i32,
+    rows: &[ChangedRow],
+) -> Result<i64, sqlx::Error> {
+    let columns = Columns::of(rows);
+    sqlx::query_scalar!(
+        "WITH noted AS (
+             INSERT INTO read.pending_cache AS p (projection, kind, id, epoch, version)
+             SELECT $1, c.kind, c.id, c.epoch, c.version
+             FROM unnest($2::text[], $3::uuid[], $4::integer[], $5::bigint[]) AS c (kind, id, epoch, version)
+             ON CONFLICT (projection, kind, id) DO UPDATE SET epoch = EXCLUDED.epoch, version = EXCLUDED.version
+             WHERE (p.epoch, p.version) < (EXCLUDED.epoch, EXCLUDED.version)
+         )
+         SELECT generation FROM read.cache_generation",
+        projection,
+        &columns.kinds,
+        &columns.ids,
+        &columns.epochs,
+        &columns.versions
+    )
+    .fetch_one(transaction)
+    .await
+}
+
+/// Removes rows that Redis has taken in `generation`, unless a newer change was noted.
+///
+/// Not if the generation was raised meanwhile: readers then look elsewhere, and the rows are written there by the
+/// upkeep. Rows that another transaction is changing are left to it.
+pub(crate) async fn clear(
+    pool: &PgPool,
+    projection: i32,
+    generation: i64,
+    rows: &[ChangedRow],
+) -> Result<u64, sqlx::Error> {
+    let columns = Columns::of(rows);
+    let cleared = sqlx::query!(
+        "WITH taken AS (
+             SELECT p.projection, p.kind, p.id
+             FROM read.pending_cache p
+             JOIN unnest($3::text[], $4::uuid[], $5::integer[], $6::bigint[]) AS c (kind, id, epoch, version)
+               ON p.kind = c.kind AND p.id = c.id
+             WHERE p.projection = $1 AND (p.epoch, p.version) <= (c.epoch, c.version)
+               AND (SELECT generation FROM read.cache_generation) = $2
+             ORDER BY p.kind, p.id
+             FOR UPDATE OF p SKIP LOCKED
+         )
+         DELETE FROM read.pending_cache p USING taken t
+         WHERE p.projection = t.projection AND p.kind = t.kind AND p.id = t.id",
+        projection,
+        generation,
+        &columns.kinds,
+        &columns.ids,
+        &columns.epochs,
+        &columns.versions
+    )
+    .execute(pool)
+    .await?;
+    Ok(cleared.rows_affected())
+}
+
+/// Raises the generation past `generation` and removes the rows, in one statement: what Redis holds of them is not
+/// read any more. A generation that was raised already stays.
+pub(crate) async fn abandon(
+    pool: &PgPool,
+    projection: i32,
+    generation: i64,
+    rows: &[ChangedRow],
+) -> Result<u64, sqlx::Error> {
+    let columns = Columns::of(rows);
+    let removed = sqlx::query!(
+        "WITH raised AS (
+             UPDATE read.cache_generation SET generation = generation + 1 WHERE generation = $2
+         ), passed AS (
+             SELECT p.projection, p.kind, p.id
+             FROM read.pending_cache p
+             JOIN unnest($3::text[], $4::uuid[], $5::integer[], $6::bigint[]) AS c (kind, id, epoch, version)
+               ON p.kind = c.kind AND p.id = c.id
+             WHERE p.projection = $1 AND (p.epoch, p.version) <= (c.epoch, c.version)
+             ORDER BY p.kind, p.id
+             FOR UPDATE OF p SKIP LOCKED
+         )
+         DELETE FROM read.pending_cache p USING passed t
+         WHERE p.projection = t.projection AND p.kind = t.kind AND p.id = t.id",
+        projection,
+        generation,
+        &columns.kinds,
+        &columns.ids,
+        &columns.epochs,
+        &columns.versions
+    )
+    .execute(pool)
+    .await?;
+    Ok(removed.rows_affected())
+}
+
+/// A page of pending rows, with the generation as of the same moment.
+#[derive(Debug)]
+pub(crate) struct Page {
+    pub(crate) generation: i64,
+    pub(crate) rows: Vec<ChangedRow>,
+}
+
+/// At most `limit` rows that were noted `age` ago or earlier, the oldest first.
+pub(crate) async fn load(
+    pool: &PgPool,
+    projection: i32,
+    age: Duration,
+    limit: i64,
+) -> Result<Page, sqlx::Error> {
+    let rows = sqlx::query!(
+        r#"SELECT g.generation, p.kind AS "kind?", p.id AS "id?", p.epoch AS "epoch?", p.version AS "version?"
+           FROM read.cache_generation g
+           LEFT JOIN LATERAL (
+               SELECT kind, id, epoch, version FROM read.pending_cache
+               WHERE projection = $1 AND noted_at <= clock_timestamp() - make_interval(secs => $2)
+               ORDER BY noted_at
+               LIMIT $3
+           ) p ON true"#,
+        projection,
+        age.as_secs_f64(),
+        limit
+    )
+    .fetch_all(pool)
+    .await?;
+    let generation = rows.first().map_or(0, |row| row.generation);
+    let changed = |row| {
+        let (kind, id, epoch, version): (Option<String>, _, _, _) = row;
+        Some(ChangedRow {
+            kind: EntityKind::from_name(&kind?)?,
+            id: id?,
+            version: VersionToken::new(epoch?, version?),
+        })
+    };
+    let rows = rows
+        .into_iter()
+        .filter_map(|row| changed((row.kind, row.id, row.epoch, row.version)))
+        .collect();
+    Ok(Page { generation, rows })
+}

@@ -1,0 +1,90 @@
+//! The history of items: `read.item_history`, one row for each version of each item.
+
+use depot_schemas::{ItemData, ItemState};
+use sqlx::{PgConnection, types::Json};
+use time::OffsetDateTime;
+use uuid::Uuid;
+
+use super::Occurrence;
+
+/// The columns of `read.item_history` for UNNEST.
+#[derive(Default)]
+struct Columns<'a> {
+    items: Vec<Uuid>,
+    epochs: Vec<i32>,
+    versions: Vec<i64>,
+    events: Vec<Uuid>,
+    types: Vec<String>,
+    causes: Vec<Uuid>,
+    actors: Vec<String>,
+    changed: Vec<Json<&'a [String]>>,
+    states: Vec<Json<&'a ItemState>>,
+    times: Vec<OffsetDateTime>,
+    offsets: Vec<i64>,
+}
+
+impl<'a> Columns<'a> {
+    fn push(&mut self, occurrence: &Occurrence<'a, ItemData>) {
+        let envelope = &occurrence.event.envelope;
+        self.items.push(envelope.subject);
+        self.epochs.push(envelope.version.epoch);
+        self.versions.push(envelope.version.version);
+        self.events.push(envelope.id.0);
+        self.types.push(envelope.event_type.name().to_owned());
+        self.causes.push(envelope.causation_id.0);
+        self.actors.push(occurrence.data.actor.clone());
+        self.changed.push(Json(&occurrence.data.changed));
+        self.states.push(Json(&occurrence.data.item));
+        self.times.push(envelope.time);
+        self.offsets.push(occurrence.record.offset);
+    }
+}
+
+/// Adds the versions that are not there yet, also those that the view of items refuses as older: a history without
+/// holes does not depend on the order in which it was told. Of a repeat the first stays.
+///
+/// Returns how many were added.
+pub(crate) async fn insert(
+    transaction: &mut PgConnection,
+    projection: i32,
+    topic: &str,
+    partition: i32,
+    occurrences: &[Occurrence<'_, ItemData>],
+) -> Result<u64, sqlx::Error> {
+    let mut sorted: Vec<_> = occurrences.iter().collect();
+    // Stable: of a version that occurs twice in the batch the one that was first in the log comes first.
+    sorted.sort_by_key(|occurrence| (occurrence.event.envelope.subject, occurrence.version()));
+    let mut columns = Columns::default();
+    sorted.into_iter().for_each(|occurrence| columns.push(occurrence));
+    let inserted = sqlx::query!(
+        r#"INSERT INTO read.item_history (projection, item_id, epoch, version, event_id, event_type, causation_id,
+                                          actor, changed, item, occurred_at, topic, partition, "offset")
+           SELECT $1, h.item_id, h.epoch, h.version, h.event_id, h.event_type, h.causation_id, h.actor,
+                  ARRAY(SELECT e.field FROM jsonb_array_elements_text(h.changed) WITH ORDINALITY AS e (field, place)
+                        ORDER BY e.place),
+                  h.item, h.occurred_at, $2, $3, h."offset"
+           FROM unnest(
+               $4::uuid[], $5::integer[], $6::bigint[], $7::uuid[], $8::text[], $9::uuid[], $10::text[], $11::jsonb[],
+               $12::jsonb[], $13::timestamptz[], $14::bigint[]
+           ) AS h (item_id, epoch, version, event_id, event_type, causation_id, actor, changed, item, occurred_at,
+                   "offset")
+           ON CONFLICT DO NOTHING"#,
+        projection,
+        topic,
+        partition,
+        &columns.items,
+        &columns.epochs,
+        &columns.versions,
+        &columns.events,
+        &columns.types,
+        &columns.causes,
+        &columns.actors,
+        columns.changed as _,
+        columns.states as _,
+        &columns.times,
+        &columns.offsets
+    )
+    .execute(transaction)
+    .await?;
+    Ok(inserted.rows_affected())
+}

@@ -1,0 +1,17 @@
+//! The projector on a real Postgres, Redis and Kafka.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "a test that cannot be set up is to fail, in its helpers too"
+)]
+
+mod cache;
+mod events;
+mod fixture;
+mod own_redis;
+mod partitions;
+mod pipeline;
+mod random_histories;
+mod views;
+mod zz_bench;

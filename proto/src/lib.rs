@@ -1,0 +1,9 @@
+//! The gRPC contract `depot.v1`: messages, client and server, generated from `proto/depot/v1/*.proto`.
+
+/// Package `depot.v1`.
+pub mod v1 {
+    tonic::include_proto!("depot.v1");
+
+    /// Every file of the package and what it imports, for the reflection service.
+    pub const FILE_DESCRIPTOR_SET: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/depot_descriptor.bin"));
+}

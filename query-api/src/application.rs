@@ -1,0 +1,158 @@
+//! Everything wired together: build, then ports, then run; the same for `main` and for tests.
+
+use std::{net::SocketAddr, sync::Arc};
+
+use depot_schemas::{Entity, topics::Topics};
+use depot_service::{
+    auth::TokenVerifier,
+    config::DatabaseConfig,
+    database,
+    process::{self, BindError, Process},
+    shutdown::{DrainError, DrainPolicy, Shutdown},
+};
+use secrecy::ExposeSecret as _;
+use url::Url;
+
+use crate::{
+    change_feed::ChangeFeed,
+    config::Config,
+    cursor::Cursors,
+    download_urls::DownloadUrls,
+    grpc,
+    queries::{Queries, Watches},
+    read::{self, Cache, Pointer, Reader, Views, notifications},
+    rest::{self, RestState},
+    visibility::Visibility,
+};
+
+/// Why the service does not start.
+#[derive(Debug, thiserror::Error)]
+pub enum BuildError {
+    #[error("a port cannot be opened")]
+    Bind(#[from] BindError),
+    #[error("metrics cannot be recorded")]
+    Metrics(#[from] depot_service::metrics::MetricsError),
+    #[error("the database cannot be used")]
+    Database(#[from] database::DatabaseError),
+    #[error("REDIS_ADDR cannot be used")]
+    Redis(#[from] redis::RedisError),
+    #[error("a listener has no address")]
+    Address(#[from] std::io::Error),
+}
+
+/// A query-api that serves as soon as it is built.
+#[derive(Debug)]
+pub struct Application {
+    process: Process,
+    drain: DrainPolicy,
+    http_address: SocketAddr,
+    grpc_address: SocketAddr,
+    admin_address: SocketAddr,
+    feed: ChangeFeed,
+}
+
+impl Application {
+    /// Opens the ports and starts to serve. Backing services may be away: readiness says which is waited for.
+    ///
+    /// # Errors
+    /// [`BuildError`].
+    pub async fn build(config: Config, shutdown: Shutdown) -> Result<Self, BuildError> {
+        let process = Process::new(shutdown)?;
+        read::describe_metrics();
+        let http = process::bind(config.http.bind, config.http.port).await?;
+        let grpc = process::bind(config.http.bind, config.grpc_port).await?;
+        let admin = process::bind(config.process.bind, config.process.admin_port).await?;
+        let (http_address, grpc_address, admin_address) =
+            (http.local_addr()?, grpc.local_addr()?, admin.local_addr()?);
+        process.serve_admin(admin);
+
+        let stop = process.shutdown.token();
+        let views = views(&config, &process)?;
+        // Until the very end: requests that are finished while the process drains need it too.
+        let (pointer, keep_pointer) = Pointer::watch(views.clone(), process.shutdown.last_token());
+        process.shutdown.spawn_last("pointer", keep_pointer);
+        let probe = pointer.clone();
+        process.readiness.check("pointer", move || std::future::ready(probe.check()));
+
+        let feed = ChangeFeed::default();
+        let redis = redis::Client::open(config.redis.url())?;
+        let cache = Cache::new(&redis, &config.redis)?;
+        let follow = notifications::follow(redis, config.redis.clone(), feed.clone(), stop.clone());
+        process.shutdown.spawn("notifications", follow);
+
+        let topic = Topics::new(&config.topic_prefix).events(Entity::Items);
+        let watches = Watches::new(&topic, config.watch, stop.clone());
+        process.shutdown.spawn("watch streams", watches.clone().ended());
+        let queries = Queries {
+            reader: Reader::new(views, cache, pointer.clone(), config.local_cache),
+            visibility: Visibility::new(feed.clone(), config.max_waiting_reads, stop.clone()),
+            feed: feed.clone(),
+            cursors: Cursors::new(&config.jwt.secret),
+            downloads: Arc::new(DownloadUrls::new(&config.s3, config.download_url_ttl)),
+            watches,
+        };
+        let verifier = Arc::new(TokenVerifier::new(&config.jwt));
+        let rpc = grpc::serve(grpc, queries.clone(), Arc::clone(&verifier), pointer, stop);
+        process.shutdown.spawn_critical("gRPC listener", rpc);
+        process.serve("REST listener", http, rest::router(RestState { queries, verifier }, &config.http));
+        tracing::info!(%http_address, %grpc_address, %admin_address, "serving");
+        let drain = config.process.drain;
+        Ok(Self { process, drain, http_address, grpc_address, admin_address, feed })
+    }
+
+    /// Where REST is served.
+    pub fn http_address(&self) -> SocketAddr {
+        self.http_address
+    }
+
+    /// Where gRPC is served.
+    pub fn grpc_address(&self) -> SocketAddr {
+        self.grpc_address
+    }
+
+    /// Where metrics and probes are served.
+    pub fn admin_address(&self) -> SocketAddr {
+        self.admin_address
+    }
+
+    /// Those who wait for a change.
+    pub fn change_feed(&self) -> &ChangeFeed {
+        &self.feed
+    }
+
+    /// Runs until a signal or a failure, then drains.
+    ///
+    /// # Errors
+    /// [`DrainError`] names what failed or did not end in time.
+    pub async fn run_until_stopped(self) -> Result<(), DrainError> {
+        self.process.run_until_stopped(self.drain).await
+    }
+}
+
+/// The two pools over the views.
+fn views(config: &Config, process: &Process) -> Result<Views, BuildError> {
+    let point = database::connect(&config.database, "query-api")?;
+    let search = DatabaseConfig {
+        url: custom_plans(config.database.url.expose_secret()).into(),
+        max_connections: config.search_max_connections,
+        ..config.database.clone()
+    };
+    let search = database::connect(&search, "query-api search")?;
+    let probed = point.clone();
+    process.readiness.check("database", move || database::check(probed.clone()));
+    process.metrics.watch_pool(&point);
+    process.metrics.watch_pool(&search);
+    Ok(Views::new(point, search))
+}
+
+/// The URL with the setting that statements with optional filters need; see [`Views`].
+fn custom_plans(url: &str) -> String {
+    match Url::parse(url) {
+        Ok(mut url) => {
+            url.query_pairs_mut().append_pair("options[plan_cache_mode]", "force_custom_plan");
+            url.into()
+        }
+        // `database::connect` says what is wrong with it.
+        Err(_) => url.to_owned(),
+    }
+}

@@ -1,0 +1,80 @@
+//! What query-api reads from its environment (prefix `QUERY_API_`): the shared groups, and `GRPC_PORT`,
+//! `DATABASE_SEARCH_MAX_CONNECTIONS`, `LOCAL_CACHE_TTL_MS`, `LOCAL_CACHE_MAX_BYTES`, `MAX_WAITING_READS`,
+//! `MAX_WATCH_STREAMS`, `WATCH_SLOW_READER_SECONDS`, `DOWNLOAD_URL_SECONDS`, `TOPIC_PREFIX`.
+
+use std::time::Duration;
+
+use depot_service::config::{
+    ConfigErrors, ConfigReader, DatabaseConfig, Environment, HttpConfig, JwtConfig, ProcessConfig, RedisConfig,
+    S3Config, TelemetryConfig,
+};
+
+use crate::{queries::WatchLimits, read::LocalCacheSettings, visibility::MAX_WAIT};
+
+/// What a request may take beyond the longest wait for a version.
+const ROOM_BEYOND_WAIT: Duration = Duration::from_secs(5);
+
+/// All settings.
+#[derive(Debug, Clone)]
+pub struct Config {
+    pub process: ProcessConfig,
+    pub http: HttpConfig,
+    pub grpc_port: u16,
+    pub database: DatabaseConfig,
+    /// The most connections of lists, searches and streams; single reads have `database.max_connections`.
+    pub search_max_connections: u32,
+    pub redis: RedisConfig,
+    pub s3: S3Config,
+    pub jwt: JwtConfig,
+    pub telemetry: TelemetryConfig,
+    pub local_cache: LocalCacheSettings,
+    /// Requests that wait for a version at a time.
+    pub max_waiting_reads: usize,
+    pub watch: WatchLimits,
+    /// How long a download URL holds; at most five minutes.
+    pub download_url_ttl: Duration,
+    /// The topics that the views are built from begin with it.
+    pub topic_prefix: String,
+}
+
+impl Config {
+    /// # Errors
+    /// Everything that is wrong, at once.
+    pub fn from_environment() -> Result<Self, ConfigErrors> {
+        Self::read(ConfigReader::new(Environment::for_service("QUERY_API")))
+    }
+
+    /// # Errors
+    /// Everything that is wrong, at once.
+    pub fn read(mut reader: ConfigReader) -> Result<Self, ConfigErrors> {
+        let r = &mut reader;
+        let mut http = HttpConfig::read(r, 8081);
+        // A request that waits for a version must not be cut by the limit for all the others.
+        http.request_timeout = http.request_timeout.max(MAX_WAIT + ROOM_BEYOND_WAIT);
+        let config = Self {
+            process: ProcessConfig::read(r, 9181),
+            http,
+            grpc_port: r.port("GRPC_PORT", 50_051),
+            database: DatabaseConfig::read(r, "read"),
+            search_max_connections: r.number("DATABASE_SEARCH_MAX_CONNECTIONS", 10, 1..=1_000),
+            redis: RedisConfig::read(r),
+            s3: S3Config::read(r),
+            jwt: JwtConfig::read(r),
+            telemetry: TelemetryConfig::read(r),
+            local_cache: LocalCacheSettings {
+                ttl: r.millis("LOCAL_CACHE_TTL_MS", 200, 0..=1_000),
+                max_bytes: r.number("LOCAL_CACHE_MAX_BYTES", 33_554_432, 0..=17_179_869_184),
+            },
+            max_waiting_reads: r.number("MAX_WAITING_READS", 500, 1..=100_000),
+            watch: WatchLimits {
+                max_streams: r.number("MAX_WATCH_STREAMS", 200, 1..=100_000),
+                slow_after: r.seconds("WATCH_SLOW_READER_SECONDS", 10, 1..=600),
+                ..WatchLimits::default()
+            },
+            download_url_ttl: r.seconds("DOWNLOAD_URL_SECONDS", 300, 1..=300),
+            topic_prefix: r.text("TOPIC_PREFIX", "depot"),
+        };
+        reader.finish()?;
+        Ok(config)
+    }
+}

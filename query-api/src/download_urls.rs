@@ -1,0 +1,48 @@
+//! Presigned reads of stored files.
+
+use std::{sync::Arc, time::Duration};
+
+use depot_object_store::{Identity, ObjectStore, StoreError};
+use depot_service::config::S3Config;
+use time::OffsetDateTime;
+
+use crate::queries::{Download, QueryError};
+
+/// Signs URLs under the identity of query-api, which may do nothing but read the bucket of files.
+#[derive(Debug)]
+pub struct DownloadUrls {
+    store: ObjectStore,
+    bucket: String,
+    ttl: Duration,
+}
+
+impl DownloadUrls {
+    /// Opens no connection: a signature is computed here.
+    pub fn new(config: &S3Config, ttl: Duration) -> Self {
+        let store = ObjectStore::new(&Identity {
+            endpoint: config.endpoint.clone(),
+            public_endpoint: config.public_endpoint.clone(),
+            region: config.region.clone(),
+            access_key: config.access_key.clone(),
+            secret_key: config.secret_key.clone(),
+        });
+        Self { store, bucket: config.bucket.clone(), ttl }
+    }
+
+    /// A URL of the object under `key`, to be saved under `file_name`.
+    ///
+    /// # Errors
+    /// [`QueryError::Download`]: the settings do not allow to sign.
+    pub async fn sign(&self, key: &str, file_name: &str, content_type: &str) -> Result<Download, QueryError> {
+        let presented = depot_object_store::Download {
+            file_name: file_name.to_owned(),
+            content_type: content_type.to_owned(),
+        };
+        // Taken before the signature, which counts from its own moment: never later than the real end.
+        let expires_at = OffsetDateTime::now_utc() + self.ttl;
+        let signed = self.store.presign_get(&self.bucket, key, &presented, self.ttl).await;
+        let signed = signed.map_err(|error: StoreError| QueryError::Download(Arc::new(error)))?;
+        let expires_at = expires_at.replace_nanosecond(0).unwrap_or(expires_at);
+        Ok(Download { url: signed.url, expires_at })
+    }
+}

@@ -1,0 +1,105 @@
+//! The one place where a question without an answer becomes a gRPC status.
+
+use std::{collections::HashMap, time::Duration};
+
+use depot_service::{auth::AuthError, metrics::count_error, problem::chain};
+use tonic::{Code, Status};
+use tonic_types::{ErrorDetails, StatusExt as _};
+
+use crate::{
+    change_feed::Subject,
+    queries::{InvalidResumeToken, QueryError, WatchEnd},
+    read::ReadError,
+};
+
+const DOMAIN: &str = "depot";
+const RETRY_AFTER: Duration = Duration::from_secs(1);
+
+fn with_reason(code: Code, reason: &str, message: String, metadata: &[(&str, String)]) -> Status {
+    Status::with_error_details(code, message, error_info(reason, metadata))
+}
+
+fn with_retry(code: Code, reason: &str, message: String, metadata: &[(&str, String)]) -> Status {
+    let mut details = error_info(reason, metadata);
+    details.set_retry_info(Some(RETRY_AFTER));
+    Status::with_error_details(code, message, details)
+}
+
+fn error_info(reason: &str, metadata: &[(&str, String)]) -> ErrorDetails {
+    let metadata: HashMap<_, _> =
+        metadata.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect();
+    ErrorDetails::with_error_info(reason, DOMAIN, metadata)
+}
+
+/// UNAUTHENTICATED; the error's text is for the client.
+pub fn unauthenticated(error: &AuthError) -> Status {
+    with_reason(Code::Unauthenticated, "INVALID_TOKEN", error.to_string(), &[])
+}
+
+/// The status of a question without an answer.
+pub fn of(error: QueryError) -> Status {
+    let message = error.to_string();
+    match error {
+        QueryError::Forbidden(detail) => {
+            with_reason(Code::PermissionDenied, "FORBIDDEN", detail.to_owned(), &[])
+        }
+        QueryError::NotFound(Subject::Item(_)) => with_reason(Code::NotFound, "ITEM_NOT_FOUND", message, &[]),
+        QueryError::NotFound(Subject::Upload(_)) => with_reason(Code::NotFound, "UPLOAD_NOT_FOUND", message, &[]),
+        QueryError::ItemDeleted { version, .. } => {
+            with_reason(Code::NotFound, "ITEM_DELETED", message, &[("version", version.to_string())])
+        }
+        QueryError::Behind { wanted, seen, .. } => {
+            let mut metadata = vec![("min_version", wanted.to_string())];
+            metadata.extend(seen.map(|seen| ("seen_version", seen.to_string())));
+            with_retry(Code::Unavailable, "READ_MODEL_BEHIND", message, &metadata)
+        }
+        QueryError::TooManyWaiting => with_retry(Code::Unavailable, "OVERLOADED", message, &[]),
+        QueryError::TooManyStreams => with_retry(Code::ResourceExhausted, "TOO_MANY_STREAMS", message, &[]),
+        QueryError::Cursor(cause) => {
+            let details = ErrorDetails::with_bad_request_violation("page_token", cause.to_string());
+            Status::with_error_details(Code::InvalidArgument, message, details)
+        }
+        QueryError::ResumeToken(InvalidResumeToken::Malformed) => {
+            let details = ErrorDetails::with_bad_request_violation("resume_token", message.clone());
+            Status::with_error_details(Code::InvalidArgument, message, details)
+        }
+        QueryError::ResumeToken(InvalidResumeToken::OutOfRange) => {
+            with_reason(Code::OutOfRange, "RESUME_TOKEN_OUT_OF_RANGE", message, &[])
+        }
+        QueryError::NotStored { status, .. } => {
+            with_reason(Code::FailedPrecondition, "UPLOAD_NOT_STORED", message, &[("upload_status", status)])
+        }
+        QueryError::Read(cause) => match cause.as_ref() {
+            ReadError::Representation { .. } => internal(cause.as_ref()),
+            ReadError::Database { .. } | ReadError::Timeout { .. } => {
+                tracing::warn!(error = chain(cause.as_ref()), "the database does not answer");
+                count_error("grpc", "unavailable");
+                let message = "The database does not answer at the moment.".to_owned();
+                with_retry(Code::Unavailable, "DATABASE_UNAVAILABLE", message, &[])
+            }
+        },
+        QueryError::Download(cause) => internal(cause.as_ref()),
+    }
+}
+
+/// Why a stream ended.
+pub fn of_end(end: WatchEnd) -> Status {
+    match end {
+        WatchEnd::Stopping => {
+            let message = "this process is stopping; resume at another".to_owned();
+            with_retry(Code::Unavailable, "STOPPING", message, &[])
+        }
+        WatchEnd::SlowReader => {
+            let message = "messages waited too long for their reader; resume from the last token received".to_owned();
+            with_reason(Code::ResourceExhausted, "SLOW_READER", message, &[])
+        }
+        WatchEnd::Failed(error) => of(error),
+    }
+}
+
+/// The cause is logged, and nothing of it told.
+fn internal(cause: &(dyn std::error::Error + 'static)) -> Status {
+    tracing::error!(error = chain(cause), "call failed");
+    count_error("grpc", "internal");
+    with_reason(Code::Internal, "INTERNAL", "Something went wrong on our side.".to_owned(), &[])
+}

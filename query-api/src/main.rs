@@ -1,0 +1,15 @@
+//! The query side: answers questions from the views over REST and gRPC.
+
+use depot_service::{shutdown::Shutdown, telemetry};
+use query_api::{Application, Config};
+
+#[tokio::main]
+async fn main() -> anyhow::Result<()> {
+    depot_service::install_crypto_provider();
+    let config = Config::from_environment()?;
+    let telemetry = telemetry::init("query-api", &config.telemetry)?;
+    let application = Application::build(config, Shutdown::on_signals()?).await?;
+    let outcome = application.run_until_stopped().await;
+    telemetry.shutdown().await;
+    Ok(outcome?)
+}

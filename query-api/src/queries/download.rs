@@ -1,0 +1,40 @@
+use depot_domain::UploadId;
+use depot_service::auth::Principal;
+use serde::Serialize;
+use time::OffsetDateTime;
+use utoipa::ToSchema;
+
+use super::{Queries, QueryError, get_upload};
+use crate::{change_feed::Subject, visibility::AtLeast};
+
+/// Where a file can be fetched from, for a few minutes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+pub struct Download {
+    /// Needs no token: whoever has it can fetch the file until it expires.
+    pub url: String,
+    #[serde(with = "time::serde::rfc3339")]
+    #[schema(value_type = String, format = DateTime)]
+    pub expires_at: OffsetDateTime,
+}
+
+/// A presigned URL of a stored upload's file; for the upload's owner and for admins.
+///
+/// # Errors
+/// [`QueryError::NotStored`], [`QueryError::Download`] and those of [`get_upload`].
+pub async fn download(
+    queries: &Queries,
+    principal: &Principal,
+    id: UploadId,
+    at_least: Option<AtLeast>,
+) -> Result<Download, QueryError> {
+    get_upload(queries, principal, id, at_least).await?;
+    // Where the file lies is in the row alone: no cache knows it, and a removed file must not be signed for.
+    let row = queries.reader.views().upload(id).await?;
+    let upload = row.ok_or(QueryError::NotFound(Subject::Upload(id.0)))?;
+    match &upload.object_key {
+        Some(key) if upload.status == "stored" => {
+            queries.downloads.sign(key, &upload.file_name, &upload.content_type).await
+        }
+        _ => Err(QueryError::NotStored { id: id.0, status: upload.status }),
+    }
+}

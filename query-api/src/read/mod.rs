@@ -1,0 +1,35 @@
+//! Where answers come from: the process, Redis, Postgres, in this order.
+
+mod cache;
+pub mod item_pages;
+pub mod notifications;
+mod pointer;
+mod postgres;
+mod reader;
+pub mod rows;
+
+use std::time::Duration;
+
+pub use cache::Cache;
+pub use pointer::Pointer;
+pub use postgres::Views;
+pub use reader::{Held, LocalCacheSettings, READS_TOTAL, Reader, describe_metrics};
+
+/// There is no answer from Postgres. Redis never causes an error: it only makes answers slower.
+#[derive(Debug, thiserror::Error)]
+pub enum ReadError {
+    #[error("Postgres refused {question}")]
+    Database {
+        question: &'static str,
+        #[source]
+        source: sqlx::Error,
+    },
+    #[error("Postgres did not answer {question} within {} s", limit.as_secs())]
+    Timeout { question: &'static str, limit: Duration },
+    #[error("the representation of {question} cannot be read or written")]
+    Representation {
+        question: &'static str,
+        #[source]
+        source: serde_json::Error,
+    },
+}

@@ -1,0 +1,209 @@
+//! Every statement that is sent to Postgres, one function each. All of them take the pointer to the serving version
+//! of the views in the same statement, so that a switch of versions is never seen half.
+
+use std::time::Duration;
+
+use depot_domain::{ItemId, UploadId, VersionToken};
+use depot_read_model::{OwnerStatistics, TagStatistics};
+use sqlx::PgPool;
+
+use super::{
+    ReadError,
+    item_pages::{self, PageQuery},
+    rows::{HistoryRow, ItemRow, PointerRow, TailRow, UploadRow},
+};
+/// Longer than a connection may take to be had and a statement may run.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(12);
+
+/// The views in Postgres, by two pools: a burst of slow searches must not keep single reads waiting.
+#[derive(Debug, Clone)]
+pub struct Views {
+    /// Reads by key, and the pointer.
+    point: PgPool,
+    /// Lists, searches, statistics, tails. Its connections plan every execution for its parameters
+    /// (`plan_cache_mode = force_custom_plan`): a generic plan of a statement with optional filters scans the table.
+    search: PgPool,
+}
+
+impl Views {
+    pub fn new(point: PgPool, search: PgPool) -> Self {
+        Self { point, search }
+    }
+
+    /// The item, or its tombstone.
+    pub async fn item(&self, id: ItemId) -> Result<Option<ItemRow>, ReadError> {
+        let query = sqlx::query_as!(
+            ItemRow,
+            r#"SELECT projection, id, owner, name, description, tags, attributes AS "attributes: _", status,
+                      files AS "files: _", epoch, version, created_at, updated_at, deleted
+               FROM read.items
+               WHERE projection = (SELECT projection FROM read.active_projection) AND id = $1"#,
+            id.0
+        );
+        answer("an item", query.fetch_optional(&self.point)).await
+    }
+
+    /// Those of the items that are there, tombstones included, in no order.
+    pub async fn items(&self, ids: &[ItemId]) -> Result<Vec<ItemRow>, ReadError> {
+        let ids: Vec<_> = ids.iter().map(|id| id.0).collect();
+        let query = sqlx::query_as!(
+            ItemRow,
+            r#"SELECT projection, id, owner, name, description, tags, attributes AS "attributes: _", status,
+                      files AS "files: _", epoch, version, created_at, updated_at, deleted
+               FROM read.items
+               WHERE projection = (SELECT projection FROM read.active_projection) AND id = ANY($1)"#,
+            &ids
+        );
+        answer("a batch of items", query.fetch_all(&self.point)).await
+    }
+
+    /// A page of items that are not deleted; see [`item_pages`].
+    pub async fn item_page(&self, query: &PageQuery<'_>) -> Result<Vec<ItemRow>, ReadError> {
+        answer("a page of items", item_pages::fetch(&self.search, query)).await
+    }
+
+    /// At most `limit` changes of an item below `before`, the newest first.
+    pub async fn item_history(
+        &self,
+        id: ItemId,
+        before: VersionToken,
+        limit: i64,
+    ) -> Result<Vec<HistoryRow>, ReadError> {
+        let query = sqlx::query_as!(
+            HistoryRow,
+            r#"SELECT item_id, epoch, version, event_id, event_type, causation_id, actor, changed,
+                      item AS "item: _", occurred_at
+               FROM read.item_history
+               WHERE projection = (SELECT projection FROM read.active_projection) AND item_id = $1
+                 AND (epoch, version) < ($2, $3)
+               ORDER BY epoch DESC, version DESC
+               LIMIT $4"#,
+            id.0,
+            before.epoch,
+            before.version,
+            limit
+        );
+        answer("an item's history", query.fetch_all(&self.search)).await
+    }
+
+    pub async fn upload(&self, id: UploadId) -> Result<Option<UploadRow>, ReadError> {
+        let query = sqlx::query_as!(
+            UploadRow,
+            "SELECT projection, id, item_id, owner, file_name, content_type, size_bytes, sha256, status, reason, object_key,
+                    epoch, version, created_at, updated_at, expires_at
+             FROM read.uploads
+             WHERE projection = (SELECT projection FROM read.active_projection) AND id = $1",
+            id.0
+        );
+        answer("an upload", query.fetch_optional(&self.point)).await
+    }
+
+    /// The `limit` tags with the most items.
+    pub async fn tag_statistics(&self, limit: i64) -> Result<Vec<TagStatistics>, ReadError> {
+        let query = sqlx::query_as!(
+            TagStatistics,
+            r#"SELECT tag, items FROM read.tag_statistics
+               WHERE projection = (SELECT projection FROM read.active_projection) AND items > 0
+               ORDER BY items DESC, tag COLLATE "C"
+               LIMIT $1"#,
+            limit
+        );
+        answer("the statistics of tags", query.fetch_all(&self.search)).await
+    }
+
+    /// The `limit` owners with the most items.
+    pub async fn owner_statistics(&self, limit: i64) -> Result<Vec<OwnerStatistics>, ReadError> {
+        let query = sqlx::query_as!(
+            OwnerStatistics,
+            r#"SELECT owner, items, files, file_bytes FROM read.owner_statistics
+               WHERE projection = (SELECT projection FROM read.active_projection) AND items > 0
+               ORDER BY items DESC, owner COLLATE "C"
+               LIMIT $1"#,
+            limit
+        );
+        answer("the statistics of owners", query.fetch_all(&self.search)).await
+    }
+
+    /// The pointer; none before the first migration has run to its end.
+    pub async fn pointer(&self) -> Result<Option<PointerRow>, ReadError> {
+        let query = sqlx::query_as!(
+            PointerRow,
+            "SELECT p.projection, g.generation FROM read.active_projection p CROSS JOIN read.cache_generation g"
+        );
+        answer("the pointer to the views", query.fetch_optional(&self.point)).await
+    }
+
+    /// How far the views have each partition of a topic: (partition, next offset).
+    pub async fn positions(&self, topic: &str) -> Result<Vec<(i32, i64)>, ReadError> {
+        let query = sqlx::query!(
+            "SELECT partition, next_offset FROM read.offsets
+             WHERE projection = (SELECT projection FROM read.active_projection) AND topic = $1
+             ORDER BY partition",
+            topic
+        );
+        let rows = answer("the positions of the views", query.fetch_all(&self.search)).await?;
+        Ok(rows.into_iter().map(|row| (row.partition, row.next_offset)).collect())
+    }
+
+    /// For each partition of `topic`, at most `limit` changes from its position in `from` on (from its start where
+    /// it has none), in the order of the log, with how far the views have the partition.
+    ///
+    /// One statement sees one moment: every change below the position in a row is among the rows, or filtered out by
+    /// the limit. Rows and position are written in one transaction.
+    pub async fn tail(&self, topic: &str, from: &[(i32, i64)], limit: i64) -> Result<Vec<TailRow>, ReadError> {
+        let (partitions, offsets): (Vec<i32>, Vec<i64>) = from.iter().copied().unzip();
+        let query = sqlx::query!(
+            r#"SELECT o.partition, o.next_offset, h."offset" AS "offset?", h.item_id AS "item_id?",
+                      h.epoch AS "epoch?", h.version AS "version?", h.event_id AS "event_id?",
+                      h.event_type AS "event_type?", h.causation_id AS "causation_id?", h.actor AS "actor?",
+                      h.changed AS "changed?", h.item AS "item?: sqlx::types::Json<depot_schemas::ItemState>",
+                      h.occurred_at AS "occurred_at?"
+               FROM read.offsets o
+               LEFT JOIN unnest($2::integer[], $3::bigint[]) AS f (partition, "from") ON f.partition = o.partition
+               LEFT JOIN LATERAL (
+                   SELECT * FROM read.item_history i
+                   WHERE i.projection = o.projection AND i.topic = o.topic AND i.partition = o.partition
+                     AND i."offset" >= coalesce(f."from", 0)
+                   ORDER BY i."offset"
+                   LIMIT $4
+               ) h ON true
+               WHERE o.projection = (SELECT projection FROM read.active_projection) AND o.topic = $1
+                 AND o.next_offset > coalesce(f."from", 0)
+               ORDER BY o.partition, h."offset""#,
+            topic,
+            &partitions,
+            &offsets,
+            limit
+        );
+        let rows = answer("the tail of the history", query.fetch_all(&self.search)).await?;
+        Ok(rows
+            .into_iter()
+            .map(|row| {
+                let change = (|| {
+                    let history = HistoryRow {
+                        item_id: row.item_id?,
+                        epoch: row.epoch?,
+                        version: row.version?,
+                        event_id: row.event_id?,
+                        event_type: row.event_type?,
+                        causation_id: row.causation_id?,
+                        actor: row.actor?,
+                        changed: row.changed?,
+                        item: row.item?,
+                        occurred_at: row.occurred_at?,
+                    };
+                    Some((row.offset?, history))
+                })();
+                TailRow { partition: row.partition, next_offset: row.next_offset, change }
+            })
+            .collect())
+    }
+}
+
+/// A statement's answer, waited for on this side too: the server's own limit ends nothing when the server is stopped.
+async fn answer<T>(question: &'static str, asked: impl Future<Output = Result<T, sqlx::Error>>) -> Result<T, ReadError> {
+    match tokio::time::timeout(ANSWER_TIMEOUT, asked).await {
+        Ok(answer) => answer.map_err(|source| ReadError::Database { question, source }),
+        Err(_) => Err(ReadError::Timeout { question, limit: ANSWER_TIMEOUT }),
+    }
+}

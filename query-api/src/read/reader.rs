@@ -1,0 +1,150 @@
+//! Reads by key through the layers: the process, Redis, Postgres.
+//!
+//! How old an answer can be that names no version: what the process holds is [`LocalCacheSettings::ttl`] old at most;
+//! what Redis holds was written by the projector after its commit, or filled from Postgres at most five seconds ago;
+//! what it holds from before an outage of its own is passed by within a second.
+
+use std::{sync::Arc, time::Duration};
+
+use depot_domain::{ItemId, UploadId, VersionToken};
+use depot_read_model::{CacheEntry, EntityKind};
+use metrics::counter;
+use moka::future::Cache as LocalCache;
+use uuid::Uuid;
+
+use super::{ReadError, cache::Cache, pointer::Pointer, postgres::Views, rows::PointerRow};
+use crate::visibility::Versioned;
+
+/// Reads by key, by layer and outcome.
+pub const READS_TOTAL: &str = "depot_query_reads_total";
+
+/// Says what the metrics of this module mean.
+pub fn describe_metrics() {
+    metrics::describe_counter!(
+        READS_TOTAL,
+        metrics::Unit::Count,
+        "Reads by key beyond the process; layer is redis or postgres, outcome is hit, miss or error."
+    );
+}
+
+/// The cache inside the process.
+#[derive(Debug, Clone, Copy)]
+pub struct LocalCacheSettings {
+    /// How long an entry is served without a look elsewhere; zero only joins reads that happen together.
+    pub ttl: Duration,
+    /// The most bytes that are held.
+    pub max_bytes: u64,
+}
+
+/// An item, its tombstone, or an upload, as every layer holds it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Held {
+    /// The version of the views that shows it.
+    pub projection: i32,
+    pub entry: CacheEntry,
+}
+
+impl Versioned for Held {
+    fn token(&self) -> VersionToken {
+        self.entry.version
+    }
+}
+
+type Answer = Option<Arc<Held>>;
+/// The pointer is part of the key: a switch of the views or a new generation makes what is held unreachable.
+type LocalKey = (PointerRow, EntityKind, Uuid);
+
+/// Reads by key. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Reader {
+    views: Views,
+    cache: Cache,
+    pointer: Pointer,
+    local: LocalCache<LocalKey, Answer>,
+}
+
+impl Reader {
+    pub fn new(views: Views, cache: Cache, pointer: Pointer, settings: LocalCacheSettings) -> Self {
+        let weight = |_: &LocalKey, answer: &Answer| {
+            let body = answer.as_ref().and_then(|held| held.entry.body.as_ref()).map_or(0, |body| body.len());
+            u32::try_from(body).unwrap_or(u32::MAX).saturating_add(256)
+        };
+        let local = LocalCache::builder()
+            .max_capacity(settings.max_bytes)
+            .weigher(weight)
+            .time_to_live(settings.ttl)
+            .build();
+        Self { views, cache, pointer, local }
+    }
+
+    /// What no cache answers: lists, history, statistics.
+    pub fn views(&self) -> &Views {
+        &self.views
+    }
+
+    /// The item or its tombstone, from any layer. Reads of one item that come together share one look.
+    pub async fn item(&self, id: ItemId) -> Result<Answer, Arc<ReadError>> {
+        self.through_layers(EntityKind::Item, id.0).await
+    }
+
+    /// The item or its tombstone, by a statement that starts now.
+    pub async fn item_now(&self, id: ItemId) -> Result<Answer, Arc<ReadError>> {
+        self.now(EntityKind::Item, id.0).await
+    }
+
+    /// The upload, from any layer. Reads of one upload that come together share one look.
+    pub async fn upload(&self, id: UploadId) -> Result<Answer, Arc<ReadError>> {
+        self.through_layers(EntityKind::Upload, id.0).await
+    }
+
+    /// The upload, by a statement that starts now.
+    pub async fn upload_now(&self, id: UploadId) -> Result<Answer, Arc<ReadError>> {
+        self.now(EntityKind::Upload, id.0).await
+    }
+
+    async fn through_layers(&self, kind: EntityKind, id: Uuid) -> Result<Answer, Arc<ReadError>> {
+        let Some(pointer) = self.pointer.current() else { return Ok(self.row(kind, id).await?) };
+        let load = async {
+            if let Some(entry) = self.cache.get(pointer, kind, id).await {
+                return Ok(Some(Arc::new(Held { projection: pointer.projection, entry })));
+            }
+            self.row_into_cache(pointer, kind, id).await
+        };
+        self.local.try_get_with((pointer, kind, id), load).await
+    }
+
+    /// Joins nobody: a read that was under way when a change was announced may be one from before it.
+    async fn now(&self, kind: EntityKind, id: Uuid) -> Result<Answer, Arc<ReadError>> {
+        let Some(pointer) = self.pointer.current() else { return Ok(self.row(kind, id).await?) };
+        let answer = self.row_into_cache(pointer, kind, id).await?;
+        self.local.invalidate(&(pointer, kind, id)).await;
+        Ok(answer)
+    }
+
+    /// The pointer was taken before the row is read: a key of an older generation does no harm.
+    async fn row_into_cache(&self, pointer: PointerRow, kind: EntityKind, id: Uuid) -> Result<Answer, ReadError> {
+        let answer = self.row(kind, id).await?;
+        if let Some(held) = answer.as_ref().filter(|held| held.projection == pointer.projection) {
+            self.cache.fill(pointer, kind, id, &held.entry).await;
+        }
+        Ok(answer)
+    }
+
+    async fn row(&self, kind: EntityKind, id: Uuid) -> Result<Answer, ReadError> {
+        let found = match kind {
+            EntityKind::Item => {
+                let row = self.views.item(ItemId(id)).await?;
+                row.map(|row| (row.projection, row.into_entry()))
+            }
+            EntityKind::Upload => {
+                let row = self.views.upload(UploadId(id)).await?;
+                row.map(|row| (row.projection, row.into_entry()))
+            }
+        };
+        let outcome = if found.is_some() { "hit" } else { "miss" };
+        counter!(READS_TOTAL, "layer" => "postgres", "outcome" => outcome).increment(1);
+        let Some((projection, entry)) = found else { return Ok(None) };
+        let entry = entry.map_err(|source| ReadError::Representation { question: kind.as_str(), source })?;
+        Ok(Some(Arc::new(Held { projection, entry })))
+    }
+}

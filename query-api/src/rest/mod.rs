@@ -1,0 +1,56 @@
+//! The questions over REST.
+
+mod answer;
+mod etag;
+mod items;
+mod openapi;
+mod parameters;
+mod prefer;
+pub mod problem;
+mod statistics;
+mod uploads;
+
+use std::sync::Arc;
+
+use axum::{Router, extract::FromRef, routing::get};
+use depot_service::{auth::TokenVerifier, config::HttpConfig, health, layers, problem::documentation};
+
+pub use openapi::document;
+
+use crate::queries::Queries;
+
+/// What the handlers are made of.
+#[derive(Debug, Clone)]
+pub struct RestState {
+    pub queries: Queries,
+    pub verifier: Arc<TokenVerifier>,
+}
+
+impl FromRef<RestState> for Queries {
+    fn from_ref(state: &RestState) -> Self {
+        state.queries.clone()
+    }
+}
+
+impl FromRef<RestState> for Arc<TokenVerifier> {
+    fn from_ref(state: &RestState) -> Self {
+        Arc::clone(&state.verifier)
+    }
+}
+
+/// All routes, with what wraps them.
+pub fn router(state: RestState, config: &HttpConfig) -> Router {
+    let routes = Router::new()
+        .route("/api/v1/items", get(items::list))
+        .route("/api/v1/items/{id}", get(items::show))
+        .route("/api/v1/items/{id}/history", get(items::history))
+        .route("/api/v1/uploads/{id}", get(uploads::show))
+        .route("/api/v1/uploads/{id}/content", get(uploads::content))
+        .route("/api/v1/statistics", get(statistics::all))
+        .route("/api/v1/statistics/tags", get(statistics::tags))
+        .route("/api/v1/statistics/owners", get(statistics::owners))
+        .route("/api/v1/openapi.json", get(openapi::serve))
+        .merge(health::public_routes())
+        .merge(documentation(problem::ALL));
+    layers::standard_layers(routes, config).with_state(state)
+}

@@ -1,0 +1,115 @@
+//! The one place where a question without an answer becomes a problem document.
+
+use axum::response::{IntoResponse, Response};
+use depot_service::problem::{Problem, ProblemType, types};
+use http::header::ETAG;
+
+use super::etag;
+use crate::{
+    change_feed::Subject,
+    queries::{QueryError, describe},
+    read::ReadError,
+};
+
+pub const ITEM_NOT_FOUND: ProblemType = ProblemType {
+    name: "item-not-found",
+    status: 404,
+    title: "There is no such item",
+    description: "No item has this id, or its creation has not reached the view yet: name the version that the \
+                  command answered in `min_version` to wait for it.",
+};
+pub const ITEM_DELETED: ProblemType = ProblemType {
+    name: "item-deleted",
+    status: 410,
+    title: "The item was deleted",
+    description: "The item is gone for good; `version` and the ETag are those of its deletion. Its history can \
+                  still be read.",
+};
+pub const UPLOAD_NOT_FOUND: ProblemType = ProblemType {
+    name: "upload-not-found",
+    status: 404,
+    title: "There is no such upload",
+    description: "No upload has this id, or it has not reached the view yet: name its version in `min_version` to \
+                  wait for it.",
+};
+pub const UPLOAD_NOT_STORED: ProblemType = ProblemType {
+    name: "upload-not-stored",
+    status: 409,
+    title: "The upload has no file to fetch",
+    description: "Only a stored upload has one; `upload_status` says where this one stands. While it is `received` \
+                  the file is being verified: try again shortly.",
+};
+pub const READ_MODEL_BEHIND: ProblemType = ProblemType {
+    name: "read-model-behind",
+    status: 503,
+    title: "The view has not reached that version yet",
+    description: "The command took effect; the view follows. Repeat after `Retry-After`, or wait longer with \
+                  `Prefer: wait=SECONDS`. `seen_version` is what the view has, absent if it has nothing yet.",
+};
+pub const INVALID_CURSOR: ProblemType = ProblemType {
+    name: "invalid-cursor",
+    status: 400,
+    title: "The cursor cannot be used",
+    description: "A cursor is taken unchanged from `next_cursor` or the `Link` header, and used with the filter and \
+                  sort that it was given out for. Start again without it.",
+};
+
+/// The kinds of problem of this API besides the general ones.
+pub const ALL: &[ProblemType] =
+    &[ITEM_NOT_FOUND, ITEM_DELETED, UPLOAD_NOT_FOUND, UPLOAD_NOT_STORED, READ_MODEL_BEHIND, INVALID_CURSOR];
+
+/// Seconds after which a repeat is worth it.
+const RETRY_AFTER: u64 = 1;
+
+impl From<QueryError> for Problem {
+    fn from(error: QueryError) -> Self {
+        let detail = error.to_string();
+        match error {
+            QueryError::Forbidden(detail) => Self::forbidden(detail),
+            QueryError::NotFound(Subject::Item(_)) => Self::of(&ITEM_NOT_FOUND).with_detail(detail),
+            QueryError::NotFound(Subject::Upload(_)) => Self::of(&UPLOAD_NOT_FOUND).with_detail(detail),
+            QueryError::ItemDeleted { version, projection, .. } => {
+                let problem =
+                    Self::of(&ITEM_DELETED).with_detail(detail).with_extension("version", version.version);
+                match etag::value(&etag::etag(version, projection)) {
+                    Some(tag) => problem.with_header(ETAG, tag),
+                    None => problem,
+                }
+            }
+            QueryError::Behind { subject, wanted, seen } => {
+                let has = seen.map_or("nothing yet".to_owned(), |seen| format!("version {seen}"));
+                let detail =
+                    format!("Version {wanted} of {} was asked for; the view has {has}.", describe(subject));
+                let problem = Self::of(&READ_MODEL_BEHIND)
+                    .with_detail(detail)
+                    .with_extension("min_version", wanted.to_string())
+                    .with_retry_after(RETRY_AFTER);
+                match seen {
+                    Some(seen) => problem.with_extension("seen_version", seen.to_string()),
+                    None => problem,
+                }
+            }
+            QueryError::TooManyWaiting | QueryError::TooManyStreams => {
+                Self::of(&types::OVERLOADED).with_detail(detail).with_retry_after(RETRY_AFTER)
+            }
+            QueryError::Cursor(_) => Self::of(&INVALID_CURSOR).with_detail(detail),
+            QueryError::ResumeToken(error) => Self::invalid_parameter("resume_token", error.to_string()),
+            QueryError::NotStored { status, .. } => {
+                Self::of(&UPLOAD_NOT_STORED).with_detail(detail).with_extension("upload_status", status)
+            }
+            QueryError::Read(cause) => match cause.as_ref() {
+                ReadError::Representation { .. } => Self::internal(cause.as_ref()),
+                ReadError::Database { .. } | ReadError::Timeout { .. } => {
+                    Self::unavailable("the database", cause.as_ref())
+                }
+            },
+            QueryError::Download(cause) => Self::internal(cause.as_ref()),
+        }
+    }
+}
+
+impl IntoResponse for QueryError {
+    fn into_response(self) -> Response {
+        Problem::from(self).into_response()
+    }
+}

@@ -1,0 +1,99 @@
+//! `GET /api/v1/uploads/{id}` and `/api/v1/uploads/{id}/content`.
+
+use axum::{
+    Json,
+    extract::{RawQuery, State},
+    response::{IntoResponse as _, Redirect, Response},
+};
+use depot_read_model::UploadView;
+use depot_service::{auth::Principal, params::PathParams, problem::Problem};
+use http::HeaderMap;
+
+use super::{answer, parameters::Parameters, prefer::Wanted};
+use crate::queries::{Download, Queries, download, get_upload};
+
+/// An upload; for its owner and for admins.
+#[utoipa::path(
+    get,
+    path = "/api/v1/uploads/{id}",
+    tag = "uploads",
+    params(
+        ("id" = Uuid, Path, description = "The upload's id."),
+        ("min_version" = Option<String>, Query, description = "Never show an older version than this one; wait for it."),
+        ("Prefer" = Option<String>, Header, description = "`wait=SECONDS`, at most 30."),
+        ("If-None-Match" = Option<String>, Header, description = "304 if the upload still has this ETag."),
+    ),
+    responses(
+        (status = 200, description = "The upload; its version is the ETag.", body = UploadView),
+        (status = 304, description = "Unchanged."),
+        (status = 400, description = "invalid-parameter", body = Problem, content_type = "application/problem+json"),
+        (status = 401, description = "unauthorized", body = Problem, content_type = "application/problem+json"),
+        (status = 403, description = "forbidden", body = Problem, content_type = "application/problem+json"),
+        (status = 404, description = "upload-not-found", body = Problem, content_type = "application/problem+json"),
+        (status = 503, description = "read-model-behind, unavailable, overloaded", body = Problem, content_type = "application/problem+json"),
+    ),
+    security(("bearer" = []))
+)]
+pub async fn show(
+    State(queries): State<Queries>,
+    principal: Principal,
+    PathParams(id): PathParams<String>,
+    RawQuery(query): RawQuery,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    let mut parameters = Parameters::of(query.as_deref());
+    let min_version = parameters.min_version();
+    parameters.finish()?;
+    let wanted = Wanted::of(min_version, &headers);
+    let response = match get_upload(&queries, &principal, answer::parse_id(&id)?, wanted.at_least).await {
+        Ok(held) => answer::held(&headers, &held),
+        Err(error) => error.into_response(),
+    };
+    Ok(wanted.applied(response))
+}
+
+/// The file of a stored upload; for its owner and for admins.
+///
+/// Answers with a redirect to a presigned URL of the object store, which holds for a few minutes. Don't send the
+/// bearer token along to the store.
+#[utoipa::path(
+    get,
+    path = "/api/v1/uploads/{id}/content",
+    tag = "uploads",
+    params(
+        ("id" = Uuid, Path, description = "The upload's id."),
+        ("redirect" = Option<bool>, Query, description = "`false`: answer with the URL as JSON."),
+        ("min_version" = Option<String>, Query, description = "Never go by an older version than this one; wait for it."),
+        ("Prefer" = Option<String>, Header, description = "`wait=SECONDS`, at most 30."),
+    ),
+    responses(
+        (status = 200, description = "With `redirect=false`: where the file is.", body = Download),
+        (status = 307, description = "`Location` is where the file is."),
+        (status = 400, description = "invalid-parameter", body = Problem, content_type = "application/problem+json"),
+        (status = 401, description = "unauthorized", body = Problem, content_type = "application/problem+json"),
+        (status = 403, description = "forbidden", body = Problem, content_type = "application/problem+json"),
+        (status = 404, description = "upload-not-found", body = Problem, content_type = "application/problem+json"),
+        (status = 409, description = "upload-not-stored", body = Problem, content_type = "application/problem+json"),
+        (status = 503, description = "read-model-behind, unavailable, overloaded", body = Problem, content_type = "application/problem+json"),
+    ),
+    security(("bearer" = []))
+)]
+pub async fn content(
+    State(queries): State<Queries>,
+    principal: Principal,
+    PathParams(id): PathParams<String>,
+    RawQuery(query): RawQuery,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    let mut parameters = Parameters::of(query.as_deref());
+    let redirect = parameters.one("redirect", |text| text.parse().map_err(|_| "is neither true nor false"));
+    let min_version = parameters.min_version();
+    parameters.finish()?;
+    let wanted = Wanted::of(min_version, &headers);
+    let response = match download(&queries, &principal, answer::parse_id(&id)?, wanted.at_least).await {
+        Ok(download) if redirect.unwrap_or(true) => Redirect::temporary(&download.url).into_response(),
+        Ok(download) => Json(download).into_response(),
+        Err(error) => error.into_response(),
+    };
+    Ok(wanted.applied(answer::unkept(response)))
+}

@@ -1,0 +1,116 @@
+//! Reading a version that was named: an older one is never shown, and one that is not there yet is waited for.
+
+use std::{sync::Arc, time::Duration};
+
+use depot_domain::VersionToken;
+use tokio::{
+    sync::Semaphore,
+    time::{Instant, sleep_until, timeout_at},
+};
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    change_feed::{ChangeFeed, Subject},
+    queries::QueryError,
+};
+
+/// The longest wait that is granted.
+pub const MAX_WAIT: Duration = Duration::from_secs(30);
+/// The wait of a request that names a version and no wait: a view is usually behind by a fraction of that.
+pub const DEFAULT_WAIT: Duration = Duration::from_secs(1);
+const FIRST_POLL: Duration = Duration::from_millis(50);
+/// What the last look may take beyond the deadline.
+const LAST_LOOK: Duration = Duration::from_millis(500);
+const SLOWEST_POLL: Duration = Duration::from_millis(500);
+
+/// What an answer must not be older than.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct AtLeast {
+    pub version: VersionToken,
+    /// How long to wait for it, at most [`MAX_WAIT`].
+    pub wait: Duration,
+}
+
+/// Where a read may be answered from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Freshness {
+    /// Any layer: the answer may be as old as the stated bound.
+    Cached,
+    /// From Postgres, by a statement that starts now.
+    Now,
+}
+
+/// Something with the version of its aggregate.
+pub trait Versioned {
+    fn token(&self) -> VersionToken;
+}
+
+/// Grants waits. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Visibility {
+    feed: ChangeFeed,
+    places: Arc<Semaphore>,
+    stop: CancellationToken,
+}
+
+impl Visibility {
+    /// At most `max_waiting` requests wait at a time, since each polls the database. When `stop` is cancelled nobody
+    /// waits any longer: another process of the service may have what is waited for.
+    pub fn new(feed: ChangeFeed, max_waiting: usize, stop: CancellationToken) -> Self {
+        Self { feed, places: Arc::new(Semaphore::new(max_waiting)), stop }
+    }
+
+    /// The row that `read` gives, in the version asked for or a later one.
+    ///
+    /// Without `at_least` that is what any layer holds. With it, a row that is older or absent is waited for: the
+    /// version is checked before anything is made of the row, a tombstone and an absence included.
+    ///
+    /// # Errors
+    /// [`QueryError::Behind`] when the time is up, [`QueryError::TooManyWaiting`], and what `read` fails with.
+    pub async fn see<T, F>(
+        &self,
+        subject: Subject,
+        at_least: Option<AtLeast>,
+        read: impl Fn(Freshness) -> F,
+    ) -> Result<Option<Arc<T>>, QueryError>
+    where
+        T: Versioned,
+        F: Future<Output = Result<Option<Arc<T>>, QueryError>>,
+    {
+        let row = read(Freshness::Cached).await?;
+        let Some(AtLeast { version: wanted, wait }) = at_least else { return Ok(row) };
+        if reached(&row, wanted) {
+            return Ok(row);
+        }
+        let deadline = Instant::now() + wait.min(MAX_WAIT);
+        let _place = self.places.try_acquire().map_err(|_| QueryError::TooManyWaiting)?;
+        // Registered before the read: a change that comes after the read is announced to this registration.
+        let mut registration = self.feed.register(subject);
+        let mut pause = FIRST_POLL;
+        let mut seen = row.map(|row| row.token());
+        loop {
+            let row = match timeout_at(deadline.max(Instant::now() + LAST_LOOK), read(Freshness::Now)).await {
+                Ok(row) => row?,
+                Err(_) => return Err(QueryError::Behind { subject, wanted, seen }),
+            };
+            if reached(&row, wanted) {
+                return Ok(row);
+            }
+            seen = row.map(|row| row.token()).max(seen);
+            if Instant::now() >= deadline {
+                return Err(QueryError::Behind { subject, wanted, seen });
+            }
+            let poll = deadline.min(Instant::now() + pause);
+            tokio::select! {
+                // A replica may lag behind the notification, so the next look comes soon after.
+                () = registration.changed() => pause = FIRST_POLL,
+                () = sleep_until(poll) => pause = (pause * 2).min(SLOWEST_POLL),
+                () = self.stop.cancelled() => return Err(QueryError::Behind { subject, wanted, seen }),
+            }
+        }
+    }
+}
+
+fn reached<T: Versioned>(row: &Option<Arc<T>>, wanted: VersionToken) -> bool {
+    row.as_ref().is_some_and(|row| row.token() >= wanted)
+}

@@ -1,0 +1,12 @@
+//! query-api against real services: rows are written as the projector writes them, answers are read over HTTP and gRPC.
+
+mod bad_input;
+mod cache;
+mod grpc;
+mod harness;
+mod http;
+mod items;
+mod lists;
+mod min_version;
+mod uploads;
+mod watch;

@@ -1,0 +1,148 @@
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use aws_lc_rs::digest;
+use reqwest::{Method, RequestBuilder, StatusCode, header::HeaderMap, redirect::Policy};
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+/// A client of both REST APIs with one token, as anybody could write it.
+#[derive(Clone)]
+pub struct Client {
+    http: reqwest::Client,
+    command_url: String,
+    query_url: String,
+    token: String,
+}
+
+/// An answer, read whole.
+#[derive(Debug, Clone)]
+pub struct Answer {
+    pub status: StatusCode,
+    pub headers: HeaderMap,
+    pub bytes: bytes::Bytes,
+}
+
+impl Answer {
+    pub fn json(&self) -> Value {
+        serde_json::from_slice(&self.bytes).unwrap_or(Value::Null)
+    }
+
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers.get(name)?.to_str().ok()
+    }
+
+    /// The version in the `ETag`.
+    pub fn version(&self) -> Option<String> {
+        Some(self.header("etag")?.trim_matches('"').to_owned())
+    }
+
+    /// A text field of the body.
+    pub fn text(&self, field: &str) -> String {
+        self.json()[field].as_str().unwrap_or_default().to_owned()
+    }
+}
+
+impl Client {
+    pub fn new(command_url: String, query_url: String, token: &str) -> Self {
+        let http = reqwest::Client::builder()
+            .redirect(Policy::none())
+            .timeout(Duration::from_secs(40))
+            .build()
+            .expect("a plain client");
+        Self { http, command_url, query_url, token: token.to_owned() }
+    }
+
+    /// A request to the command API, without an idempotency key.
+    pub fn command(&self, method: Method, path: &str) -> RequestBuilder {
+        self.http.request(method, format!("{}{path}", self.command_url)).bearer_auth(&self.token)
+    }
+
+    /// A request to the query API.
+    pub fn query(&self, path_and_query: &str) -> RequestBuilder {
+        self.http.get(format!("{}{path_and_query}", self.query_url)).bearer_auth(&self.token)
+    }
+
+    pub async fn send(&self, request: RequestBuilder) -> Result<Answer> {
+        let response = request.send().await?;
+        let (status, headers) = (response.status(), response.headers().clone());
+        Ok(Answer { status, headers, bytes: response.bytes().await? })
+    }
+
+    /// Creates an item under an idempotency key.
+    pub async fn create_item(&self, key: &str, body: &Value) -> Result<Answer> {
+        let request = self.command(Method::POST, "/api/v1/items").header("Idempotency-Key", key).json(body);
+        self.send(request).await
+    }
+
+    /// Patches an item of which `version` is known, under an idempotency key.
+    pub async fn patch_item(&self, id: &str, version: &str, key: &str, patch: &Value) -> Result<Answer> {
+        let request = self
+            .command(Method::PATCH, &format!("/api/v1/items/{id}"))
+            .header("Idempotency-Key", key)
+            .header("If-Match", format!("\"{version}\""))
+            .header("Content-Type", "application/merge-patch+json")
+            .body(patch.to_string());
+        self.send(request).await
+    }
+
+    pub async fn delete_item(&self, id: &str, version: &str) -> Result<Answer> {
+        let request = self.command(Method::DELETE, &format!("/api/v1/items/{id}"));
+        self.send(request.header("If-Match", format!("\"{version}\""))).await
+    }
+
+    /// Reads a resource that must be at least of `version`, waiting for it as long as the API allows.
+    pub async fn read_at_least(&self, path: &str, version: &str) -> Result<Answer> {
+        let request = self.query(&format!("{path}?min_version={version}"));
+        self.send(request.header("Prefer", "wait=30")).await
+    }
+
+    /// Announces an upload.
+    pub async fn request_upload(&self, item: &str, name: &str, size: usize, sha256: &str) -> Result<Answer> {
+        let body = json!({
+            "item_id": item, "file_name": name, "content_type": "application/octet-stream",
+            "size_bytes": size, "sha256": sha256,
+        });
+        let request = self.command(Method::POST, "/api/v1/uploads").header("Idempotency-Key", new_key()).json(&body);
+        self.send(request).await
+    }
+
+    /// Sends the bytes as the announced upload says, without a token.
+    pub async fn put_presigned(&self, upload: &Value, file: impl Into<reqwest::Body>) -> Result<Answer> {
+        let mut request = self.http.put(upload["url"].as_str().context("no url")?).body(file);
+        for (name, value) in upload["headers"].as_object().into_iter().flatten() {
+            request = request.header(name, value.as_str().unwrap_or_default());
+        }
+        self.send(request).await
+    }
+
+    pub async fn complete_upload(&self, id: &str) -> Result<Answer> {
+        self.send(self.command(Method::POST, &format!("/api/v1/uploads/{id}/complete"))).await
+    }
+
+    pub async fn abort_upload(&self, id: &str) -> Result<Answer> {
+        self.send(self.command(Method::DELETE, &format!("/api/v1/uploads/{id}"))).await
+    }
+
+    /// Announce, send, complete; answers the upload's id.
+    pub async fn upload(&self, item: &str, name: &str, file: Vec<u8>) -> Result<String> {
+        let announced = self.request_upload(item, name, file.len(), &sha256_hex(&file)).await?;
+        anyhow::ensure!(announced.status == StatusCode::CREATED, "announce: {announced:?}");
+        let put = self.put_presigned(&announced.json(), file).await?;
+        anyhow::ensure!(put.status.is_success(), "put: {put:?}");
+        let id = announced.text("id");
+        let completed = self.complete_upload(&id).await?;
+        anyhow::ensure!(completed.status.is_success(), "complete: {completed:?}");
+        Ok(id)
+    }
+}
+
+fn new_key() -> String {
+    Uuid::now_v7().to_string()
+}
+
+/// As 64 hexadecimal digits.
+pub fn sha256_hex(bytes: &[u8]) -> String {
+    let digest = digest::digest(&digest::SHA256, bytes);
+    digest.as_ref().iter().map(|byte| format!("{byte:02x}")).collect()
+}

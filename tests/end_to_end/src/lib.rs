@@ -1,0 +1,12 @@
+//! The four services as processes, on a database, topics and buckets of one test's own.
+
+mod backing;
+mod client;
+mod log;
+mod process;
+mod stack;
+
+pub use client::{Answer, Client, sha256_hex};
+pub use log::{LogRecord, produce_raw, read_topic};
+pub use process::{Service, ServiceProcess};
+pub use stack::Depot;

@@ -1,0 +1,114 @@
+use std::{
+    fs::File,
+    path::{Path, PathBuf},
+    process::Stdio,
+};
+
+use anyhow::{Context, Result};
+use tokio::process::{Child, Command};
+
+/// One of the four.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Service {
+    CommandApi,
+    QueryApi,
+    Projector,
+    Uploader,
+}
+
+impl Service {
+    pub const ALL: [Service; 4] = [Self::CommandApi, Self::QueryApi, Self::Projector, Self::Uploader];
+
+    /// The program's name.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::CommandApi => "command-api",
+            Self::QueryApi => "query-api",
+            Self::Projector => "projector",
+            Self::Uploader => "uploader",
+        }
+    }
+
+    /// The prefix of its environment variables.
+    pub fn prefix(self) -> &'static str {
+        match self {
+            Self::CommandApi => "COMMAND_API",
+            Self::QueryApi => "QUERY_API",
+            Self::Projector => "PROJECTOR",
+            Self::Uploader => "UPLOADER",
+        }
+    }
+}
+
+/// A service as a process; it ends with the value.
+pub struct ServiceProcess {
+    service: Service,
+    environment: Vec<(String, String)>,
+    log: PathBuf,
+    child: Child,
+}
+
+impl ServiceProcess {
+    /// Starts the program that the workspace's build left beside this test.
+    pub fn start(service: Service, environment: Vec<(String, String)>, logs: &Path) -> Result<Self> {
+        let log = logs.join(format!("{}.log", service.name()));
+        let child = spawn(service, &environment, &log)?;
+        Ok(Self { service, environment, log, child })
+    }
+
+    pub fn log_file(&self) -> &Path {
+        &self.log
+    }
+
+    /// SIGKILL, and the end of the process awaited.
+    pub async fn kill(&mut self) -> Result<()> {
+        self.child.kill().await.with_context(|| format!("kill {}", self.service.name()))
+    }
+
+    /// SIGTERM, and the end of the process awaited; true if it ended by itself and well.
+    pub async fn terminate(&mut self) -> Result<bool> {
+        self.signal("TERM").await?;
+        Ok(self.child.wait().await?.success())
+    }
+
+    /// Sends a signal by name, `STOP` or `CONT` for instance.
+    pub async fn signal(&self, name: &str) -> Result<()> {
+        let id = self.child.id().context("the process has ended")?.to_string();
+        let sent = Command::new("kill").args(["-s", name, &id]).status().await?;
+        anyhow::ensure!(sent.success(), "kill -s {name} {id} failed");
+        Ok(())
+    }
+
+    /// Starts it again with the same environment, after it ended.
+    pub fn restart(&mut self) -> Result<()> {
+        self.child = spawn(self.service, &self.environment, &self.log)?;
+        Ok(())
+    }
+
+    /// The most memory it had resident so far, in bytes (`VmHWM` of Linux).
+    pub fn peak_memory(&self) -> Result<u64> {
+        let id = self.child.id().context("the process has ended")?;
+        let status = std::fs::read_to_string(format!("/proc/{id}/status"))?;
+        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).context("no VmHWM")?;
+        let kib: u64 = line.trim().trim_end_matches(" kB").parse()?;
+        Ok(kib * 1024)
+    }
+}
+
+fn spawn(service: Service, environment: &[(String, String)], log: &Path) -> Result<Child> {
+    let program = std::env::current_exe()?
+        .ancestors()
+        .nth(2)
+        .context("a test lies in target/<profile>/deps")?
+        .join(service.name());
+    let log = File::options().create(true).append(true).open(log)?;
+    Command::new(&program)
+        .env_clear()
+        .envs(environment.iter().map(|(name, value)| (name, value)))
+        .stdin(Stdio::null())
+        .stdout(log.try_clone()?)
+        .stderr(log)
+        .kill_on_drop(true)
+        .spawn()
+        .with_context(|| format!("start {}: `cargo build --workspace` makes it", program.display()))
+}

@@ -1,0 +1,145 @@
+use std::{collections::HashMap, fs, net::TcpListener, path::PathBuf, time::Duration};
+
+use anyhow::Result;
+use depot_schemas::topics::Topics;
+use depot_service::{
+    auth::{Role, TokenMinter},
+    config::JwtConfig,
+};
+use depot_test_stack::{settings, wait_until};
+use sqlx::PgPool;
+
+use crate::{
+    backing::Backing,
+    client::Client,
+    process::{Service, ServiceProcess},
+};
+
+/// A whole Depot: four processes on backing services of their own.
+pub struct Depot {
+    processes: HashMap<Service, ServiceProcess>,
+    pub backing: Backing,
+    ports: HashMap<&'static str, u16>,
+    /// The owner's: for looking into every schema from outside.
+    pub database: PgPool,
+    logs: PathBuf,
+}
+
+impl Depot {
+    /// Starts all four services and waits until they are ready.
+    pub async fn start() -> Result<Self> {
+        Self::start_with(&[]).await
+    }
+
+    /// As `start`, with further environment variables for all services.
+    pub async fn start_with(overrides: &[(&str, &str)]) -> Result<Self> {
+        let backing = Backing::create().await?;
+        let logs = PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../../target/end-to-end")).join(backing.topics.prefix());
+        fs::create_dir_all(&logs)?;
+        let names = ["COMMAND_API_PORT", "QUERY_API_PORT", "GRPC_PORT"];
+        let admin = Service::ALL.map(admin_variable);
+        let ports = free_ports(names.into_iter().chain(admin))?;
+        let mut environment = backing.environment();
+        environment.extend(ports.iter().map(|(name, port)| ((*name).to_owned(), port.to_string())));
+        environment.push(("QUERY_PUBLIC_URL".into(), format!("http://127.0.0.1:{}", ports["QUERY_API_PORT"])));
+        environment.push(("COMMAND_PUBLIC_URL".into(), format!("http://127.0.0.1:{}", ports["COMMAND_API_PORT"])));
+        environment.push(("GRPC_PUBLIC_URL".into(), format!("http://127.0.0.1:{}", ports["GRPC_PORT"])));
+        environment.extend(overrides.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
+        let mut processes = HashMap::new();
+        for service in Service::ALL {
+            processes.insert(service, ServiceProcess::start(service, environment.clone(), &logs)?);
+        }
+        let database = backing.database.owner_pool().await;
+        let depot = Self { processes, backing, ports, database, logs };
+        for service in Service::ALL {
+            depot.wait_ready(service).await;
+        }
+        Ok(depot)
+    }
+
+    pub fn process(&mut self, service: Service) -> &mut ServiceProcess {
+        self.processes.get_mut(&service).expect("all four are started")
+    }
+
+    /// Waits until the service says that it is ready.
+    pub async fn wait_ready(&self, service: Service) {
+        let url = self.admin_url(service, "/readyz");
+        let client = reqwest::Client::builder().timeout(Duration::from_secs(5)).build().expect("a plain client");
+        wait_until(&format!("{} is ready", service.name()), || async {
+            client.get(&url).send().await.is_ok_and(|answer| answer.status().is_success())
+        })
+        .await;
+    }
+
+    pub fn admin_url(&self, service: Service, path: &str) -> String {
+        format!("http://127.0.0.1:{}{path}", self.ports[admin_variable(service)])
+    }
+
+    pub fn grpc_url(&self) -> String {
+        format!("http://127.0.0.1:{}", self.ports["GRPC_PORT"])
+    }
+
+    pub fn command_url(&self) -> String {
+        format!("http://127.0.0.1:{}", self.ports["COMMAND_API_PORT"])
+    }
+
+    pub fn query_url(&self) -> String {
+        format!("http://127.0.0.1:{}", self.ports["QUERY_API_PORT"])
+    }
+
+    pub fn topics(&self) -> Topics {
+        self.backing.topics.names()
+    }
+
+    pub fn token(&self, subject: &str, role: Role) -> String {
+        let jwt = JwtConfig::for_secret(settings().get("JWT_SECRET"));
+        TokenMinter::new(&jwt).mint(subject, &[role], Duration::from_secs(3600)).expect("a token can be signed")
+    }
+
+    /// A client of both APIs with a token of its own.
+    pub fn client(&self, subject: &str, role: Role) -> Client {
+        Client::new(self.command_url(), self.query_url(), &self.token(subject, role))
+    }
+
+    /// What the programs of this repository are given to talk to this stack.
+    pub fn environment(&self) -> Vec<(String, String)> {
+        let mut environment = self.backing.environment();
+        environment.push(("COMMAND_PUBLIC_URL".into(), self.command_url()));
+        environment.push(("QUERY_PUBLIC_URL".into(), self.query_url()));
+        environment.push(("GRPC_PUBLIC_URL".into(), self.grpc_url()));
+        environment
+    }
+}
+
+impl Drop for Depot {
+    fn drop(&mut self) {
+        if !std::thread::panicking() {
+            // Only a failed test's logs are worth keeping; one that cannot be removed only takes space.
+            if let Err(error) = fs::remove_dir_all(&self.logs) {
+                eprintln!("{} is left behind: {error}", self.logs.display());
+            }
+            return;
+        }
+        for process in self.processes.values() {
+            let text = fs::read_to_string(process.log_file()).unwrap_or_default();
+            let lines: Vec<_> = text.lines().collect();
+            let tail = &lines[lines.len().saturating_sub(30)..];
+            eprintln!("--- {} (last lines)\n{}", process.log_file().display(), tail.join("\n"));
+        }
+    }
+}
+
+fn admin_variable(service: Service) -> &'static str {
+    match service {
+        Service::CommandApi => "COMMAND_API_ADMIN_PORT",
+        Service::QueryApi => "QUERY_API_ADMIN_PORT",
+        Service::Projector => "PROJECTOR_ADMIN_PORT",
+        Service::Uploader => "UPLOADER_ADMIN_PORT",
+    }
+}
+
+/// Ports that are free now. All are held until all are known, so that none is given twice.
+fn free_ports(names: impl Iterator<Item = &'static str>) -> Result<HashMap<&'static str, u16>> {
+    let listeners: Vec<_> = names.map(|name| Ok((name, TcpListener::bind("127.0.0.1:0")?))).collect::<Result<_>>()?;
+    listeners.iter().map(|(name, listener)| Ok((*name, listener.local_addr()?.port()))).collect()
+}

@@ -1,0 +1,12 @@
+//! What spans the services. Each test has a Depot of its own: four processes on real backing services.
+
+mod bad_messages;
+mod contracts;
+mod kill_loop;
+mod load;
+mod main_job;
+mod memory;
+mod packages;
+mod readme;
+mod relay_stopped;
+mod verify;
