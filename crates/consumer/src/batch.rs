@@ -9,10 +9,10 @@ use futures::future::BoxFuture;
 
 use crate::attempt::{Assignment, Interrupted, decode_caught, handle_caught};
 use crate::error::{ConsumerError, chain};
+use crate::group::Driver;
 use crate::handler::{Batch, BatchHandler, BatchOutcome, Failure, Poison};
 use crate::offset_source::OffsetSource;
 use crate::partition::PartitionReader;
-use crate::rebalance::Driver;
 use crate::record::Record;
 
 /// Drives a [`BatchHandler`] from an [`OffsetSource`].

@@ -8,9 +8,10 @@ use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer as _};
 use rdkafka::error::{KafkaResult, RDKafkaErrorCode};
 use rdkafka::{Offset, TopicPartitionList};
 
+use crate::group::Group;
 use crate::metrics;
 use crate::progress::Progress;
-use crate::rebalance::{Group, GroupContext};
+use crate::rebalance::GroupContext;
 
 /// How long a revoke or a shutdown waits for its last commit. The client itself would wait for as long as the
 /// coordinator is away; what isn't committed then is read again.

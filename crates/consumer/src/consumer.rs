@@ -13,10 +13,11 @@ use crate::batch::BatchDriver;
 use crate::commit;
 use crate::dead_letter::DeadLetters;
 use crate::error::ConsumerError;
+use crate::group::{Driver, Group};
 use crate::handler::{BatchHandler, KeyHandler};
 use crate::keyed::KeyedDriver;
 use crate::offset_source::OffsetSource;
-use crate::rebalance::{Driver, Group, GroupContext};
+use crate::rebalance::GroupContext;
 use crate::settings::ConsumerSettings;
 use crate::status::ConsumerHandle;
 

@@ -10,11 +10,11 @@ use tokio::task::{JoinError, JoinSet};
 
 use crate::attempt::{Assignment, Interrupted, decode_caught, handle_caught};
 use crate::error::{ConsumerError, chain};
+use crate::group::Driver;
 use crate::handler::{Failure, KeyHandler};
 use crate::offset_source::CommittedOffsets;
 use crate::ordered_commit::OrderedCommit;
 use crate::partition::PartitionReader;
-use crate::rebalance::Driver;
 use crate::record::Record;
 
 /// Drives a [`KeyHandler`].

@@ -13,7 +13,7 @@
 //! costs the membership. Each assigned partition has a task of its own that takes records from the partition's own
 //! queue when it has room for them. What the task doesn't take stays in the client's queue, which is bounded by
 //! [`ConsumerSettings::prefetch_records`] and [`ConsumerSettings::prefetch_kbytes`]; nothing is ever dropped and read
-//! again. Read in this order: `consumer.rs → rebalance.rs → partition.rs → keyed.rs | batch.rs → dead_letter.rs`.
+//! again. Read in this order: `consumer.rs → group.rs → rebalance.rs → partition.rs → keyed.rs | batch.rs → dead_letter.rs`.
 
 mod attempt;
 mod batch;
@@ -21,6 +21,7 @@ mod commit;
 mod consumer;
 mod dead_letter;
 mod error;
+mod group;
 mod handler;
 mod keyed;
 mod metrics;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use time::OffsetDateTime;
 
-use crate::rebalance::Group;
+use crate::group::Group;
 
 /// Something that fails since a moment and is being retried.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -34,15 +34,28 @@ impl Backing {
     /// What a service is given: the settings of the machine, then what is this test's own. The services of a test
     /// use the administrator's keys, since the buckets' names are not those that the three identities are made for.
     pub fn environment(&self) -> Vec<(String, String)> {
-        let mut pairs: Vec<(String, String)> =
-            settings().all().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
+        let mut pairs: Vec<(String, String)> = settings()
+            .all()
+            .map(|(name, value)| (name.to_owned(), value.to_owned()))
+            .collect();
         let mut set = |name: &str, value: &str| pairs.push((name.to_owned(), value.to_owned()));
-        for role in [ServiceRole::Command, ServiceRole::Uploader, ServiceRole::Projector, ServiceRole::Query] {
+        for role in [
+            ServiceRole::Command,
+            ServiceRole::Uploader,
+            ServiceRole::Projector,
+            ServiceRole::Query,
+        ] {
             set(role.url_variable(), &self.database.url(role));
         }
         for service in ["COMMAND_API", "QUERY_API", "UPLOADER"] {
-            set(&format!("{service}_MINIO_ACCESS_KEY"), settings().get("STACK_MINIO_ACCESS_KEY"));
-            set(&format!("{service}_MINIO_SECRET_KEY"), settings().get("STACK_MINIO_SECRET_KEY"));
+            set(
+                &format!("{service}_MINIO_ACCESS_KEY"),
+                settings().get("STACK_MINIO_ACCESS_KEY"),
+            );
+            set(
+                &format!("{service}_MINIO_SECRET_KEY"),
+                settings().get("STACK_MINIO_SECRET_KEY"),
+            );
         }
         set("TOPIC_PREFIX", self.topics.prefix());
         set("REDIS_KEY_PREFIX", &self.redis_prefix);

@@ -50,28 +50,44 @@ impl Client {
             .timeout(Duration::from_secs(40))
             .build()
             .expect("a plain client");
-        Self { http, command_url, query_url, token: token.to_owned() }
+        Self {
+            http,
+            command_url,
+            query_url,
+            token: token.to_owned(),
+        }
     }
 
     /// A request to the command API, without an idempotency key.
     pub fn command(&self, method: Method, path: &str) -> RequestBuilder {
-        self.http.request(method, format!("{}{path}", self.command_url)).bearer_auth(&self.token)
+        self.http
+            .request(method, format!("{}{path}", self.command_url))
+            .bearer_auth(&self.token)
     }
 
     /// A request to the query API.
     pub fn query(&self, path_and_query: &str) -> RequestBuilder {
-        self.http.get(format!("{}{path_and_query}", self.query_url)).bearer_auth(&self.token)
+        self.http
+            .get(format!("{}{path_and_query}", self.query_url))
+            .bearer_auth(&self.token)
     }
 
     pub async fn send(&self, request: RequestBuilder) -> Result<Answer> {
         let response = request.send().await?;
         let (status, headers) = (response.status(), response.headers().clone());
-        Ok(Answer { status, headers, bytes: response.bytes().await? })
+        Ok(Answer {
+            status,
+            headers,
+            bytes: response.bytes().await?,
+        })
     }
 
     /// Creates an item under an idempotency key.
     pub async fn create_item(&self, key: &str, body: &Value) -> Result<Answer> {
-        let request = self.command(Method::POST, "/api/v1/items").header("Idempotency-Key", key).json(body);
+        let request = self
+            .command(Method::POST, "/api/v1/items")
+            .header("Idempotency-Key", key)
+            .json(body);
         self.send(request).await
     }
 
@@ -88,7 +104,8 @@ impl Client {
 
     pub async fn delete_item(&self, id: &str, version: &str) -> Result<Answer> {
         let request = self.command(Method::DELETE, &format!("/api/v1/items/{id}"));
-        self.send(request.header("If-Match", format!("\"{version}\""))).await
+        self.send(request.header("If-Match", format!("\"{version}\"")))
+            .await
     }
 
     /// Reads a resource that must be at least of `version`, waiting for it as long as the API allows.
@@ -103,13 +120,19 @@ impl Client {
             "item_id": item, "file_name": name, "content_type": "application/octet-stream",
             "size_bytes": size, "sha256": sha256,
         });
-        let request = self.command(Method::POST, "/api/v1/uploads").header("Idempotency-Key", new_key()).json(&body);
+        let request = self
+            .command(Method::POST, "/api/v1/uploads")
+            .header("Idempotency-Key", new_key())
+            .json(&body);
         self.send(request).await
     }
 
     /// Sends the bytes as the announced upload says, without a token.
     pub async fn put_presigned(&self, upload: &Value, file: impl Into<reqwest::Body>) -> Result<Answer> {
-        let mut request = self.http.put(upload["url"].as_str().context("no url")?).body(file);
+        let mut request = self
+            .http
+            .put(upload["url"].as_str().context("no url")?)
+            .body(file);
         for (name, value) in upload["headers"].as_object().into_iter().flatten() {
             request = request.header(name, value.as_str().unwrap_or_default());
         }
@@ -117,16 +140,20 @@ impl Client {
     }
 
     pub async fn complete_upload(&self, id: &str) -> Result<Answer> {
-        self.send(self.command(Method::POST, &format!("/api/v1/uploads/{id}/complete"))).await
+        self.send(self.command(Method::POST, &format!("/api/v1/uploads/{id}/complete")))
+            .await
     }
 
     pub async fn abort_upload(&self, id: &str) -> Result<Answer> {
-        self.send(self.command(Method::DELETE, &format!("/api/v1/uploads/{id}"))).await
+        self.send(self.command(Method::DELETE, &format!("/api/v1/uploads/{id}")))
+            .await
     }
 
     /// Announce, send, complete; answers the upload's id.
     pub async fn upload(&self, item: &str, name: &str, file: Vec<u8>) -> Result<String> {
-        let announced = self.request_upload(item, name, file.len(), &sha256_hex(&file)).await?;
+        let announced = self
+            .request_upload(item, name, file.len(), &sha256_hex(&file))
+            .await?;
         anyhow::ensure!(announced.status == StatusCode::CREATED, "announce: {announced:?}");
         let put = self.put_presigned(&announced.json(), file).await?;
         anyhow::ensure!(put.status.is_success(), "put: {put:?}");

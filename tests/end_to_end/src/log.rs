@@ -24,11 +24,17 @@ pub struct LogRecord {
 impl LogRecord {
     /// A header as text; empty where it is missing.
     pub fn header(&self, name: &str) -> &str {
-        self.headers.get(name).and_then(|value| std::str::from_utf8(value).ok()).unwrap_or_default()
+        self.headers
+            .get(name)
+            .and_then(|value| std::str::from_utf8(value).ok())
+            .unwrap_or_default()
     }
 
     pub fn key_text(&self) -> &str {
-        self.key.as_deref().and_then(|key| std::str::from_utf8(key).ok()).unwrap_or_default()
+        self.key
+            .as_deref()
+            .and_then(|key| std::str::from_utf8(key).ok())
+            .unwrap_or_default()
     }
 }
 
@@ -56,14 +62,18 @@ fn read_topic_blocking(topic: &str) -> Result<Vec<LogRecord>> {
         position.add_partition_offset(topic, partition.id(), Offset::Offset(start))?;
         consumer.assign(&position)?;
         loop {
-            let message = consumer.poll(TIMEOUT).context("the end of the partition was not reached")??;
+            let message = consumer
+                .poll(TIMEOUT)
+                .context("the end of the partition was not reached")??;
             let headers = message.headers().into_iter().flat_map(|headers| headers.iter());
             records.push(LogRecord {
                 partition: message.partition(),
                 offset: message.offset(),
                 key: message.key().map(<[u8]>::to_vec),
                 payload: message.payload().unwrap_or_default().to_vec(),
-                headers: headers.map(|h| (h.key.to_owned(), h.value.unwrap_or_default().to_vec())).collect(),
+                headers: headers
+                    .map(|h| (h.key.to_owned(), h.value.unwrap_or_default().to_vec()))
+                    .collect(),
             });
             if message.offset() + 1 >= end {
                 break;
@@ -74,11 +84,20 @@ fn read_topic_blocking(topic: &str) -> Result<Vec<LogRecord>> {
 }
 
 /// Puts any message on a topic, well formed or not.
-pub async fn produce_raw(topic: &str, key: Option<&str>, headers: &[(&str, &str)], payload: &[u8]) -> Result<()> {
-    let producer: FutureProducer =
-        ClientConfig::new().set("bootstrap.servers", settings().kafka_brokers()).create()?;
+pub async fn produce_raw(
+    topic: &str,
+    key: Option<&str>,
+    headers: &[(&str, &str)],
+    payload: &[u8],
+) -> Result<()> {
+    let producer: FutureProducer = ClientConfig::new()
+        .set("bootstrap.servers", settings().kafka_brokers())
+        .create()?;
     let headers = headers.iter().fold(OwnedHeaders::new(), |all, (key, value)| {
-        all.insert(rdkafka::message::Header { key, value: Some(value.as_bytes()) })
+        all.insert(rdkafka::message::Header {
+            key,
+            value: Some(value.as_bytes()),
+        })
     });
     let mut record = FutureRecord::to(topic).payload(payload).headers(headers);
     if let Some(key) = key {

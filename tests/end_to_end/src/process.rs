@@ -53,7 +53,12 @@ impl ServiceProcess {
     pub fn start(service: Service, environment: Vec<(String, String)>, logs: &Path) -> Result<Self> {
         let log = logs.join(format!("{}.log", service.name()));
         let child = spawn(service, &environment, &log)?;
-        Ok(Self { service, environment, log, child })
+        Ok(Self {
+            service,
+            environment,
+            log,
+            child,
+        })
     }
 
     pub fn log_file(&self) -> &Path {
@@ -62,7 +67,10 @@ impl ServiceProcess {
 
     /// SIGKILL, and the end of the process awaited.
     pub async fn kill(&mut self) -> Result<()> {
-        self.child.kill().await.with_context(|| format!("kill {}", self.service.name()))
+        self.child
+            .kill()
+            .await
+            .with_context(|| format!("kill {}", self.service.name()))
     }
 
     /// SIGTERM, and the end of the process awaited; true if it ended by itself and well.
@@ -89,7 +97,10 @@ impl ServiceProcess {
     pub fn peak_memory(&self) -> Result<u64> {
         let id = self.child.id().context("the process has ended")?;
         let status = std::fs::read_to_string(format!("/proc/{id}/status"))?;
-        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).context("no VmHWM")?;
+        let line = status
+            .lines()
+            .find_map(|line| line.strip_prefix("VmHWM:"))
+            .context("no VmHWM")?;
         let kib: u64 = line.trim().trim_end_matches(" kB").parse()?;
         Ok(kib * 1024)
     }

@@ -34,23 +34,50 @@ impl Depot {
     /// As `start`, with further environment variables for all services.
     pub async fn start_with(overrides: &[(&str, &str)]) -> Result<Self> {
         let backing = Backing::create().await?;
-        let logs = PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../../target/end-to-end")).join(backing.topics.prefix());
+        let logs = PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../../target/end-to-end"))
+            .join(backing.topics.prefix());
         fs::create_dir_all(&logs)?;
-        let names = ["COMMAND_API_PORT", "QUERY_API_PORT", "GRPC_PORT"];
+        let names = ["COMMAND_API_PORT", "QUERY_API_PORT", "QUERY_API_GRPC_PORT"];
         let admin = Service::ALL.map(admin_variable);
         let ports = free_ports(names.into_iter().chain(admin))?;
         let mut environment = backing.environment();
-        environment.extend(ports.iter().map(|(name, port)| ((*name).to_owned(), port.to_string())));
-        environment.push(("QUERY_PUBLIC_URL".into(), format!("http://127.0.0.1:{}", ports["QUERY_API_PORT"])));
-        environment.push(("COMMAND_PUBLIC_URL".into(), format!("http://127.0.0.1:{}", ports["COMMAND_API_PORT"])));
-        environment.push(("GRPC_PUBLIC_URL".into(), format!("http://127.0.0.1:{}", ports["GRPC_PORT"])));
-        environment.extend(overrides.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
+        environment.extend(
+            ports
+                .iter()
+                .map(|(name, port)| ((*name).to_owned(), port.to_string())),
+        );
+        environment.push((
+            "QUERY_PUBLIC_URL".into(),
+            format!("http://127.0.0.1:{}", ports["QUERY_API_PORT"]),
+        ));
+        environment.push((
+            "COMMAND_PUBLIC_URL".into(),
+            format!("http://127.0.0.1:{}", ports["COMMAND_API_PORT"]),
+        ));
+        environment.push((
+            "GRPC_PUBLIC_URL".into(),
+            format!("http://127.0.0.1:{}", ports["QUERY_API_GRPC_PORT"]),
+        ));
+        environment.extend(
+            overrides
+                .iter()
+                .map(|(name, value)| ((*name).to_owned(), (*value).to_owned())),
+        );
         let mut processes = HashMap::new();
         for service in Service::ALL {
-            processes.insert(service, ServiceProcess::start(service, environment.clone(), &logs)?);
+            processes.insert(
+                service,
+                ServiceProcess::start(service, environment.clone(), &logs)?,
+            );
         }
         let database = backing.database.owner_pool().await;
-        let depot = Self { processes, backing, ports, database, logs };
+        let depot = Self {
+            processes,
+            backing,
+            ports,
+            database,
+            logs,
+        };
         for service in Service::ALL {
             depot.wait_ready(service).await;
         }
@@ -64,9 +91,16 @@ impl Depot {
     /// Waits until the service says that it is ready.
     pub async fn wait_ready(&self, service: Service) {
         let url = self.admin_url(service, "/readyz");
-        let client = reqwest::Client::builder().timeout(Duration::from_secs(5)).build().expect("a plain client");
+        let client = reqwest::Client::builder()
+            .timeout(Duration::from_secs(5))
+            .build()
+            .expect("a plain client");
         wait_until(&format!("{} is ready", service.name()), || async {
-            client.get(&url).send().await.is_ok_and(|answer| answer.status().is_success())
+            client
+                .get(&url)
+                .send()
+                .await
+                .is_ok_and(|answer| answer.status().is_success())
         })
         .await;
     }
@@ -76,7 +110,7 @@ impl Depot {
     }
 
     pub fn grpc_url(&self) -> String {
-        format!("http://127.0.0.1:{}", self.ports["GRPC_PORT"])
+        format!("http://127.0.0.1:{}", self.ports["QUERY_API_GRPC_PORT"])
     }
 
     pub fn command_url(&self) -> String {
@@ -93,7 +127,9 @@ impl Depot {
 
     pub fn token(&self, subject: &str, role: Role) -> String {
         let jwt = JwtConfig::for_secret(settings().get("JWT_SECRET"));
-        TokenMinter::new(&jwt).mint(subject, &[role], Duration::from_secs(3600)).expect("a token can be signed")
+        TokenMinter::new(&jwt)
+            .mint(subject, &[role], Duration::from_secs(3600))
+            .expect("a token can be signed")
     }
 
     /// A client of both APIs with a token of its own.
@@ -124,7 +160,11 @@ impl Drop for Depot {
             let text = fs::read_to_string(process.log_file()).unwrap_or_default();
             let lines: Vec<_> = text.lines().collect();
             let tail = &lines[lines.len().saturating_sub(30)..];
-            eprintln!("--- {} (last lines)\n{}", process.log_file().display(), tail.join("\n"));
+            eprintln!(
+                "--- {} (last lines)\n{}",
+                process.log_file().display(),
+                tail.join("\n")
+            );
         }
     }
 }
@@ -140,6 +180,11 @@ fn admin_variable(service: Service) -> &'static str {
 
 /// Ports that are free now. All are held until all are known, so that none is given twice.
 fn free_ports(names: impl Iterator<Item = &'static str>) -> Result<HashMap<&'static str, u16>> {
-    let listeners: Vec<_> = names.map(|name| Ok((name, TcpListener::bind("127.0.0.1:0")?))).collect::<Result<_>>()?;
-    listeners.iter().map(|(name, listener)| Ok((*name, listener.local_addr()?.port()))).collect()
+    let listeners: Vec<_> = names
+        .map(|name| Ok((name, TcpListener::bind("127.0.0.1:0")?)))
+        .collect::<Result<_>>()?;
+    listeners
+        .iter()
+        .map(|(name, listener)| Ok((*name, listener.local_addr()?.port())))
+        .collect()
 }

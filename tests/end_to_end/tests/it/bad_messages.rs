@@ -11,8 +11,6 @@ use serde_json::json;
 async fn a_message_that_is_no_event_ends_in_the_dead_letters_and_stops_nobody() {
     let depot = Depot::start().await.unwrap();
     let id = "0192f0c1-7a5b-7cc3-98c4-dc0c0c07398f";
-    let event_type = |name| ("ce_type", name);
-    let subject = ("ce_subject", id);
     for entity in Entity::ALL {
         let topic = depot.topics().events(entity);
         let known = match entity {
@@ -21,35 +19,41 @@ async fn a_message_that_is_no_event_ends_in_the_dead_letters_and_stops_nobody() 
             Entity::Files => "depot.file.stored.v1",
         };
         let later = known.replace(".v1", ".v9");
-        let rest = [
-            subject,
-            ("ce_id", id),
-            ("ce_time", "2026-01-01T00:00:00Z"),
-            ("ce_aggregateversion", "1"),
-            ("ce_causationid", id),
+        let cases: [(Option<&str>, &str, &[u8]); 4] = [
+            (Some(id), known, b"this is no JSON"),
+            (None, known, b"{}"),
+            (Some(id), "depot.item.painted.v1", b"{}"),
+            (Some(id), &later, b"{}"),
         ];
-        let with = |head: (&'static str, &str)| -> Vec<(String, String)> {
-            let all = std::iter::once(head).chain(rest);
-            all.map(|(name, value)| (name.to_owned(), value.to_owned())).collect()
-        };
-        let cases: [(Option<&str>, Vec<(String, String)>, &[u8]); 4] = [
-            (Some(id), with(event_type(known)), b"this is no JSON"),
-            (None, with(event_type(known)), b"{}"),
-            (Some(id), with(event_type("depot.item.painted.v1")), b"{}"),
-            (Some(id), with(event_type(&later)), b"{}"),
-        ];
-        for (key, headers, payload) in &cases {
-            let headers: Vec<_> = headers.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
-            produce_raw(&topic, *key, &headers, payload).await.unwrap();
+        for (key, event_type, payload) in cases {
+            let headers = [
+                ("ce_type", event_type),
+                ("ce_subject", id),
+                ("ce_id", id),
+                ("ce_time", "2026-01-01T00:00:00Z"),
+                ("ce_aggregateversion", "1"),
+                ("ce_causationid", id),
+            ];
+            produce_raw(&topic, key, &headers, payload).await.unwrap();
         }
     }
 
     // The next events go on, through all three topics.
     let alice = depot.client("alice", Role::Writer);
-    let item = alice.create_item("k", &json!({"name": "a"})).await.unwrap().text("id");
+    let item = alice
+        .create_item("k", &json!({"name": "a"}))
+        .await
+        .unwrap()
+        .text("id");
     let upload = alice.upload(&item, "a.bin", vec![7; 1000]).await.unwrap();
-    let stored = alice.read_at_least(&format!("/api/v1/uploads/{upload}"), "3").await.unwrap();
-    assert_eq!((stored.status, stored.text("status")), (StatusCode::OK, "stored".to_owned()));
+    let stored = alice
+        .read_at_least(&format!("/api/v1/uploads/{upload}"), "3")
+        .await
+        .unwrap();
+    assert_eq!(
+        (stored.status, stored.text("status")),
+        (StatusCode::OK, "stored".to_owned())
+    );
 
     for (entity, groups) in [
         // Each group that reads the topic fails on its own, and has a dead letter of its own.
@@ -65,16 +69,24 @@ async fn a_message_that_is_no_event_ends_in_the_dead_letters_and_stops_nobody() 
         .await;
         for group in groups {
             let group = depot.topics().group(group);
-            let of_group: Vec<_> =
-                letters.iter().filter(|letter| letter.header("kafka_dlt-original-consumer-group") == group).collect();
+            let of_group: Vec<_> = letters
+                .iter()
+                .filter(|letter| letter.header("kafka_dlt-original-consumer-group") == group)
+                .collect();
             assert_eq!(of_group.len(), 4, "{group} on {topic}");
             for letter in &of_group {
                 assert_eq!(letter.header("kafka_dlt-original-topic"), source);
                 assert!(!letter.header("kafka_dlt-exception-message").is_empty());
                 assert_eq!(letter.header("ce_subject"), id, "the original headers are kept");
             }
-            assert!(of_group.iter().any(|letter| letter.payload == b"this is no JSON"), "the bytes are kept");
-            assert!(of_group.iter().any(|letter| letter.key.is_none()), "so is a missing key");
+            assert!(
+                of_group.iter().any(|letter| letter.payload == b"this is no JSON"),
+                "the bytes are kept"
+            );
+            assert!(
+                of_group.iter().any(|letter| letter.key.is_none()),
+                "so is a missing key"
+            );
         }
     }
 }

@@ -11,21 +11,35 @@ use crate::verify;
 /// Brings about every declared type of event, and holds what lies in Kafka to the committed schemas.
 #[tokio::test(flavor = "multi_thread")]
 async fn every_declared_event_type_is_written_and_meets_its_schema() {
-    let mut depot = Depot::start_with(&[("UPLOAD_URL_TTL_SECONDS", "2"), ("UPLOAD_GRACE_SECONDS", "1")]).await.unwrap();
+    let mut depot = Depot::start_with(&[("UPLOAD_URL_TTL_SECONDS", "2"), ("UPLOAD_GRACE_SECONDS", "1")])
+        .await
+        .unwrap();
     bring_about_every_type(&mut depot).await;
     verify::quiet(&depot).await;
 
-    let mut count: BTreeMap<&str, usize> = EventType::ALL.iter().map(|event_type| (event_type.name(), 0)).collect();
+    let mut count: BTreeMap<&str, usize> = EventType::ALL
+        .iter()
+        .map(|event_type| (event_type.name(), 0))
+        .collect();
     for entity in Entity::ALL {
         for record in read_topic(&depot.topics().events(entity)).await.unwrap() {
             let event_type = EventType::from_name(record.header(header::TYPE)).expect("a declared type");
             assert_eq!(event_type.entity(), entity);
             assert_eq!(record.key_text(), record.header(header::SUBJECT));
-            for name in [header::ID, header::SOURCE, header::TIME, header::CAUSATION_ID, header::RESTORE_EPOCH] {
+            for name in [
+                header::ID,
+                header::SOURCE,
+                header::TIME,
+                header::CAUSATION_ID,
+                header::RESTORE_EPOCH,
+            ] {
                 assert!(!record.header(name).is_empty(), "{event_type} without {name}");
             }
             let value: Value = serde_json::from_slice(&record.payload).unwrap();
-            let errors: Vec<_> = validator(event_type).iter_errors(&value).map(|error| error.to_string()).collect();
+            let errors: Vec<_> = validator(event_type)
+                .iter_errors(&value)
+                .map(|error| error.to_string())
+                .collect();
             assert!(errors.is_empty(), "{event_type}: {errors:?}");
             *count.entry(event_type.name()).or_default() += 1;
         }
@@ -33,7 +47,11 @@ async fn every_declared_event_type_is_written_and_meets_its_schema() {
     for (name, count) in &count {
         println!("{count:>4} {name}");
     }
-    let missing: Vec<_> = count.iter().filter(|(_, count)| **count == 0).map(|(name, _)| name).collect();
+    let missing: Vec<_> = count
+        .iter()
+        .filter(|(_, count)| **count == 0)
+        .map(|(name, _)| name)
+        .collect();
     assert!(missing.is_empty(), "declared, and never written: {missing:?}");
 }
 
@@ -45,28 +63,51 @@ fn validator(event_type: EventType) -> jsonschema::Validator {
 
 async fn bring_about_every_type(depot: &mut Depot) {
     let alice = depot.client("alice", Role::Writer);
-    let item = alice.create_item("a", &json!({"name": "a"})).await.unwrap().text("id");
-    alice.patch_item(&item, "1", "b", &json!({"name": "b"})).await.unwrap();
+    let item = alice
+        .create_item("a", &json!({"name": "a"}))
+        .await
+        .unwrap()
+        .text("id");
+    alice
+        .patch_item(&item, "1", "b", &json!({"name": "b"}))
+        .await
+        .unwrap();
 
     // Rejected.
-    let wrong = alice.request_upload(&item, "a.bin", 3, &"00".repeat(32)).await.unwrap().text("id");
+    let wrong = alice
+        .request_upload(&item, "a.bin", 3, &"00".repeat(32))
+        .await
+        .unwrap()
+        .text("id");
     alice.complete_upload(&wrong).await.unwrap();
     // Aborted, and expired.
-    let aborted = alice.request_upload(&item, "a.bin", 3, &sha256_hex(b"abc")).await.unwrap().text("id");
+    let aborted = alice
+        .request_upload(&item, "a.bin", 3, &sha256_hex(b"abc"))
+        .await
+        .unwrap()
+        .text("id");
     alice.abort_upload(&aborted).await.unwrap();
-    alice.request_upload(&item, "a.bin", 3, &sha256_hex(b"abc")).await.unwrap();
+    alice
+        .request_upload(&item, "a.bin", 3, &sha256_hex(b"abc"))
+        .await
+        .unwrap();
     // Stored, then removed with its item.
     alice.upload(&item, "a.bin", b"abc".to_vec()).await.unwrap();
     verify::quiet(depot).await;
     wait_until("the item can be deleted", || async {
-        let read = alice.send(alice.query(&format!("/api/v1/items/{item}"))).await.unwrap();
+        let read = alice
+            .send(alice.query(&format!("/api/v1/items/{item}")))
+            .await
+            .unwrap();
         let deleted = alice.delete_item(&item, &read.version().unwrap()).await.unwrap();
         deleted.status.is_success()
     })
     .await;
     wait_until("the file's removal is told", || async {
         let facts = read_topic(&depot.topics().events(Entity::Files)).await.unwrap();
-        facts.iter().any(|record| record.header(header::TYPE) == EventType::FileRemoved.name())
+        facts
+            .iter()
+            .any(|record| record.header(header::TYPE) == EventType::FileRemoved.name())
     })
     .await;
     depot.wait_ready(Service::CommandApi).await;

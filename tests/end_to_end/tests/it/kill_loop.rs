@@ -34,7 +34,10 @@ async fn no_acknowledged_command_is_lost_doubled_or_reordered_by_kill_9() {
 async fn kill_with_work_in_flight(depot: &mut Depot, service: Service, load: &Acknowledged) -> String {
     match service {
         Service::CommandApi => {
-            wait_until("a row is unpublished", || async { unpublished(&depot.database, "command").await > 0 }).await;
+            wait_until("a row is unpublished", || async {
+                unpublished(&depot.database, "command").await > 0
+            })
+            .await;
             let cut = kill_and_see_a_request_cut(depot, service, &load.commands_cut).await;
             let rows = unpublished(&depot.database, "command").await;
             format!("{cut} command(s) cut, {rows} row(s) unpublished")
@@ -52,7 +55,10 @@ async fn kill_with_work_in_flight(depot: &mut Depot, service: Service, load: &Ac
             format!("{behind} message(s) behind")
         }
         Service::Uploader => {
-            wait_until("an upload is open", || async { open_uploads(&depot.database).await > 0 }).await;
+            wait_until("an upload is open", || async {
+                open_uploads(&depot.database).await > 0
+            })
+            .await;
             depot.process(service).kill().await.unwrap();
             format!("{} upload(s) open", open_uploads(&depot.database).await)
         }
@@ -62,6 +68,9 @@ async fn kill_with_work_in_flight(depot: &mut Depot, service: Service, load: &Ac
 async fn kill_and_see_a_request_cut(depot: &mut Depot, service: Service, cut: &AtomicUsize) -> usize {
     let before = cut.load(Ordering::SeqCst);
     depot.process(service).kill().await.unwrap();
-    wait_until("a request was cut", || async { cut.load(Ordering::SeqCst) > before }).await;
+    wait_until("a request was cut", || async {
+        cut.load(Ordering::SeqCst) > before
+    })
+    .await;
     cut.load(Ordering::SeqCst) - before
 }

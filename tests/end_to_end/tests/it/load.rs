@@ -44,7 +44,11 @@ impl Load {
             workers.spawn(upload_files(client.clone(), acknowledged.clone(), stop.clone()));
             workers.spawn(read_items(client.clone(), acknowledged.clone(), stop.clone()));
         }
-        Self { acknowledged, stop, workers }
+        Self {
+            acknowledged,
+            stop,
+            workers,
+        }
     }
 
     /// Lets every client finish what it began.
@@ -84,7 +88,10 @@ fn key() -> String {
 }
 
 async fn create(client: &Client, cut: &AtomicUsize, description: &str) -> (String, String) {
-    let (key, body) = (key(), json!({"name": "under load", "description": description, "tags": ["load"]}));
+    let (key, body) = (
+        key(),
+        json!({"name": "under load", "description": description, "tags": ["load"]}),
+    );
     let answer = until_answered(cut, || client.create_item(&key, &body)).await;
     assert_eq!(answer.status.as_u16(), 201, "{answer:?}");
     (answer.text("id"), answer.version().expect("a version"))
@@ -131,11 +138,18 @@ async fn upload_files(client: Client, acknowledged: Arc<Acknowledged>, stop: Arc
         let announced = until_answered(cut, announce).await;
         assert_eq!(announced.status.as_u16(), 201, "{announced:?}");
         let (id, presigned) = (announced.text("id"), announced.json());
-        let put = client.put_presigned(&presigned, file.clone()).await.expect("the store is not disturbed");
+        let put = client
+            .put_presigned(&presigned, file.clone())
+            .await
+            .expect("the store is not disturbed");
         assert!(put.status.is_success(), "{put:?}");
         let completed = until_answered(cut, || client.complete_upload(&id)).await;
         assert!(completed.status.is_success(), "{completed:?}");
-        acknowledged.uploads.lock().expect("no client panicked").insert(id, (item, file.len()));
+        acknowledged
+            .uploads
+            .lock()
+            .expect("no client panicked")
+            .insert(id, (item, file.len()));
     }
 }
 

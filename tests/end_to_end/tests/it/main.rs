@@ -1,7 +1,9 @@
+#![cfg(test)]
 //! What spans the services. Each test has a Depot of its own: four processes on real backing services.
 
 mod bad_messages;
 mod contracts;
+mod documents;
 mod kill_loop;
 mod load;
 mod main_job;

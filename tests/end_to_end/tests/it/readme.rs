@@ -13,7 +13,11 @@ fn tested_blocks(text: &str) -> Vec<(usize, String)> {
     while lines.any(|(line, _)| line == MARK) {
         let (fence, number) = lines.next().expect("a block follows the mark");
         assert_eq!(fence, "```sh", "line {number}: a shell block follows the mark");
-        let block: Vec<_> = lines.by_ref().map(|(line, _)| line).take_while(|line| *line != "```").collect();
+        let block: Vec<_> = lines
+            .by_ref()
+            .map(|(line, _)| line)
+            .take_while(|line| *line != "```")
+            .collect();
         blocks.push((number + 1, block.join("\n")));
     }
     blocks
@@ -29,7 +33,11 @@ fn script(blocks: &[(usize, String)]) -> String {
 async fn the_examples_of_the_readme_do_what_they_say() {
     let root = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../..");
     let blocks = tested_blocks(&fs::read_to_string(root.join("README.md")).unwrap());
-    assert!(blocks.len() >= 9, "README.md has only {} tested examples", blocks.len());
+    assert!(
+        blocks.len() >= 9,
+        "README.md has only {} tested examples",
+        blocks.len()
+    );
 
     let depot = Depot::start().await.unwrap();
     let run = Command::new("bash")
@@ -43,7 +51,10 @@ async fn the_examples_of_the_readme_do_what_they_say() {
         .stdin(Stdio::null())
         .kill_on_drop(true)
         .output();
-    let output = tokio::time::timeout(Duration::from_secs(180), run).await.expect("the examples end").unwrap();
+    let output = tokio::time::timeout(Duration::from_secs(180), run)
+        .await
+        .expect("the examples end")
+        .unwrap();
     assert!(
         output.status.success(),
         "{}\n{}{}",
@@ -56,5 +67,8 @@ async fn the_examples_of_the_readme_do_what_they_say() {
 #[test]
 fn only_blocks_behind_the_mark_are_taken() {
     let text = "```sh\nno\n```\n<!-- tested -->\n```sh\na\nb\n```\ntext\n<!-- tested -->\n```sh\nc\n```\n";
-    assert_eq!(tested_blocks(text), [(6, "a\nb".to_owned()), (12, "c".to_owned())]);
+    assert_eq!(
+        tested_blocks(text),
+        [(6, "a\nb".to_owned()), (12, "c".to_owned())]
+    );
 }

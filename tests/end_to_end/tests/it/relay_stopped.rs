@@ -14,14 +14,24 @@ async fn a_read_waits_for_its_version_while_the_projector_is_stopped_and_gets_it
     let created = alice.create_item("k", &json!({"name": "a"})).await.unwrap();
     let path = format!("/api/v1/items/{}", created.text("id"));
 
-    let behind = alice.send(alice.query(&format!("{path}?min_version=1")).header("Prefer", "wait=1")).await.unwrap();
+    let behind = alice
+        .send(
+            alice
+                .query(&format!("{path}?min_version=1"))
+                .header("Prefer", "wait=1"),
+        )
+        .await
+        .unwrap();
     assert_eq!(behind.status, StatusCode::SERVICE_UNAVAILABLE, "{behind:?}");
     assert!(behind.text("type").ends_with("read-model-behind"), "{behind:?}");
     assert!(behind.header("retry-after").is_some());
 
     depot.process(Service::Projector).signal("CONT").await.unwrap();
     wait_until("the version is readable", || async {
-        alice.read_at_least(&path, "1").await.is_ok_and(|answer| answer.status == StatusCode::OK)
+        alice
+            .read_at_least(&path, "1")
+            .await
+            .is_ok_and(|answer| answer.status == StatusCode::OK)
     })
     .await;
 }
