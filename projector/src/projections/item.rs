@@ -117,27 +117,23 @@ pub(crate) async fn upsert(
     )
     .fetch_all(transaction)
     .await?;
-    let transition = |row: &ItemRow, before| Transition {
-        id: row.view.id,
-        before,
-        after: row.counted(),
-    };
-    Ok(replaced
-        .into_iter()
-        .filter_map(|old| {
-            let row = rows.get(&old.id)?;
-            let before = old
-                .owner
-                .filter(|_| old.deleted == Some(false))
-                .map(|owner| Counted {
-                    owner,
-                    tags: old.tags.unwrap_or_default().into_iter().collect(),
-                    files: old.files.unwrap_or(0),
-                    file_bytes: old.file_bytes.unwrap_or(0),
-                });
-            Some(transition(row, before))
+    let transitions = replaced.into_iter().filter_map(|old| {
+        // A tombstone counts for nothing.
+        let owner = old.owner.filter(|_| old.deleted == Some(false));
+        let before = owner.map(|owner| Counted {
+            owner,
+            tags: old.tags.unwrap_or_default().into_iter().collect(),
+            files: old.files.unwrap_or(0),
+            file_bytes: old.file_bytes.unwrap_or(0),
+        });
+        let after = rows.get(&old.id)?.counted();
+        Some(Transition {
+            id: old.id,
+            before,
+            after,
         })
-        .collect())
+    });
+    Ok(transitions.collect())
 }
 
 /// The rows of these ids as they are now, tombstones included.

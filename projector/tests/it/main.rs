@@ -14,4 +14,3 @@ mod partitions;
 mod pipeline;
 mod random_histories;
 mod views;
-mod zz_bench;

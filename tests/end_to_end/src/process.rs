@@ -106,12 +106,18 @@ impl ServiceProcess {
     }
 }
 
-fn spawn(service: Service, environment: &[(String, String)], log: &Path) -> Result<Child> {
-    let program = std::env::current_exe()?
+/// A program that the workspace's build left beside this test.
+pub(crate) fn built_program(name: &str) -> Result<PathBuf> {
+    let test = std::env::current_exe()?;
+    Ok(test
         .ancestors()
         .nth(2)
         .context("a test lies in target/<profile>/deps")?
-        .join(service.name());
+        .join(name))
+}
+
+fn spawn(service: Service, environment: &[(String, String)], log: &Path) -> Result<Child> {
+    let program = built_program(service.name())?;
     let log = File::options().create(true).append(true).open(log)?;
     Command::new(&program)
         .env_clear()

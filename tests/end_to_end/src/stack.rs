@@ -12,7 +12,7 @@ use sqlx::PgPool;
 use crate::{
     backing::Backing,
     client::Client,
-    process::{Service, ServiceProcess},
+    process::{Service, ServiceProcess, built_program},
 };
 
 /// A whole Depot: four processes on backing services of their own.
@@ -135,6 +135,17 @@ impl Depot {
     /// A client of both APIs with a token of its own.
     pub fn client(&self, subject: &str, role: Role) -> Client {
         Client::new(self.command_url(), self.query_url(), &self.token(subject, role))
+    }
+
+    /// Runs the `depot` tool against this stack, to its end.
+    pub async fn tool(&self, arguments: &[&str]) -> Result<std::process::Output> {
+        let mut command = tokio::process::Command::new(built_program("depot")?);
+        command
+            .env_clear()
+            .envs(self.environment())
+            .args(arguments)
+            .stdin(std::process::Stdio::null());
+        Ok(command.kill_on_drop(true).output().await?)
     }
 
     /// What the programs of this repository are given to talk to this stack.

@@ -3,6 +3,7 @@
 
 mod bad_messages;
 mod contracts;
+mod demo;
 mod documents;
 mod kill_loop;
 mod load;
