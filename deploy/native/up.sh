@@ -13,9 +13,10 @@ mkdir -p "$STACK_DIR"
 exec 8>"$STACK_DIR/up.lock"
 flock 8
 
-# The working folder is the checkout's, since the `depot` tool reads .env there.
+# Arguments: what install.sh is to install besides the stack. The working folder is the checkout's, where the `depot`
+# tool finds .env.
 prepare() {
-    step "install what is missing" "$NATIVE_DIR/install.sh" stack &&
+    step "install what is missing" "$NATIVE_DIR/install.sh" stack "$@" &&
         step "start the backing services" "$NATIVE_DIR/backing.sh" start &&
         step "build" cargo build --locked --workspace --bins &&
         step "migrate" "$DEPOT" migrate &&
@@ -25,14 +26,17 @@ prepare() {
 
 urls() {
     cat <<TEXT
+
 command-api  $COMMAND_PUBLIC_URL   query-api  $QUERY_PUBLIC_URL   gRPC  $GRPC_PUBLIC_URL
 logs         $STACK_DIR/log   (make logs, make status, make down)
+programs     export PATH=$STACK_TOOLS_DIR/bin:\$PATH
 TEXT
 }
 
+[[ $# == 0 || $* == demo ]] || die "usage: up.sh [demo]"
 cd "$REPO_DIR"
 status=0
-prepare 8>&- || status=$?
+prepare "$@" 8>&- || status=$?
 ((status != 0)) || step "start the services" "$NATIVE_DIR/services.sh" start 8>&- || status=$?
 flock -u 8
 if [[ ${1:-} == demo ]] && ((status == 0 || status == SERVICE_NOT_READY)); then

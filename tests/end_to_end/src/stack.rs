@@ -84,25 +84,34 @@ impl Depot {
         Ok(depot)
     }
 
+    /// Another command-api beside the first, and its URL. It ends with the value.
+    pub async fn start_second_command_api(&self) -> Result<(ServiceProcess, String)> {
+        let ports = free_ports(["COMMAND_API_PORT", "COMMAND_API_ADMIN_PORT"].into_iter())?;
+        let mut environment = self.environment();
+        environment.extend(
+            ports
+                .iter()
+                .map(|(name, port)| ((*name).to_owned(), port.to_string())),
+        );
+        let logs = self.logs.join("second");
+        fs::create_dir_all(&logs)?;
+        let process = ServiceProcess::start(Service::CommandApi, environment, &logs)?;
+        let address = |name: &str| format!("http://127.0.0.1:{}", ports[name]);
+        wait_for_ready(
+            "the second command-api",
+            &format!("{}/readyz", address("COMMAND_API_ADMIN_PORT")),
+        )
+        .await;
+        Ok((process, address("COMMAND_API_PORT")))
+    }
+
     pub fn process(&mut self, service: Service) -> &mut ServiceProcess {
         self.processes.get_mut(&service).expect("all four are started")
     }
 
     /// Waits until the service says that it is ready.
     pub async fn wait_ready(&self, service: Service) {
-        let url = self.admin_url(service, "/readyz");
-        let client = reqwest::Client::builder()
-            .timeout(Duration::from_secs(5))
-            .build()
-            .expect("a plain client");
-        wait_until(&format!("{} is ready", service.name()), || async {
-            client
-                .get(&url)
-                .send()
-                .await
-                .is_ok_and(|answer| answer.status().is_success())
-        })
-        .await;
+        wait_for_ready(service.name(), &self.admin_url(service, "/readyz")).await;
     }
 
     pub fn admin_url(&self, service: Service, path: &str) -> String {
@@ -178,6 +187,21 @@ impl Drop for Depot {
             );
         }
     }
+}
+
+async fn wait_for_ready(who: &str, url: &str) {
+    let client = reqwest::Client::builder()
+        .timeout(Duration::from_secs(5))
+        .build()
+        .expect("a plain client");
+    wait_until(&format!("{who} is ready"), || async {
+        client
+            .get(url)
+            .send()
+            .await
+            .is_ok_and(|answer| answer.status().is_success())
+    })
+    .await;
 }
 
 fn admin_variable(service: Service) -> &'static str {

@@ -11,5 +11,6 @@ mod main_job;
 mod memory;
 mod packages;
 mod readme;
-mod relay_stopped;
+mod stopped;
+
 mod verify;

@@ -42,6 +42,14 @@ pub async fn unpublished(database: &PgPool, schema: &str) -> i64 {
         .unwrap()
 }
 
+/// Waits until commands have come through and others are under way.
+pub async fn wait_for_work_in_flight(depot: &Depot) {
+    wait_until("work is in flight", || async {
+        unpublished(&depot.database, "command").await > 0 && open_uploads(&depot.database).await > 0
+    })
+    .await;
+}
+
 pub async fn open_uploads(database: &PgPool) -> i64 {
     let statement = "SELECT count(*) FROM command.uploads WHERE status IN ('pending', 'received')";
     sqlx::query_scalar(statement).fetch_one(database).await.unwrap()
