@@ -31,14 +31,18 @@ pub struct NewEvent {
 /// Why an event is refused before anything is written.
 #[derive(Debug, thiserror::Error)]
 pub enum InvalidEvent {
-    #[error("event {event_id} for {topic} has {size_bytes} bytes, {limit_bytes} are allowed: make its state smaller")]
+    #[error(
+        "event {event_id} for {topic} has {size_bytes} bytes, {limit_bytes} are allowed: make its state smaller"
+    )]
     TooLarge {
         event_id: Uuid,
         topic: String,
         size_bytes: usize,
         limit_bytes: usize,
     },
-    #[error("event {event_id} for {topic} has a header `{name}` that cannot be stored: no `=` in a name, no line break")]
+    #[error(
+        "event {event_id} for {topic} has a header `{name}` that cannot be stored: no `=` in a name, no line break"
+    )]
     Header {
         event_id: Uuid,
         topic: String,
@@ -87,7 +91,11 @@ impl NewEvent {
     /// `TooLarge` over [`MAX_EVENT_BYTES`], `Header` for one that cannot be stored.
     pub fn into_row(self) -> Result<NewRow, InvalidEvent> {
         let key_bytes = 36;
-        let header_bytes: usize = self.headers.iter().map(|(name, value)| name.len() + value.len()).sum();
+        let header_bytes: usize = self
+            .headers
+            .iter()
+            .map(|(name, value)| name.len() + value.len())
+            .sum();
         let size_bytes = key_bytes + header_bytes + self.payload.len();
         if size_bytes > MAX_EVENT_BYTES {
             return Err(InvalidEvent::TooLarge {

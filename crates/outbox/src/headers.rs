@@ -92,7 +92,9 @@ mod tests {
             "ce_specversion=1.0\nce_id\nce_time=2026-11-24T10:00:00.123456789Z\nce_subject\n\
              ce_aggregateversion=8\nempty=\ntracestate=a=b,c=d"
         );
-        let back: Vec<_> = decode(&text, &facts()).map(|(name, value)| (name.to_owned(), value)).collect();
+        let back: Vec<_> = decode(&text, &facts())
+            .map(|(name, value)| (name.to_owned(), value))
+            .collect();
         assert_eq!(back, headers);
     }
 

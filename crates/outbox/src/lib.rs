@@ -17,7 +17,7 @@ pub use append::{AppendError, append};
 pub use doorbell::Doorbell;
 pub use error::RelayError;
 pub use event::{InvalidEvent, MAX_EVENT_BYTES, NewEvent, NewRow};
-pub use relay::{Relay, RelayHandle, RelayOptions, RelayState, RelayStatus, StepOutcome};
 pub use relay::resume;
+pub use relay::{Relay, RelayHandle, RelayOptions, RelayState, RelayStatus, StepOutcome};
 pub use shard::{SHARDS, shard_of};
 pub use snapshot::InvalidSnapshot;

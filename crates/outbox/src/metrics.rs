@@ -15,14 +15,42 @@ pub(crate) const SHARDS_LOST: &str = "depot_outbox_shards_lost_total";
 
 /// Says what each metric means. Further calls change nothing.
 pub(crate) fn describe() {
-    describe_gauge!(UNPUBLISHED_ROWS, Unit::Count, "Rows waiting in the shards held, counted up to a limit a shard");
-    describe_gauge!(OLDEST_SECONDS, Unit::Seconds, "Age of the oldest row waiting in the shards held");
+    describe_gauge!(
+        UNPUBLISHED_ROWS,
+        Unit::Count,
+        "Rows waiting in the shards held, counted up to a limit a shard"
+    );
+    describe_gauge!(
+        OLDEST_SECONDS,
+        Unit::Seconds,
+        "Age of the oldest row waiting in the shards held"
+    );
     describe_gauge!(SHARDS_HELD, Unit::Count, "Shards that this relay holds");
-    describe_gauge!(EPOCH, Unit::Count, "The largest epoch among the shards held: grows with each change of holder");
+    describe_gauge!(
+        EPOCH,
+        Unit::Count,
+        "The largest epoch among the shards held: grows with each change of holder"
+    );
     describe_counter!(PUBLISHED, Unit::Count, "Rows acknowledged by Kafka");
     describe_histogram!(BATCH_ROWS, Unit::Count, "Rows found by a poll that found any");
-    describe_counter!(FAILED_REPORTS, Unit::Count, "Times that the relay stopped for a failed delivery report");
-    describe_gauge!(PARKED_AGGREGATES, Unit::Count, "Aggregates of the shards held that wait to be resumed");
-    describe_counter!(ORDER_VIOLATIONS, Unit::Count, "Rows whose version was not above the one sent before");
-    describe_counter!(SHARDS_LOST, Unit::Count, "Shards that another relay took while this one held them");
+    describe_counter!(
+        FAILED_REPORTS,
+        Unit::Count,
+        "Times that the relay stopped for a failed delivery report"
+    );
+    describe_gauge!(
+        PARKED_AGGREGATES,
+        Unit::Count,
+        "Aggregates of the shards held that wait to be resumed"
+    );
+    describe_counter!(
+        ORDER_VIOLATIONS,
+        Unit::Count,
+        "Rows whose version was not above the one sent before"
+    );
+    describe_counter!(
+        SHARDS_LOST,
+        Unit::Count,
+        "Shards that another relay took while this one held them"
+    );
 }

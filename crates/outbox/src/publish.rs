@@ -131,7 +131,9 @@ fn id_in(text: &[u8]) -> Option<Uuid> {
 }
 
 fn event_id(headers: &BorrowedHeaders) -> Option<Uuid> {
-    let id = headers.iter().find(|header| header.key == depot_schemas::header::ID)?;
+    let id = headers
+        .iter()
+        .find(|header| header.key == depot_schemas::header::ID)?;
     id.value.and_then(id_in)
 }
 
@@ -185,7 +187,10 @@ impl Publisher {
             return Ok(true);
         }
         if let Some(closing) = &mut self.closing {
-            if tokio::time::timeout(Duration::from_millis(100), closing).await.is_err() {
+            if tokio::time::timeout(Duration::from_millis(100), closing)
+                .await
+                .is_err()
+            {
                 return Ok(false);
             }
             self.closing = None;
@@ -208,8 +213,14 @@ impl Publisher {
         };
         let name = topic.to_owned();
         let asked = tokio::task::spawn_blocking(move || {
-            let metadata = producer.client().fetch_metadata(Some(&name), Duration::from_secs(2))?;
-            let fault = metadata.topics().iter().find(|t| t.name() == name).map(|t| (t.error(), t.partitions().len()));
+            let metadata = producer
+                .client()
+                .fetch_metadata(Some(&name), Duration::from_secs(2))?;
+            let fault = metadata
+                .topics()
+                .iter()
+                .find(|t| t.name() == name)
+                .map(|t| (t.error(), t.partitions().len()));
             match fault {
                 Some((None, 1..)) => Ok(()),
                 Some((Some(error), _)) => Err(KafkaError::MetadataFetch(error.into())),
@@ -283,13 +294,23 @@ impl Publisher {
 
     /// The bad reports so far.
     pub(crate) fn take_failures(&self) -> Vec<FailedReport> {
-        let mut failures = self.reports.0.failures.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut failures = self
+            .reports
+            .0
+            .failures
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         std::mem::take(&mut *failures)
     }
 
     /// What the client last found wrong with the brokers, until the next good report.
     pub(crate) fn broker_fault(&self) -> Option<String> {
-        let fault = self.reports.0.broker_fault.lock().unwrap_or_else(PoisonError::into_inner);
+        let fault = self
+            .reports
+            .0
+            .broker_fault
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         fault.clone()
     }
 
@@ -337,8 +358,14 @@ fn config(options: &RelayOptions, single: bool) -> ClientConfig {
         .set("linger.ms", options.linger.as_millis().to_string())
         // A batch is refused as a whole: well under what a topic takes.
         .set("batch.size", (crate::event::MAX_EVENT_BYTES).to_string())
-        .set("message.max.bytes", depot_schemas::topics::MAX_MESSAGE_BYTES.to_string())
-        .set("queue.buffering.max.messages", (options.max_rows_in_flight * 4).to_string())
+        .set(
+            "message.max.bytes",
+            depot_schemas::topics::MAX_MESSAGE_BYTES.to_string(),
+        )
+        .set(
+            "queue.buffering.max.messages",
+            (options.max_rows_in_flight * 4).to_string(),
+        )
         .set("queue.buffering.max.kbytes", (256 * 1024).to_string());
     if single {
         config.set("batch.num.messages", "1");

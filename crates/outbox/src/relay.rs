@@ -36,11 +36,11 @@ use crate::{clock, doorbell::Doorbell, error::RelayError, metrics, publish::Publ
 pub enum StepOutcome {
     /// Kafka acknowledged rows, and the relay let go of them.
     Published { rows: u64 },
-    /// Rows wait for their reports.
+    /// Rows wait for their reports, or to be read.
     InFlight { rows: usize },
     /// There is nothing to publish, and nothing in flight.
     Idle,
-    /// Other relays hold all shards.
+    /// Other relays hold all shards, or may do so by now.
     NotLeader,
     /// A report was bad, or the producer is being replaced: everything starts again from the first row not let go.
     Stopped { reason: String, resumes_in: Duration },
@@ -178,19 +178,26 @@ impl Relay {
         if let Some(stopped) = self.still_stopped() {
             return Ok(stopped);
         }
-        if !self.publisher.open(&self.options, self.refusal.is_sought()).await? {
+        if !self
+            .publisher
+            .open(&self.options, self.refusal.is_sought())
+            .await?
+        {
             return Ok(StepOutcome::Stopped {
                 reason: "the last producer is being closed".to_owned(),
                 resumes_in: self.options.poll_busy,
             });
         }
+        // What became visible since an unfinished set was begun is looked for only after its end.
+        let unfinished = self.shards.values().any(|shard| shard.read.unfinished.is_some());
         self.read().await?;
         self.send();
         self.write_parking().await?;
         let rows = rows + self.settle();
         Ok(match (rows, self.rows_in_flight()) {
             (1.., _) => StepOutcome::Published { rows },
-            (_, rows @ 1..) => StepOutcome::InFlight { rows },
+            (_, rows) if rows > 0 || unfinished => StepOutcome::InFlight { rows },
+            _ if !self.lease_is_valid() => StepOutcome::NotLeader,
             _ => StepOutcome::Idle,
         })
     }
@@ -236,7 +243,10 @@ impl Relay {
     }
 
     pub(crate) fn rows_in_flight(&self) -> usize {
-        let resuming = self.resuming.as_ref().map_or(0, parking::Resuming::rows_in_flight);
+        let resuming = self
+            .resuming
+            .as_ref()
+            .map_or(0, parking::Resuming::rows_in_flight);
         self.shards.values().map(Shard::rows_in_flight).sum::<usize>() + resuming
     }
 

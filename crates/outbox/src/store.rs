@@ -87,7 +87,12 @@ impl Store {
             r#"SELECT o.system_identifier AS stored, c.system_identifier AS "actual!"
                FROM outbox_origin o, pg_control_system() c"#
         );
-        let row = timed("say which cluster it is", self.limit, query.fetch_one(&mut connection)).await?;
+        let row = timed(
+            "say which cluster it is",
+            self.limit,
+            query.fetch_one(&mut connection),
+        )
+        .await?;
         self.keep(connection);
         Ok((row.stored, row.actual))
     }

@@ -40,7 +40,10 @@ impl Relay {
         }
         // From before the statement, so that it ends here before it ends by the database's clock.
         let started = clock::since_boot();
-        self.relays_alive = self.store.announce(&self.options.instance, self.options.lease).await?;
+        self.relays_alive = self
+            .store
+            .announce(&self.options.instance, self.options.lease)
+            .await?;
         let held = self.store.renew(self.options.lease).await?;
         self.lease_until = started + self.options.lease - self.options.lease / 16;
         self.due.heartbeat = Instant::now() + self.options.heartbeat;
@@ -72,7 +75,11 @@ impl Relay {
                 shard.parked.insert(aggregate_id);
             }
         }
-        let epoch = shards.values().map(|shard| shard.tenure.epoch).max().unwrap_or_default();
+        let epoch = shards
+            .values()
+            .map(|shard| shard.tenure.epoch)
+            .max()
+            .unwrap_or_default();
         ::metrics::gauge!(metrics::EPOCH).set(epoch as f64);
         tracing::info!(
             outbox.shards = numbers.len(),
@@ -95,10 +102,15 @@ impl Relay {
         let lost = before - self.shards.len();
         if lost > 0 {
             ::metrics::counter!(metrics::SHARDS_LOST).increment(lost as u64);
-            tracing::warn!(outbox.shards = lost, "shards were taken by another relay: this one was not heard of");
+            tracing::warn!(
+                outbox.shards = lost,
+                "shards were taken by another relay: this one was not heard of"
+            );
             let shards = &self.shards;
             self.resuming = self.resuming.take().filter(|resuming| {
-                shards.get(&resuming.tenure.shard).is_some_and(|shard| shard.tenure == resuming.tenure)
+                shards
+                    .get(&resuming.tenure.shard)
+                    .is_some_and(|shard| shard.tenure == resuming.tenure)
             });
         }
     }
@@ -116,7 +128,12 @@ impl Relay {
             return Ok(());
         }
         self.due.save = Instant::now() + self.options.save_interval;
-        let moved: Vec<Tenure> = self.shards.values().filter(|s| s.dirty).map(|s| s.tenure).collect();
+        let moved: Vec<Tenure> = self
+            .shards
+            .values()
+            .filter(|s| s.dirty)
+            .map(|s| s.tenure)
+            .collect();
         self.save(&moved).await
     }
 

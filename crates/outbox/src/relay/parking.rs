@@ -79,8 +79,14 @@ impl Shard {
 impl Relay {
     /// Writes down what was parked since the last time. Until that is done, no round with a parked row is done.
     pub(super) async fn write_parking(&mut self) -> Result<(), RelayError> {
-        let waiting = |shard: &Shard| !shard.to_park.is_empty() || shard.rounds.iter().any(|r| !r.parking.is_empty());
-        let tenures: Vec<Tenure> = self.shards.values().filter(|s| waiting(s)).map(|s| s.tenure).collect();
+        let waiting =
+            |shard: &Shard| !shard.to_park.is_empty() || shard.rounds.iter().any(|r| !r.parking.is_empty());
+        let tenures: Vec<Tenure> = self
+            .shards
+            .values()
+            .filter(|s| waiting(s))
+            .map(|s| s.tenure)
+            .collect();
         for tenure in tenures {
             if !self.write_parking_of(tenure).await? {
                 self.lose(tenure);
@@ -134,7 +140,10 @@ impl Relay {
             Some(resuming) if resuming.rows_in_flight() > 0 => return Ok(()),
             Some(resuming) => {
                 let (tenure, aggregate_id) = (resuming.tenure, resuming.aggregate_id);
-                let removed = self.store.remove_parked_rows(tenure, aggregate_id, &resuming.ids).await?;
+                let removed = self
+                    .store
+                    .remove_parked_rows(tenure, aggregate_id, &resuming.ids)
+                    .await?;
                 let (rows, event_ids) = (resuming.ids.len() as u64, resuming.event_ids.clone());
                 self.resuming = None;
                 self.refusal.acknowledged(&event_ids);
@@ -182,7 +191,9 @@ impl Relay {
 
     /// Hands the rows of the aggregate that is being resumed to the client.
     pub(super) fn send_resumed(&mut self) {
-        let Some(resuming) = &mut self.resuming else { return };
+        let Some(resuming) = &mut self.resuming else {
+            return;
+        };
         while let Some(row) = resuming.pending.front() {
             if clock::since_boot() >= self.lease_until || self.publisher.failed() {
                 return;
@@ -203,7 +214,11 @@ impl Relay {
 
     /// Parks an aggregate of a shard that is held; what of it was being resumed waits again.
     pub(super) fn park_again(&mut self, aggregate: ToPark) {
-        if self.resuming.as_ref().is_some_and(|resuming| resuming.aggregate_id == aggregate.aggregate_id) {
+        if self
+            .resuming
+            .as_ref()
+            .is_some_and(|resuming| resuming.aggregate_id == aggregate.aggregate_id)
+        {
             self.resuming = None;
         }
         if let Some(shard) = self.shards.get_mut(&shard_of(aggregate.aggregate_id)) {

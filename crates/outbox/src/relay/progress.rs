@@ -128,7 +128,9 @@ impl Shard {
 
     /// Notes the next page of the unfinished set.
     pub(crate) fn add_page(&mut self, page: Page) {
-        let Some(set) = self.read.unfinished.clone() else { return };
+        let Some(set) = self.read.unfinished.clone() else {
+            return;
+        };
         let last = page.rows.iter().map(|row| row.id).max();
         let end = match last {
             Some(after_id) if page.more => Position {

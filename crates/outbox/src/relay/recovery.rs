@@ -1,10 +1,7 @@
 //! After a bad report: nothing more is queued, everything queued is purged, and all shards start again from the first
 //! row not let go. No message is ever sent again by itself: what was queued behind it may have arrived.
 
-use std::{
-    collections::HashSet,
-    time::Duration,
-};
+use std::{collections::HashSet, time::Duration};
 
 use tokio::time::Instant;
 use uuid::Uuid;
@@ -31,7 +28,8 @@ impl Refusal {
 
     /// The search is over; batches come back with the next producer, once nothing is in flight.
     pub(super) fn is_settled(&self) -> bool {
-        self.since.is_some_and(|since| self.suspects.is_empty() || since.elapsed() > SEARCH_LIMIT)
+        self.since
+            .is_some_and(|since| self.suspects.is_empty() || since.elapsed() > SEARCH_LIMIT)
     }
 
     pub(super) fn acknowledged(&mut self, event_ids: &[Uuid]) {
@@ -56,7 +54,10 @@ impl Relay {
 
         let refused: Vec<&FailedReport> = failures.iter().filter(|failure| failure.refused).collect();
         let reason = match refused.first().copied().or(failures.first()) {
-            Some(failure) => format!("Kafka did not take a message for {}: {}", failure.topic, failure.error),
+            Some(failure) => format!(
+                "Kafka did not take a message for {}: {}",
+                failure.topic, failure.error
+            ),
             None => "the Kafka client takes no messages".to_owned(),
         };
         let delay = if refused.is_empty() {
@@ -85,7 +86,10 @@ impl Relay {
                 self.refusal.suspects.remove(&event_id);
                 self.park_again(ToPark {
                     aggregate_id,
-                    reason: format!("Kafka refused event {event_id} for {}: {}", failure.topic, failure.error),
+                    reason: format!(
+                        "Kafka refused event {event_id} for {}: {}",
+                        failure.topic, failure.error
+                    ),
                 });
             } else {
                 self.refusal.suspects.insert(event_id);

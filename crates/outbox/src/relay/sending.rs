@@ -25,10 +25,14 @@ impl Relay {
     /// and large pages of a few of those that work off a backlog, in turn.
     pub(super) async fn read(&mut self) -> Result<(), RelayError> {
         let in_flight = self.rows_in_flight();
-        if in_flight >= self.options.max_rows_in_flight || !self.lease_is_valid() || self.refusal.is_settled() {
+        if in_flight >= self.options.max_rows_in_flight || !self.lease_is_valid() || self.refusal.is_settled()
+        {
             return Ok(());
         }
-        let rows = self.read_new().await? + self.read_backlog(self.options.max_rows_in_flight - in_flight).await?;
+        let rows = self.read_new().await?
+            + self
+                .read_backlog(self.options.max_rows_in_flight - in_flight)
+                .await?;
         if rows > 0 {
             ::metrics::histogram!(metrics::BATCH_ROWS).record(rows as f64);
         }
@@ -36,7 +40,10 @@ impl Relay {
     }
 
     async fn read_new(&mut self) -> Result<usize, RelayError> {
-        let up_to_date = self.shards.values().filter(|shard| shard.may_read() && shard.read.unfinished.is_none());
+        let up_to_date = self
+            .shards
+            .values()
+            .filter(|shard| shard.may_read() && shard.read.unfinished.is_none());
         let asked: Vec<ReadRequest> = up_to_date
             .map(|shard| ReadRequest {
                 shard: shard.tenure.shard,
@@ -54,7 +61,10 @@ impl Relay {
         self.check_topics(new.shards.values().flatten().flatten()).await?;
         let mut count = 0;
         for request in asked {
-            let rows = new.shards.remove(&request.shard).unwrap_or_else(|| Some(Vec::new()));
+            let rows = new
+                .shards
+                .remove(&request.shard)
+                .unwrap_or_else(|| Some(Vec::new()));
             count += rows.as_ref().map_or(0, Vec::len);
             if let Some(shard) = self.shards.get_mut(&request.shard) {
                 shard.add_new(rows, &new.snapshot);
@@ -83,7 +93,8 @@ impl Relay {
         asked.truncate(room.div_ceil(limit.rows.unsigned_abs().max(1) as usize));
         self.next_read = asked.last().map_or(0, |(shard, ..)| shard + 1);
         let mut pages = self.store.read_backlog(&asked, limit).await?;
-        self.check_topics(pages.values().flat_map(|page| &page.rows)).await?;
+        self.check_topics(pages.values().flat_map(|page| &page.rows))
+            .await?;
         let mut count = 0;
         for (number, ..) in asked {
             let page = pages.remove(&number).unwrap_or_default();
@@ -109,7 +120,11 @@ impl Relay {
         let keep_ids = self.refusal.is_sought();
         for shard in self.shards.values_mut() {
             for index in 0..shard.rounds.len() {
-                while let Some(row) = shard.rounds.get_mut(index).and_then(|round| round.pending.pop_front()) {
+                while let Some(row) = shard
+                    .rounds
+                    .get_mut(index)
+                    .and_then(|round| round.pending.pop_front())
+                {
                     // Nothing is asked of the time that passed since the last row: it may be an hour.
                     if clock::since_boot() >= lease_until || self.publisher.failed() {
                         shard.rounds[index].pending.push_front(row);

@@ -94,12 +94,18 @@ impl Store {
         let unfinished = |progress: &Progress| progress.position.unfinished.clone();
         let shards: Vec<i16> = progress.iter().map(|p| p.tenure.shard).collect();
         let epochs: Vec<i64> = progress.iter().map(|p| p.tenure.epoch).collect();
-        let positions: Vec<String> = progress.iter().map(|p| p.position.base.text().to_owned()).collect();
+        let positions: Vec<String> = progress
+            .iter()
+            .map(|p| p.position.base.text().to_owned())
+            .collect();
         let targets: Vec<Option<String>> = progress
             .iter()
             .map(|p| unfinished(p).map(|u| u.target.text().to_owned()))
             .collect();
-        let ids: Vec<Option<i64>> = progress.iter().map(|p| unfinished(p).map(|u| u.after_id)).collect();
+        let ids: Vec<Option<i64>> = progress
+            .iter()
+            .map(|p| unfinished(p).map(|u| u.after_id))
+            .collect();
         let query = sqlx::query_as!(
             Tenure,
             "UPDATE outbox_shards s

@@ -11,7 +11,12 @@ impl Store {
             "SELECT shard, aggregate_id, resume_requested FROM outbox_parked_aggregates WHERE shard = ANY ($1)",
             shards
         );
-        let rows = timed("list parked aggregates", self.limit, query.fetch_all(&mut connection)).await?;
+        let rows = timed(
+            "list parked aggregates",
+            self.limit,
+            query.fetch_all(&mut connection),
+        )
+        .await?;
         self.keep(connection);
         Ok(rows
             .into_iter()
@@ -20,7 +25,12 @@ impl Store {
     }
 
     /// Parks an aggregate. False if the shard is no longer this relay's.
-    pub(crate) async fn park(&mut self, tenure: Tenure, aggregate_id: Uuid, reason: &str) -> Result<bool, RelayError> {
+    pub(crate) async fn park(
+        &mut self,
+        tenure: Tenure,
+        aggregate_id: Uuid,
+        reason: &str,
+    ) -> Result<bool, RelayError> {
         let mut connection = self.connection().await?;
         let query = sqlx::query!(
             "WITH held AS (SELECT shard FROM outbox_shards WHERE shard = $1 AND holder = $2 AND epoch = $3 FOR UPDATE)
@@ -68,7 +78,11 @@ impl Store {
     }
 
     /// A parked aggregate's first rows, in the order in which they are to be published.
-    pub(crate) async fn parked_rows(&mut self, aggregate_id: Uuid, limit: i64) -> Result<Vec<Row>, RelayError> {
+    pub(crate) async fn parked_rows(
+        &mut self,
+        aggregate_id: Uuid,
+        limit: i64,
+    ) -> Result<Vec<Row>, RelayError> {
         let mut connection = self.connection().await?;
         let query = sqlx::query_as!(
             Row,

@@ -29,7 +29,12 @@ impl Store {
     pub(crate) async fn oldest_partition(&mut self) -> Result<Option<String>, RelayError> {
         let mut connection = self.connection().await?;
         let query = sqlx::query_scalar!("SELECT name FROM outbox_partitions ORDER BY from_id LIMIT 1");
-        let name = timed("list partitions", self.limit, query.fetch_optional(&mut connection)).await?;
+        let name = timed(
+            "list partitions",
+            self.limit,
+            query.fetch_optional(&mut connection),
+        )
+        .await?;
         self.keep(connection);
         Ok(name)
     }
@@ -46,27 +51,46 @@ impl Store {
     /// Forgets relays that have been gone for an hour.
     pub(crate) async fn forget_relays(&mut self) -> Result<(), RelayError> {
         let mut connection = self.connection().await?;
-        let query = sqlx::query!("DELETE FROM outbox_relays WHERE expires_at < clock_timestamp() - interval '1 hour'");
+        let query = sqlx::query!(
+            "DELETE FROM outbox_relays WHERE expires_at < clock_timestamp() - interval '1 hour'"
+        );
         timed("forget relays", self.limit, query.execute(&mut connection)).await?;
         self.keep(connection);
         Ok(())
     }
 
     /// Counts what waits in the shards, up to `limit` rows each, and estimates the rest.
-    pub(crate) async fn backlog(&mut self, shards: &[ReadRequest], limit: i64) -> Result<Backlog, RelayError> {
+    pub(crate) async fn backlog(
+        &mut self,
+        shards: &[ReadRequest],
+        limit: i64,
+    ) -> Result<Backlog, RelayError> {
         let mut connection = self.connection().await?;
         let numbers: Vec<i16> = shards.iter().map(|s| s.shard).collect();
         let xmax: Vec<i64> = shards.iter().map(|s| s.from.base.xmax()).collect();
         let running: Vec<String> = shards.iter().map(|s| s.from.base.running().to_owned()).collect();
         let after = |s: &ReadRequest| s.from.unfinished.as_ref().map_or(0, |u| u.after_id);
         let after_id: Vec<i64> = shards.iter().map(after).collect();
-        let query = sqlx::query_file!("src/store/backlog.sql", &numbers, &xmax, &running, &after_id, limit);
-        let row = timed("measure the backlog", self.limit, query.fetch_one(&mut connection)).await?;
+        let query = sqlx::query_file!(
+            "src/store/backlog.sql",
+            &numbers,
+            &xmax,
+            &running,
+            &after_id,
+            limit
+        );
+        let row = timed(
+            "measure the backlog",
+            self.limit,
+            query.fetch_one(&mut connection),
+        )
+        .await?;
         self.keep(connection);
         let share = shards.len() as i64;
         let rows = if row.most >= limit {
             // Ids are dealt evenly over all shards.
-            row.rows.max((row.newest_id - row.oldest_id) * share / i64::from(SHARDS))
+            row.rows
+                .max((row.newest_id - row.oldest_id) * share / i64::from(SHARDS))
         } else {
             row.rows
         };

@@ -101,7 +101,11 @@ impl Store {
     /// [`Store::read_backlog`], so that the cost of this statement does not grow with a backlog.
     ///
     /// The statement must run in no transaction of its own: one that has an id is missing in its own snapshot.
-    pub(crate) async fn read_new(&mut self, asked: &[ReadRequest], limit: PageLimit) -> Result<NewRows, RelayError> {
+    pub(crate) async fn read_new(
+        &mut self,
+        asked: &[ReadRequest],
+        limit: PageLimit,
+    ) -> Result<NewRows, RelayError> {
         let mut connection = self.connection().await?;
         let shards: Vec<i16> = asked.iter().map(|a| a.shard).collect();
         let xmax: Vec<i64> = asked.iter().map(|a| a.from.base.xmax()).collect();
@@ -118,7 +122,10 @@ impl Store {
         let lines = timed("read the outbox", self.limit, query.fetch_all(&mut connection)).await?;
         self.keep(connection);
 
-        let text = lines.first().map(|line| line.snapshot.clone()).unwrap_or_default();
+        let text = lines
+            .first()
+            .map(|line| line.snapshot.clone())
+            .unwrap_or_default();
         let snapshot = Snapshot::parse(text)?;
         let mut shards: BTreeMap<i16, Option<Vec<Row>>> = BTreeMap::new();
         for line in lines {
@@ -148,9 +155,15 @@ impl Store {
         let mut connection = self.connection().await?;
         let shards: Vec<i16> = asked.iter().map(|(shard, ..)| *shard).collect();
         let from_xmax: Vec<i64> = asked.iter().map(|(_, base, _)| base.xmax()).collect();
-        let from_running: Vec<String> = asked.iter().map(|(_, base, _)| base.running().to_owned()).collect();
+        let from_running: Vec<String> = asked
+            .iter()
+            .map(|(_, base, _)| base.running().to_owned())
+            .collect();
         let until_xmax: Vec<i64> = asked.iter().map(|(.., set)| set.target.xmax()).collect();
-        let until_running: Vec<String> = asked.iter().map(|(.., set)| set.target.running().to_owned()).collect();
+        let until_running: Vec<String> = asked
+            .iter()
+            .map(|(.., set)| set.target.running().to_owned())
+            .collect();
         let after_id: Vec<i64> = asked.iter().map(|(.., set)| set.after_id).collect();
         let query = sqlx::query_file!(
             "src/store/read_backlog.sql",

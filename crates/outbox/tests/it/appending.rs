@@ -12,7 +12,9 @@ async fn an_event_arrives_with_its_key_headers_and_bytes() {
     let world = World::new().await;
     let id = aggregate_in(3);
     let mut event = world.event_with(id, 1, b"{\"a\":\"\xc3\xa4\"}\n".to_vec());
-    event.headers.push(("traceparent".to_owned(), "00-ab-cd-01".to_owned()));
+    event
+        .headers
+        .push(("traceparent".to_owned(), "00-ab-cd-01".to_owned()));
     let (mut relay, _) = world.relay(world.options());
     world.commit_events(vec![event.clone()]).await;
     drain(&mut relay).await;
@@ -30,7 +32,9 @@ async fn many_events_are_appended_in_one_statement_and_arrive_in_order() {
     let world = World::new().await;
     let ids: Vec<Uuid> = (0..20).map(|_| Uuid::now_v7()).collect();
     let events = (1..=25).flat_map(|version| ids.iter().map(move |id| (*id, version)));
-    world.commit_events(events.map(|(id, version)| world.event(id, version)).collect()).await;
+    world
+        .commit_events(events.map(|(id, version)| world.event(id, version)).collect())
+        .await;
     let (mut relay, handle) = world.relay(world.options());
     drain(&mut relay).await;
     let published = world.published().await;
@@ -46,7 +50,9 @@ async fn nothing_is_published_of_a_transaction_that_rolls_back() {
     let world = World::new().await;
     let (kept, undone) = (aggregate_in(1), aggregate_in(1));
     let mut transaction = world.pool.begin().await.unwrap();
-    append(&mut transaction, vec![world.event(undone, 1)]).await.unwrap();
+    append(&mut transaction, vec![world.event(undone, 1)])
+        .await
+        .unwrap();
     let (mut relay, _) = world.relay(world.options());
     drain(&mut relay).await;
     transaction.rollback().await.unwrap();
@@ -62,14 +68,20 @@ async fn an_event_over_half_of_the_topics_limit_is_refused_and_nothing_is_writte
     let world = World::without_topic().await;
     let id = Uuid::now_v7();
     let mut transaction = world.pool.begin().await.unwrap();
-    let events = vec![world.event(id, 1), world.event_with(id, 2, vec![b' '; MAX_EVENT_BYTES])];
+    let events = vec![
+        world.event(id, 1),
+        world.event_with(id, 2, vec![b' '; MAX_EVENT_BYTES]),
+    ];
     let refused = append(&mut transaction, events).await.unwrap_err();
     assert!(
         matches!(&refused, AppendError::Invalid(InvalidEvent::TooLarge { size_bytes, .. }) if *size_bytes > MAX_EVENT_BYTES),
         "{refused:?}"
     );
     transaction.commit().await.unwrap();
-    let rows: i64 = sqlx::query_scalar("SELECT count(*) FROM outbox").fetch_one(&world.pool).await.unwrap();
+    let rows: i64 = sqlx::query_scalar("SELECT count(*) FROM outbox")
+        .fetch_one(&world.pool)
+        .await
+        .unwrap();
     assert_eq!(rows, 0);
 }
 
@@ -77,8 +89,14 @@ async fn an_event_over_half_of_the_topics_limit_is_refused_and_nothing_is_writte
 async fn the_service_can_neither_change_nor_remove_what_it_appended() {
     let world = World::without_topic().await;
     world.commit(Uuid::now_v7(), [1]).await;
-    for statement in ["UPDATE outbox SET payload = ''", "DELETE FROM outbox", "TRUNCATE outbox"] {
-        let refused = sqlx::query(sqlx::AssertSqlSafe(statement)).execute(&world.pool).await;
+    for statement in [
+        "UPDATE outbox SET payload = ''",
+        "DELETE FROM outbox",
+        "TRUNCATE outbox",
+    ] {
+        let refused = sqlx::query(sqlx::AssertSqlSafe(statement))
+            .execute(&world.pool)
+            .await;
         assert!(refused.is_err(), "{statement}");
     }
 }
@@ -97,7 +115,10 @@ async fn a_ring_publishes_without_waiting_for_the_poll() {
     let id = Uuid::now_v7();
     world.commit(id, [1]).await;
     doorbell.ring();
-    wait_until("the event is published", async || handle.status().rows_published == 1).await;
+    wait_until("the event is published", async || {
+        handle.status().rows_published == 1
+    })
+    .await;
     assert_eq!(handle.readiness(), Ok(()));
     cancel.cancel();
     running.await.unwrap();

@@ -42,6 +42,10 @@ async fn a_failed_report_in_mid_batch_starts_again_from_the_first_row_not_let_go
     for id in &ids {
         assert_eq!(first_occurrences(&published, *id), (1..=25).collect::<Vec<_>>());
     }
-    assert_eq!(handle.status().parked_aggregates, 0, "a fault that passes parks nobody");
+    assert_eq!(
+        handle.status().parked_aggregates,
+        0,
+        "a fault that passes parks nobody"
+    );
     assert_eq!(RDKafkaErrorCode::from(fault), RDKafkaErrorCode::PolicyViolation);
 }

@@ -1,7 +1,7 @@
+#![cfg(test)]
 //! The outbox and its relay on real Postgres and Kafka.
 
 mod appending;
-mod bench_tmp;
 mod faults;
 mod leadership;
 mod migrations;

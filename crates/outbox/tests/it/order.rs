@@ -16,7 +16,10 @@ async fn a_late_commit_with_an_earlier_id_and_transaction_is_published() {
     world.commit(early, [1]).await;
     drain(&mut relay).await;
     let published = world.published().await;
-    assert_eq!((versions_of(&published, early), versions_of(&published, late)), (vec![1], vec![]));
+    assert_eq!(
+        (versions_of(&published, early), versions_of(&published, late)),
+        (vec![1], vec![])
+    );
 
     slow.commit().await.unwrap();
     drain(&mut relay).await;
@@ -33,22 +36,34 @@ async fn a_late_commit_with_an_earlier_id_and_transaction_is_published() {
     let (mut successor, _) = world.relay(world.options());
     drain(&mut successor).await;
     let published = world.published().await;
-    assert_eq!((versions_of(&published, early), versions_of(&published, late)), (vec![1, 2], vec![1, 2]));
+    assert_eq!(
+        (versions_of(&published, early), versions_of(&published, late)),
+        (vec![1, 2], vec![1, 2])
+    );
 }
 
 #[tokio::test]
 async fn an_older_transaction_that_waited_for_the_row_lock_does_not_come_first() {
     let world = World::new().await;
     let id = Uuid::now_v7();
-    sqlx::query("CREATE TABLE versions AS SELECT 0::bigint AS version").execute(&world.owner).await.unwrap();
-    sqlx::query("GRANT SELECT, UPDATE ON versions TO depot_command").execute(&world.owner).await.unwrap();
+    sqlx::query("CREATE TABLE versions AS SELECT 0::bigint AS version")
+        .execute(&world.owner)
+        .await
+        .unwrap();
+    sqlx::query("GRANT SELECT, UPDATE ON versions TO depot_command")
+        .execute(&world.owner)
+        .await
+        .unwrap();
     let raise = "UPDATE versions SET version = version + 1 RETURNING version";
 
     // The older transaction has its id, and even has drawn an id for its event, before the newer one begins. (Only the
     // owner may insert an id of his choice.)
     let mut older = world.owner.begin().await.unwrap();
     let older_xid = backend_xid(&mut older).await;
-    let older_id: i64 = sqlx::query_scalar("SELECT nextval('outbox_id_seq')").fetch_one(&mut *older).await.unwrap();
+    let older_id: i64 = sqlx::query_scalar("SELECT nextval('outbox_id_seq')")
+        .fetch_one(&mut *older)
+        .await
+        .unwrap();
     let mut newer = world.pool.begin().await.unwrap();
     assert!(backend_xid(&mut newer).await > older_xid);
     let version: i64 = sqlx::query_scalar(raise).fetch_one(&mut *newer).await.unwrap();
@@ -90,32 +105,50 @@ async fn a_transaction_held_open_neither_stalls_nor_loses() {
     let (mut relay, _) = world.relay(world.options());
     // A snapshot held by a reader, and a writer that has appended and does not commit.
     let mut reader = world.pool.begin().await.unwrap();
-    sqlx::query("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ").execute(&mut *reader).await.unwrap();
-    sqlx::query("SELECT count(*) FROM outbox").fetch_one(&mut *reader).await.unwrap();
+    sqlx::query("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
+        .execute(&mut *reader)
+        .await
+        .unwrap();
+    sqlx::query("SELECT count(*) FROM outbox")
+        .fetch_one(&mut *reader)
+        .await
+        .unwrap();
     let held_back = aggregate_in(9);
     let mut writer = world.pool.begin().await.unwrap();
-    append(&mut writer, vec![world.event(held_back, 1)]).await.unwrap();
+    append(&mut writer, vec![world.event(held_back, 1)])
+        .await
+        .unwrap();
 
     let busy = aggregate_in(9);
     for version in 1..=50 {
         world.commit(busy, [version]).await;
         if version % 10 == 0 {
             drain(&mut relay).await;
-            assert_eq!(versions_of(&world.published().await, busy), (1..=version).collect::<Vec<_>>());
+            assert_eq!(
+                versions_of(&world.published().await, busy),
+                (1..=version).collect::<Vec<_>>()
+            );
         }
     }
     writer.commit().await.unwrap();
     drain(&mut relay).await;
     let published = world.published().await;
     assert_eq!(versions_of(&published, held_back), [1]);
-    assert_eq!(versions_of(&published, busy).len(), 50, "a row was published twice");
+    assert_eq!(
+        versions_of(&published, busy).len(),
+        50,
+        "a row was published twice"
+    );
     reader.commit().await.unwrap();
 }
 
 #[tokio::test]
 async fn a_backlog_of_many_pages_keeps_the_order() {
     let world = World::new().await;
-    let ids: Vec<Uuid> = (0..5).map(|_| aggregate_in(11)).chain([aggregate_in(12)]).collect();
+    let ids: Vec<Uuid> = (0..5)
+        .map(|_| aggregate_in(11))
+        .chain([aggregate_in(12)])
+        .collect();
     for version in 1..=40 {
         for id in &ids {
             world.commit(*id, [version]).await;
@@ -164,14 +197,19 @@ async fn a_transaction_of_many_pages_that_commits_late_keeps_the_order() {
 async fn a_page_ends_with_its_bytes_too() {
     let world = World::new().await;
     let id = Uuid::now_v7();
-    let events = (1..=30).map(|version| world.event_with(id, version, vec![b'x'; 10_000])).collect();
+    let events = (1..=30)
+        .map(|version| world.event_with(id, version, vec![b'x'; 10_000]))
+        .collect();
     world.commit_events(events).await;
     let mut options = world.options();
     options.page_bytes = 25_000;
     options.backlog_page_bytes = 1;
     let (mut relay, _) = world.relay(options);
     drain(&mut relay).await;
-    assert_eq!(versions_of(&world.published().await, id), (1..=30).collect::<Vec<_>>());
+    assert_eq!(
+        versions_of(&world.published().await, id),
+        (1..=30).collect::<Vec<_>>()
+    );
 }
 
 #[tokio::test]
@@ -185,16 +223,26 @@ async fn a_backlog_is_not_published_from_its_start_again_by_the_next_relay() {
     options.page_rows = 5;
     options.backlog_page_rows = 5;
     let (mut relay, handle) = world.relay(options.clone());
-    crate::support::step_until("some pages are done", &mut relay, || handle.status().rows_published >= 30).await;
+    crate::support::step_until("some pages are done", &mut relay, || {
+        handle.status().rows_published >= 30
+    })
+    .await;
     let _ = relay.step().await.unwrap();
     let let_go = handle.status().rows_published;
     world.kill(relay).await;
     let (mut successor, _) = world.relay(options);
     drain(&mut successor).await;
     let published = world.published().await;
-    assert_eq!(crate::support::first_occurrences(&published, id), (1..=60).collect::<Vec<_>>());
+    assert_eq!(
+        crate::support::first_occurrences(&published, id),
+        (1..=60).collect::<Vec<_>>()
+    );
     // At most the pages that were in flight are there twice, never those let go before.
-    assert!(published.len() < 60 + 30, "{} messages, {let_go} had been let go", published.len());
+    assert!(
+        published.len() < 60 + 30,
+        "{} messages, {let_go} had been let go",
+        published.len()
+    );
 }
 
 async fn step_a_few_times(relay: &mut depot_outbox::Relay) {

@@ -19,7 +19,10 @@ fn noise(bytes: usize) -> Vec<u8> {
 
 async fn raise_limit(topic: &str) {
     let config = AlterConfig::new(ResourceSpecifier::Topic(topic)).set("max.message.bytes", "1048576");
-    let altered = admin().alter_configs([&config], &AdminOptions::new()).await.unwrap();
+    let altered = admin()
+        .alter_configs([&config], &AdminOptions::new())
+        .await
+        .unwrap();
     assert!(altered.iter().all(Result::is_ok), "{altered:?}");
 }
 
@@ -39,12 +42,19 @@ async fn an_aggregate_whose_row_kafka_refuses_parks_and_resumes_in_order_while_i
     let mut events = Vec::new();
     for version in 1..=5 {
         for id in [refused, other, elsewhere] {
-            let payload = if id == refused && version == 3 { noise(60_000) } else { noise(100) };
+            let payload = if id == refused && version == 3 {
+                noise(60_000)
+            } else {
+                noise(100)
+            };
             events.push(world.event_with(id, version, payload));
         }
     }
     world.commit_events(events).await;
-    step_until("the aggregate is parked", &mut relay, || handle.status().parked_aggregates == 1).await;
+    step_until("the aggregate is parked", &mut relay, || {
+        handle.status().parked_aggregates == 1
+    })
+    .await;
     drain(&mut relay).await;
     // What follows of it is parked behind, also by the relay that has the shard next.
     world.commit(refused, [6]).await;
@@ -64,11 +74,12 @@ async fn an_aggregate_whose_row_kafka_refuses_parks_and_resumes_in_order_while_i
     assert_eq!(first_occurrences(&published, refused), [1, 2]);
     let parked = parked_versions(&world, refused).await;
     assert!(parked.ends_with(&[3, 4, 5, 6, 7]), "{parked:?}");
-    let reason: String = sqlx::query_scalar("SELECT reason FROM outbox_parked_aggregates WHERE aggregate_id = $1")
-        .bind(refused)
-        .fetch_one(&world.pool)
-        .await
-        .unwrap();
+    let reason: String =
+        sqlx::query_scalar("SELECT reason FROM outbox_parked_aggregates WHERE aggregate_id = $1")
+            .bind(refused)
+            .fetch_one(&world.pool)
+            .await
+            .unwrap();
     assert!(reason.contains("refused"), "{reason}");
 
     // Resumed while Kafka still refuses it: parked again, nothing is lost.
@@ -88,11 +99,17 @@ async fn an_aggregate_whose_row_kafka_refuses_parks_and_resumes_in_order_while_i
 
     raise_limit(&world.topic).await;
     assert!(resume(&world.pool, refused).await.unwrap());
-    step_until("it is resumed", &mut relay, || handle.status().parked_aggregates == 0).await;
+    step_until("it is resumed", &mut relay, || {
+        handle.status().parked_aggregates == 0
+    })
+    .await;
     world.commit(refused, [8]).await;
     drain(&mut relay).await;
     let published = world.published().await;
-    assert_eq!(first_occurrences(&published, refused), (1..=8).collect::<Vec<_>>());
+    assert_eq!(
+        first_occurrences(&published, refused),
+        (1..=8).collect::<Vec<_>>()
+    );
     assert_eq!(parked_versions(&world, refused).await, [0_i64; 0]);
     assert!(!resume(&world.pool, refused).await.unwrap());
 }
@@ -102,11 +119,16 @@ async fn a_batch_that_is_too_large_parks_nobody() {
     // Each message fits, and what the client puts together does not.
     let world = World::with_topic(&[("max.message.bytes", "20000")]).await;
     let id = Uuid::now_v7();
-    let events = (1..=40).map(|version| world.event_with(id, version, noise(5_000))).collect();
+    let events = (1..=40)
+        .map(|version| world.event_with(id, version, noise(5_000)))
+        .collect();
     world.commit_events(events).await;
     let (mut relay, handle) = world.relay(world.options());
     drain(&mut relay).await;
-    assert_eq!(first_occurrences(&world.published().await, id), (1..=40).collect::<Vec<_>>());
+    assert_eq!(
+        first_occurrences(&world.published().await, id),
+        (1..=40).collect::<Vec<_>>()
+    );
     assert_eq!(handle.status().parked_aggregates, 0);
     assert_eq!(parked_versions(&world, id).await, [0_i64; 0]);
 }
@@ -131,7 +153,10 @@ async fn rows_for_a_topic_that_is_not_there_wait_for_it() {
     world.commit(id, [1]).await;
     let (mut relay, handle) = world.relay(world.options());
     let missing = relay.step().await.unwrap_err();
-    assert!(matches!(&missing, depot_outbox::RelayError::Topic { topic, .. } if *topic == world.topic), "{missing}");
+    assert!(
+        matches!(&missing, depot_outbox::RelayError::Topic { topic, .. } if *topic == world.topic),
+        "{missing}"
+    );
     assert!(handle.readiness().is_ok(), "commands go on being accepted");
     create(&world.topic).await;
     // The broker may answer from before for a moment.
@@ -144,6 +169,9 @@ async fn rows_for_a_topic_that_is_not_there_wait_for_it() {
 
 async fn create(topic: &str) {
     let topic = NewTopic::new(topic, 3, TopicReplication::Fixed(1));
-    let created = admin().create_topics([&topic], &AdminOptions::new()).await.unwrap();
+    let created = admin()
+        .create_topics([&topic], &AdminOptions::new())
+        .await
+        .unwrap();
     assert!(created.iter().all(Result::is_ok), "{created:?}");
 }

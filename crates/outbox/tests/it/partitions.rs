@@ -116,15 +116,25 @@ async fn the_relay_adds_partitions_ahead_and_drops_those_behind() {
         }
     }
     drain(&mut relay).await;
-    assert_eq!(versions_of(&world.published().await, id), (1..=100).collect::<Vec<_>>());
+    assert_eq!(
+        versions_of(&world.published().await, id),
+        (1..=100).collect::<Vec<_>>()
+    );
     let mut steps = 0;
-    while partitions(&world).await.first().is_some_and(|name| name.as_str() <= "outbox_p000000005000080") {
+    while partitions(&world)
+        .await
+        .first()
+        .is_some_and(|name| name.as_str() <= "outbox_p000000005000080")
+    {
         let _ = relay.step().await.unwrap();
         relay.woken(std::time::Duration::from_millis(10)).await;
         steps += 1;
         assert!(steps < 1_000, "{:?}", partitions(&world).await);
     }
-    let newest: i64 = sqlx::query_scalar("SELECT last_value FROM outbox_id_seq").fetch_one(&world.pool).await.unwrap();
+    let newest: i64 = sqlx::query_scalar("SELECT last_value FROM outbox_id_seq")
+        .fetch_one(&world.pool)
+        .await
+        .unwrap();
     let ahead: i64 = sqlx::query_scalar("SELECT count(*) FROM outbox_partitions WHERE from_id > $1")
         .bind(newest)
         .fetch_one(&world.pool)
@@ -137,10 +147,15 @@ async fn the_relay_adds_partitions_ahead_and_drops_those_behind() {
 async fn inserts_do_not_wait_for_a_partition_to_be_added() {
     let world = World::without_topic().await;
     let mut writer = world.pool.begin().await.unwrap();
-    append(&mut writer, vec![world.event(Uuid::now_v7(), 1)]).await.unwrap();
+    append(&mut writer, vec![world.event(Uuid::now_v7(), 1)])
+        .await
+        .unwrap();
     // Added beside an open writer, and another writes before the addition commits.
     let mut adding = world.pool.begin().await.unwrap();
-    let added: i32 = sqlx::query_scalar("SELECT outbox_add_partitions(10, 6)").fetch_one(&mut *adding).await.unwrap();
+    let added: i32 = sqlx::query_scalar("SELECT outbox_add_partitions(10, 6)")
+        .fetch_one(&mut *adding)
+        .await
+        .unwrap();
     assert!(added > 0);
     world.commit(Uuid::now_v7(), [1]).await;
     adding.commit().await.unwrap();

@@ -34,8 +34,13 @@ impl World {
     pub async fn with_topic(settings: &[(&str, &str)]) -> Self {
         let world = Self::without_topic().await;
         let topic = NewTopic::new(&world.topic, 3, TopicReplication::Fixed(1));
-        let topic = settings.iter().fold(topic, |topic, (name, value)| topic.set(name, value));
-        let created = admin().create_topics([&topic], &AdminOptions::new()).await.unwrap();
+        let topic = settings
+            .iter()
+            .fold(topic, |topic, (name, value)| topic.set(name, value));
+        let created = admin()
+            .create_topics([&topic], &AdminOptions::new())
+            .await
+            .unwrap();
         assert!(created.iter().all(Result::is_ok), "{created:?}");
         world
     }
@@ -67,7 +72,11 @@ impl World {
     }
 
     pub fn event(&self, aggregate_id: Uuid, version: i64) -> NewEvent {
-        self.event_with(aggregate_id, version, format!(r#"{{"version":{version}}}"#).into_bytes())
+        self.event_with(
+            aggregate_id,
+            version,
+            format!(r#"{{"version":{version}}}"#).into_bytes(),
+        )
     }
 
     pub fn event_with(&self, aggregate_id: Uuid, version: i64, payload: Vec<u8>) -> NewEvent {
@@ -92,7 +101,10 @@ impl World {
 
     /// Appends these versions in one transaction, and commits it.
     pub async fn commit(&self, aggregate_id: Uuid, versions: impl IntoIterator<Item = i64>) {
-        let events = versions.into_iter().map(|version| self.event(aggregate_id, version)).collect();
+        let events = versions
+            .into_iter()
+            .map(|version| self.event(aggregate_id, version))
+            .collect();
         self.commit_events(events).await;
     }
 
@@ -110,7 +122,14 @@ impl World {
     /// Ends a relay as a crash does, and lets the time of its leases pass.
     pub async fn kill(&self, relay: Relay) {
         drop(relay);
-        for statement in ["UPDATE outbox_shards SET expires_at = now()", "UPDATE outbox_relays SET expires_at = now()"] {
+        self.end_leases().await;
+    }
+
+    pub async fn end_leases(&self) {
+        for statement in [
+            "UPDATE outbox_shards SET expires_at = now()",
+            "UPDATE outbox_relays SET expires_at = now()",
+        ] {
             sqlx::query(statement).execute(&self.pool).await.unwrap();
         }
     }
@@ -134,7 +153,9 @@ pub fn admin() -> AdminClient<DefaultClientContext> {
 
 /// An aggregate whose events are in the given shard.
 pub fn aggregate_in(shard: i16) -> Uuid {
-    std::iter::repeat_with(Uuid::now_v7).find(|id| shard_of(*id) == shard).unwrap()
+    std::iter::repeat_with(Uuid::now_v7)
+        .find(|id| shard_of(*id) == shard)
+        .unwrap()
 }
 
 pub async fn backend_xid(connection: &mut PgConnection) -> i64 {
@@ -155,7 +176,10 @@ pub async fn drain(relay: &mut Relay) {
             }
             StepOutcome::Published { .. } => {}
         }
-        assert!(Instant::now() < deadline, "the relay did not come to rest within {DEADLINE:?}");
+        assert!(
+            Instant::now() < deadline,
+            "the relay did not come to rest within {DEADLINE:?}"
+        );
     }
 }
 
@@ -182,7 +206,9 @@ pub struct Published {
 
 pub async fn published_in(brokers: &str, topic: &str) -> Vec<Published> {
     let (brokers, topic) = (brokers.to_owned(), topic.to_owned());
-    tokio::task::spawn_blocking(move || read_all(&brokers, &topic)).await.unwrap()
+    tokio::task::spawn_blocking(move || read_all(&brokers, &topic))
+        .await
+        .unwrap()
 }
 
 /// Reads each partition up to its end, in the order of offsets.
@@ -199,8 +225,12 @@ fn read_all(brokers: &str, topic: &str) -> Vec<Published> {
     let mut left: i64 = 0;
     let mut ends = BTreeMap::new();
     for partition in partitions {
-        let (low, high) = consumer.fetch_watermarks(topic, partition.id(), DEADLINE).unwrap();
-        assignment.add_partition_offset(topic, partition.id(), Offset::Beginning).unwrap();
+        let (low, high) = consumer
+            .fetch_watermarks(topic, partition.id(), DEADLINE)
+            .unwrap();
+        assignment
+            .add_partition_offset(topic, partition.id(), Offset::Beginning)
+            .unwrap();
         ends.insert(partition.id(), high);
         left += high - low;
     }
@@ -208,8 +238,13 @@ fn read_all(brokers: &str, topic: &str) -> Vec<Published> {
     let mut messages = Vec::new();
     let deadline = std::time::Instant::now() + DEADLINE;
     while left > 0 {
-        assert!(std::time::Instant::now() < deadline, "{left} messages of {topic} were not read");
-        let Some(message) = consumer.poll(Duration::from_millis(100)) else { continue };
+        assert!(
+            std::time::Instant::now() < deadline,
+            "{left} messages of {topic} were not read"
+        );
+        let Some(message) = consumer.poll(Duration::from_millis(100)) else {
+            continue;
+        };
         let message = message.unwrap();
         if message.offset() >= ends[&message.partition()] {
             continue;
@@ -230,7 +265,11 @@ fn to_published(message: &rdkafka::message::BorrowedMessage<'_>) -> Published {
             (header.key.to_owned(), value)
         })
         .collect();
-    let version = &headers.iter().find(|(name, _)| name == "ce_aggregateversion").unwrap().1;
+    let version = &headers
+        .iter()
+        .find(|(name, _)| name == "ce_aggregateversion")
+        .unwrap()
+        .1;
     Published {
         aggregate_id: Uuid::try_parse_ascii(message.key().unwrap()).unwrap(),
         version: version.parse().unwrap(),
@@ -243,14 +282,19 @@ fn to_published(message: &rdkafka::message::BorrowedMessage<'_>) -> Published {
 
 /// The versions of an aggregate as they lie in Kafka, repeats included.
 pub fn versions_of(published: &[Published], aggregate_id: Uuid) -> Vec<i64> {
-    let of = published.iter().filter(|message| message.aggregate_id == aggregate_id);
+    let of = published
+        .iter()
+        .filter(|message| message.aggregate_id == aggregate_id);
     of.map(|message| message.version).collect()
 }
 
 /// The first occurrence of each version, in order. Each repeat has to equal it.
 pub fn first_occurrences(published: &[Published], aggregate_id: Uuid) -> Vec<i64> {
     let mut seen: Vec<&Published> = Vec::new();
-    for message in published.iter().filter(|message| message.aggregate_id == aggregate_id) {
+    for message in published
+        .iter()
+        .filter(|message| message.aggregate_id == aggregate_id)
+    {
         match seen.iter().find(|first| first.version == message.version) {
             Some(first) => assert_eq!(*first, message, "a repeat differs from the first occurrence"),
             None => seen.push(message),
