@@ -1,7 +1,10 @@
 //! The gRPC contract `depot.v1`: messages, client and server, generated from `proto/depot/v1/*.proto`.
 
 /// Package `depot.v1`.
-#[allow(clippy::large_enum_variant, reason = "the shape of generated code is the generator's")]
+#[allow(
+    clippy::large_enum_variant,
+    reason = "the shape of generated code is the generator's"
+)]
 pub mod v1 {
     tonic::include_proto!("depot.v1");
 

@@ -49,6 +49,7 @@ pub struct Application {
     grpc_address: SocketAddr,
     admin_address: SocketAddr,
     feed: ChangeFeed,
+    watches: Watches,
 }
 
 impl Application {
@@ -72,7 +73,9 @@ impl Application {
         let (pointer, keep_pointer) = Pointer::watch(views.clone(), process.shutdown.last_token());
         process.shutdown.spawn_last("pointer", keep_pointer);
         let probe = pointer.clone();
-        process.readiness.check("pointer", move || std::future::ready(probe.check()));
+        process
+            .readiness
+            .check("pointer", move || std::future::ready(probe.check()));
 
         let feed = ChangeFeed::default();
         let redis = redis::Client::open(config.redis.url())?;
@@ -85,19 +88,36 @@ impl Application {
         process.shutdown.spawn("watch streams", watches.clone().ended());
         let queries = Queries {
             reader: Reader::new(views, cache, pointer.clone(), config.local_cache),
-            visibility: Visibility::new(feed.clone(), config.max_waiting_reads, stop.clone()),
+            visibility: Visibility::new(
+                feed.clone(),
+                config.max_waiting_reads,
+                config.poll_pace,
+                stop.clone(),
+            ),
             feed: feed.clone(),
             cursors: Cursors::new(&config.jwt.secret),
             downloads: Arc::new(DownloadUrls::new(&config.s3, config.download_url_ttl)),
-            watches,
+            watches: watches.clone(),
         };
         let verifier = Arc::new(TokenVerifier::new(&config.jwt));
         let rpc = grpc::serve(grpc, queries.clone(), Arc::clone(&verifier), pointer, stop);
         process.shutdown.spawn_critical("gRPC listener", rpc);
-        process.serve("REST listener", http, rest::router(RestState { queries, verifier }, &config.http));
+        process.serve(
+            "REST listener",
+            http,
+            rest::router(RestState { queries, verifier }, &config.http),
+        );
         tracing::info!(%http_address, %grpc_address, %admin_address, "serving");
         let drain = config.process.drain;
-        Ok(Self { process, drain, http_address, grpc_address, admin_address, feed })
+        Ok(Self {
+            process,
+            drain,
+            http_address,
+            grpc_address,
+            admin_address,
+            feed,
+            watches,
+        })
     }
 
     /// Where REST is served.
@@ -120,6 +140,11 @@ impl Application {
         &self.feed
     }
 
+    /// The open streams.
+    pub fn watches(&self) -> &Watches {
+        &self.watches
+    }
+
     /// Runs until a signal or a failure, then drains.
     ///
     /// # Errors
@@ -139,7 +164,9 @@ fn views(config: &Config, process: &Process) -> Result<Views, BuildError> {
     };
     let search = database::connect(&search, "query-api search")?;
     let probed = point.clone();
-    process.readiness.check("database", move || database::check(probed.clone()));
+    process
+        .readiness
+        .check("database", move || database::check(probed.clone()));
     process.metrics.watch_pool(&point);
     process.metrics.watch_pool(&search);
     Ok(Views::new(point, search))
@@ -149,10 +176,34 @@ fn views(config: &Config, process: &Process) -> Result<Views, BuildError> {
 fn custom_plans(url: &str) -> String {
     match Url::parse(url) {
         Ok(mut url) => {
-            url.query_pairs_mut().append_pair("options[plan_cache_mode]", "force_custom_plan");
+            url.query_pairs_mut()
+                .append_pair("options[plan_cache_mode]", "force_custom_plan");
             url.into()
         }
         // `database::connect` says what is wrong with it.
         Err(_) => url.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::str::FromStr as _;
+
+    use sqlx::postgres::PgConnectOptions;
+
+    use super::*;
+
+    #[test]
+    fn searches_are_planned_for_their_parameters() {
+        let url = custom_plans("postgres://u:p%40ss@localhost:5432/depot?sslmode=disable");
+        assert!(
+            url.starts_with("postgres://u:p%40ss@localhost:5432/depot?sslmode=disable&"),
+            "{url}"
+        );
+        let options = PgConnectOptions::from_str(&url).unwrap();
+        assert_eq!(
+            options.get_options(),
+            Some("-c plan_cache_mode=force_custom_plan")
+        );
     }
 }

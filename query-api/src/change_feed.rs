@@ -30,12 +30,21 @@ impl ChangeFeed {
     pub fn register(&self, subject: Subject) -> Registration {
         let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
         let announce = waiting.entry(subject).or_insert_with(|| watch::Sender::new(()));
-        Registration { subject, changes: announce.subscribe(), feed: self.clone() }
+        Registration {
+            subject,
+            changes: announce.subscribe(),
+            feed: self.clone(),
+        }
     }
 
     /// Wakes those who wait for `subject`.
     pub fn announce(&self, subject: Subject) {
-        if let Some(announce) = self.waiting.lock().unwrap_or_else(PoisonError::into_inner).get(&subject) {
+        if let Some(announce) = self
+            .waiting
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .get(&subject)
+        {
             announce.send_replace(());
         }
         if matches!(subject, Subject::Item(_)) {
@@ -45,7 +54,12 @@ impl ChangeFeed {
 
     /// Wakes everybody: something may have been missed.
     pub fn announce_all(&self) {
-        for announce in self.waiting.lock().unwrap_or_else(PoisonError::into_inner).values() {
+        for announce in self
+            .waiting
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .values()
+        {
             announce.send_replace(());
         }
         self.any_item.send_modify(|count| *count = count.wrapping_add(1));
@@ -84,7 +98,10 @@ impl Drop for Registration {
     fn drop(&mut self) {
         let mut waiting = self.feed.waiting.lock().unwrap_or_else(PoisonError::into_inner);
         // This registration's own receiver is still counted.
-        if waiting.get(&self.subject).is_some_and(|announce| announce.receiver_count() <= 1) {
+        if waiting
+            .get(&self.subject)
+            .is_some_and(|announce| announce.receiver_count() <= 1)
+        {
             waiting.remove(&self.subject);
         }
     }

@@ -5,11 +5,15 @@
 use std::time::Duration;
 
 use depot_service::config::{
-    ConfigErrors, ConfigReader, DatabaseConfig, Environment, HttpConfig, JwtConfig, ProcessConfig, RedisConfig,
-    S3Config, TelemetryConfig,
+    ConfigErrors, ConfigReader, DatabaseConfig, Environment, HttpConfig, JwtConfig, ProcessConfig,
+    RedisConfig, S3Config, TelemetryConfig,
 };
 
-use crate::{queries::WatchLimits, read::LocalCacheSettings, visibility::MAX_WAIT};
+use crate::{
+    queries::WatchLimits,
+    read::LocalCacheSettings,
+    visibility::{MAX_WAIT, PollPace},
+};
 
 /// What a request may take beyond the longest wait for a version.
 const ROOM_BEYOND_WAIT: Duration = Duration::from_secs(5);
@@ -30,6 +34,7 @@ pub struct Config {
     pub local_cache: LocalCacheSettings,
     /// Requests that wait for a version at a time.
     pub max_waiting_reads: usize,
+    pub poll_pace: PollPace,
     pub watch: WatchLimits,
     /// How long a download URL holds; at most five minutes.
     pub download_url_ttl: Duration,
@@ -66,6 +71,7 @@ impl Config {
                 max_bytes: r.number("LOCAL_CACHE_MAX_BYTES", 33_554_432, 0..=17_179_869_184),
             },
             max_waiting_reads: r.number("MAX_WAITING_READS", 500, 1..=100_000),
+            poll_pace: PollPace::default(),
             watch: WatchLimits {
                 max_streams: r.number("MAX_WATCH_STREAMS", 200, 1..=100_000),
                 slow_after: r.seconds("WATCH_SLOW_READER_SECONDS", 10, 1..=600),

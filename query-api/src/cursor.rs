@@ -53,7 +53,9 @@ impl Cursors {
     pub fn new(jwt_secret: &SecretString) -> Self {
         let secret = hmac::Key::new(hmac::HMAC_SHA256, jwt_secret.expose_secret().as_bytes());
         let derived = hmac::sign(&secret, b"depot query-api cursor v1");
-        Self { key: hmac::Key::new(hmac::HMAC_SHA256, derived.as_ref()) }
+        Self {
+            key: hmac::Key::new(hmac::HMAC_SHA256, derived.as_ref()),
+        }
     }
 
     pub fn seal(&self, scope: Scope, position: &[u8]) -> String {
@@ -75,12 +77,15 @@ impl Cursors {
             return Err(InvalidCursor::Forged);
         }
         let bytes = URL_SAFE_NO_PAD.decode(text).map_err(|_| InvalidCursor::Forged)?;
-        let (signed, tag) =
-            bytes.split_at_checked(bytes.len().saturating_sub(TAG_BYTES)).ok_or(InvalidCursor::Forged)?;
+        let (signed, tag) = bytes
+            .split_at_checked(bytes.len().saturating_sub(TAG_BYTES))
+            .ok_or(InvalidCursor::Forged)?;
         let expected = hmac::sign(&self.key, signed);
         constant_time::verify_slices_are_equal(&expected.as_ref()[..TAG_BYTES], tag)
             .map_err(|_| InvalidCursor::Forged)?;
-        let (head, position) = signed.split_at_checked(1 + SCOPE_BYTES).ok_or(InvalidCursor::Forged)?;
+        let (head, position) = signed
+            .split_at_checked(1 + SCOPE_BYTES)
+            .ok_or(InvalidCursor::Forged)?;
         match head.split_first() {
             Some((&FORMAT, found)) if found == scope.0 => Ok(position.to_vec()),
             Some((&FORMAT, _)) => Err(InvalidCursor::OtherQuestion),
@@ -114,7 +119,11 @@ mod tests {
             let mut changed = bytes.clone();
             changed[index] ^= 1;
             let text = URL_SAFE_NO_PAD.encode(changed);
-            assert_eq!(cursors().open(scope, &text), Err(InvalidCursor::Forged), "byte {index}");
+            assert_eq!(
+                cursors().open(scope, &text),
+                Err(InvalidCursor::Forged),
+                "byte {index}"
+            );
         }
     }
 
@@ -122,13 +131,20 @@ mod tests {
     fn what_was_sealed_under_another_secret_is_refused() {
         let scope = Scope::of(["items"]);
         let other = Cursors::new(&"another-secret-another-secret-32".into());
-        assert_eq!(cursors().open(scope, &other.seal(scope, b"here")), Err(InvalidCursor::Forged));
+        assert_eq!(
+            cursors().open(scope, &other.seal(scope, b"here")),
+            Err(InvalidCursor::Forged)
+        );
     }
 
     #[test]
     fn what_is_no_cursor_is_refused() {
         for text in ["", "x", "====", "AAAA", &"A".repeat(5_000), "ünicode"] {
-            assert_eq!(cursors().open(Scope::of([]), text), Err(InvalidCursor::Forged), "{text}");
+            assert_eq!(
+                cursors().open(Scope::of([]), text),
+                Err(InvalidCursor::Forged),
+                "{text}"
+            );
         }
     }
 }

@@ -26,7 +26,11 @@ impl DownloadUrls {
             access_key: config.access_key.clone(),
             secret_key: config.secret_key.clone(),
         });
-        Self { store, bucket: config.bucket.clone(), ttl }
+        Self {
+            store,
+            bucket: config.bucket.clone(),
+            ttl,
+        }
     }
 
     /// A URL of the object under `key`, to be saved under `file_name`.
@@ -40,9 +44,15 @@ impl DownloadUrls {
         };
         // Taken before the signature, which counts from its own moment: never later than the real end.
         let expires_at = OffsetDateTime::now_utc() + self.ttl;
-        let signed = self.store.presign_get(&self.bucket, key, &presented, self.ttl).await;
+        let signed = self
+            .store
+            .presign_get(&self.bucket, key, &presented, self.ttl)
+            .await;
         let signed = signed.map_err(|error: StoreError| QueryError::Download(Arc::new(error)))?;
         let expires_at = expires_at.replace_nanosecond(0).unwrap_or(expires_at);
-        Ok(Download { url: signed.url, expires_at })
+        Ok(Download {
+            url: signed.url,
+            expires_at,
+        })
     }
 }

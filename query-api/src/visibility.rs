@@ -18,10 +18,8 @@ use crate::{
 pub const MAX_WAIT: Duration = Duration::from_secs(30);
 /// The wait of a request that names a version and no wait: a view is usually behind by a fraction of that.
 pub const DEFAULT_WAIT: Duration = Duration::from_secs(1);
-const FIRST_POLL: Duration = Duration::from_millis(50);
 /// What the last look may take beyond the deadline.
 const LAST_LOOK: Duration = Duration::from_millis(500);
-const SLOWEST_POLL: Duration = Duration::from_millis(500);
 
 /// What an answer must not be older than.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,6 +38,23 @@ pub enum Freshness {
     Now,
 }
 
+/// How often a waiting read looks by itself, since a notification may be lost.
+#[derive(Debug, Clone, Copy)]
+pub struct PollPace {
+    /// Before the first look; doubled after each.
+    pub first: Duration,
+    pub slowest: Duration,
+}
+
+impl Default for PollPace {
+    fn default() -> Self {
+        Self {
+            first: Duration::from_millis(50),
+            slowest: Duration::from_millis(500),
+        }
+    }
+}
+
 /// Something with the version of its aggregate.
 pub trait Versioned {
     fn token(&self) -> VersionToken;
@@ -50,14 +65,20 @@ pub trait Versioned {
 pub struct Visibility {
     feed: ChangeFeed,
     places: Arc<Semaphore>,
+    pace: PollPace,
     stop: CancellationToken,
 }
 
 impl Visibility {
     /// At most `max_waiting` requests wait at a time, since each polls the database. When `stop` is cancelled nobody
     /// waits any longer: another process of the service may have what is waited for.
-    pub fn new(feed: ChangeFeed, max_waiting: usize, stop: CancellationToken) -> Self {
-        Self { feed, places: Arc::new(Semaphore::new(max_waiting)), stop }
+    pub fn new(feed: ChangeFeed, max_waiting: usize, pace: PollPace, stop: CancellationToken) -> Self {
+        Self {
+            feed,
+            places: Arc::new(Semaphore::new(max_waiting)),
+            pace,
+            stop,
+        }
     }
 
     /// The row that `read` gives, in the version asked for or a later one.
@@ -78,33 +99,52 @@ impl Visibility {
         F: Future<Output = Result<Option<Arc<T>>, QueryError>>,
     {
         let row = read(Freshness::Cached).await?;
-        let Some(AtLeast { version: wanted, wait }) = at_least else { return Ok(row) };
+        let Some(AtLeast {
+            version: wanted,
+            wait,
+        }) = at_least
+        else {
+            return Ok(row);
+        };
         if reached(&row, wanted) {
             return Ok(row);
         }
         let deadline = Instant::now() + wait.min(MAX_WAIT);
-        let _place = self.places.try_acquire().map_err(|_| QueryError::TooManyWaiting)?;
+        let _place = self
+            .places
+            .try_acquire()
+            .map_err(|_| QueryError::TooManyWaiting)?;
         // Registered before the read: a change that comes after the read is announced to this registration.
         let mut registration = self.feed.register(subject);
-        let mut pause = FIRST_POLL;
+        let mut pause = self.pace.first;
         let mut seen = row.map(|row| row.token());
         loop {
             let row = match timeout_at(deadline.max(Instant::now() + LAST_LOOK), read(Freshness::Now)).await {
                 Ok(row) => row?,
-                Err(_) => return Err(QueryError::Behind { subject, wanted, seen }),
+                Err(_) => {
+                    return Err(QueryError::Behind {
+                        subject,
+                        wanted,
+                        seen,
+                    });
+                }
             };
             if reached(&row, wanted) {
                 return Ok(row);
             }
             seen = row.map(|row| row.token()).max(seen);
             if Instant::now() >= deadline {
-                return Err(QueryError::Behind { subject, wanted, seen });
+                return Err(QueryError::Behind {
+                    subject,
+                    wanted,
+                    seen,
+                });
             }
             let poll = deadline.min(Instant::now() + pause);
             tokio::select! {
                 // A replica may lag behind the notification, so the next look comes soon after.
-                () = registration.changed() => pause = FIRST_POLL,
-                () = sleep_until(poll) => pause = (pause * 2).min(SLOWEST_POLL),
+                () = registration.changed() => pause = self.pace.first,
+                () = sleep_until(poll) => pause = (pause * 2).min(self.pace.slowest),
                 () = self.stop.cancelled() => return Err(QueryError::Behind { subject, wanted, seen }),
             }
         }

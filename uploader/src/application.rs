@@ -99,6 +99,11 @@ impl Application {
         self.admin_address
     }
 
+    /// What is waited for.
+    pub fn readiness(&self) -> Readiness {
+        self.process.readiness.clone()
+    }
+
     /// Runs until a signal, a request or a fatal fault; files under way are finished where the time suffices.
     ///
     /// # Errors

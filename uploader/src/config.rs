@@ -35,7 +35,15 @@ impl Config {
     /// # Errors
     /// [`ConfigErrors`], naming everything that is wrong.
     pub fn from_environment() -> Result<Self, ConfigErrors> {
-        let mut reader = ConfigReader::new(Environment::for_service("UPLOADER"));
+        Self::read(Environment::for_service("UPLOADER"))
+    }
+
+    /// Reads an environment.
+    ///
+    /// # Errors
+    /// [`ConfigErrors`], naming everything that is wrong.
+    pub fn read(environment: Environment) -> Result<Self, ConfigErrors> {
+        let mut reader = ConfigReader::new(environment);
         let config = Self {
             process: ProcessConfig::read(&mut reader, 9183),
             database: DatabaseConfig::read(&mut reader, "uploader"),

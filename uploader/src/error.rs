@@ -37,6 +37,15 @@ impl UploaderError {
         move |source| Self::Database { what, upload, source }
     }
 
+    pub(crate) fn is_unique_violation(&self) -> bool {
+        let Self::Database { source, .. } = self else {
+            return false;
+        };
+        source
+            .as_database_error()
+            .is_some_and(|error| error.is_unique_violation())
+    }
+
     pub(crate) fn store(upload: Uuid) -> impl FnOnce(StoreError) -> Self {
         move |source| Self::Store { upload, source }
     }

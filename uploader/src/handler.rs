@@ -1,12 +1,12 @@
 //! What the events on the uploads topic ask of the uploader.
 
 use depot_consumer::{Context, Failure, KeyHandler, Poison, Record};
-use depot_domain::CommandId;
-use depot_schemas::{Entity, EventData, EventType, UploadState, decode, header};
+use depot_domain::{CommandId, ContentType, Sha256, SizeBytes};
+use depot_schemas::{DecodeErrorClass, Entity, EventData, EventType, UploadState, decode, header};
 use depot_service::telemetry;
 use tracing::Instrument;
 
-use crate::{files::Files, remove_upload::remove_upload, store_upload::store_upload};
+use crate::{error::UploaderError, files::Files, remove_upload::remove_upload, store_upload::store_upload};
 
 /// Handles the events of uploads; those of one upload in order, different ones side by side.
 #[derive(Debug, Clone)]
@@ -49,7 +49,10 @@ impl KeyHandler for UploadEvents {
         // The event is the command that causes what follows.
         let (upload, cause) = (Box::new(data.upload), CommandId(event.envelope.id.0));
         Ok(match event.envelope.event_type {
-            EventType::UploadReceived => Asked::Store(upload, cause),
+            EventType::UploadReceived => {
+                check(&upload)?;
+                Asked::Store(upload, cause)
+            }
             EventType::UploadExpired | EventType::UploadAborted | EventType::FileRemovalRequested => {
                 Asked::Remove(upload, cause)
             }
@@ -68,6 +71,7 @@ impl KeyHandler for UploadEvents {
             messaging.destination.name = %record.topic,
             messaging.destination.partition.id = record.partition,
             messaging.kafka.offset = record.offset,
+            messaging.message.id = record.header_str(header::ID),
         );
         telemetry::set_parent_from(
             &span,
@@ -77,11 +81,12 @@ impl KeyHandler for UploadEvents {
         let work = async {
             match asked {
                 Asked::Store(upload, cause) => {
-                    let stored = store_upload(&self.files, upload, *cause, context).await?;
+                    let stored =
+                        until_cancelled(context, upload, store_upload(&self.files, upload, *cause)).await?;
                     tracing::info!(upload.id = %upload.id, ?stored, "upload concluded");
                 }
                 Asked::Remove(upload, cause) => {
-                    remove_upload(&self.files, upload, *cause).await?;
+                    until_cancelled(context, upload, remove_upload(&self.files, upload, *cause)).await?;
                     tracing::info!(upload.id = %upload.id, "upload let go");
                 }
                 Asked::Nothing => {}
@@ -89,5 +94,29 @@ impl KeyHandler for UploadEvents {
             Ok(())
         };
         work.instrument(span).await
+    }
+}
+
+/// Drops the work when the partition is taken away: whoever has it next does it again.
+async fn until_cancelled<T>(
+    context: &Context,
+    upload: &UploadState,
+    work: impl Future<Output = Result<T, UploaderError>>,
+) -> Result<T, UploaderError> {
+    let done = context.cancelled().run_until_cancelled(work).await;
+    done.unwrap_or(Err(UploaderError::Cancelled { upload: upload.id }))
+}
+
+/// What is copied into requests and keys below: a value that no upload can have fails there each time.
+fn check(upload: &UploadState) -> Result<(), Poison> {
+    let size = SizeBytes::parse(upload.size_bytes).err();
+    let sha256 = Sha256::parse(upload.sha256.clone()).err();
+    let content_type = ContentType::parse(upload.content_type.clone()).err();
+    match size.or(sha256).or(content_type) {
+        None => Ok(()),
+        Some(fault) => {
+            let detail = format!("upload{} {}", fault.pointer, fault.detail);
+            Err(Poison::new(DecodeErrorClass::InvalidData.as_str(), detail))
+        }
     }
 }

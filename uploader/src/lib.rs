@@ -1,9 +1,10 @@
 //! Moves files from staging into the bucket of files: verified, each content once, and with the outcome told.
 //!
-//! In order of reading: `handler.rs` (what an event asks for), `store_upload.rs` (verify, copy, conclude),
-//! `remove_upload.rs` (let go), `sweep.rs` (what a crash left behind).
+//! In order of reading: `handler.rs` (what an event asks for), `store_upload.rs` (`verify.rs`, copy,
+//! `conclude.rs`), `remove_upload.rs` (let go), `sweep.rs` (what a crash left behind).
 
 mod application;
+mod conclude;
 mod config;
 mod error;
 mod facts;
@@ -26,4 +27,4 @@ pub use handler::{Asked, UploadEvents};
 pub use remove_upload::remove_upload;
 pub use store_upload::{Stored, store_upload};
 pub use sweep::{Swept, sweep};
-pub use verify::{Verified, verify};
+pub use verify::{Rejection, Verified, verify};

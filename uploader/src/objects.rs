@@ -78,17 +78,15 @@ pub(crate) async fn release(
     Ok(released.rows_affected() == 1)
 }
 
-/// Decides the deletion of an attempt's own copy that lost: another one is live, or its upload was cancelled. To be
-/// called in the transaction that would have referred to it, so that nobody else can have.
-pub(crate) async fn discard_own(connection: &mut PgConnection, key: &str) -> Result<(), sqlx::Error> {
-    sqlx::query!(
-        "UPDATE uploader.objects SET state = 'deleting', updated_at = now()
-         WHERE key = $1 AND state IN ('copying', 'live')",
+/// Decides the deletion of a copy that nobody has ever referred to; false if it is not at `copying` any more.
+pub(crate) async fn discard_copy(connection: &mut PgConnection, key: &str) -> Result<bool, sqlx::Error> {
+    let discarded = sqlx::query!(
+        "UPDATE uploader.objects SET state = 'deleting', updated_at = now() WHERE key = $1 AND state = 'copying'",
         key
     )
     .execute(connection)
-    .await
-    .map(drop)
+    .await?;
+    Ok(discarded.rows_affected() == 1)
 }
 
 /// The store confirmed a deletion that was decided.
@@ -102,7 +100,8 @@ pub(crate) async fn mark_deleted(connection: &mut PgConnection, key: &str) -> Re
     .map(drop)
 }
 
-/// Copies that nobody finished: the upload has its outcome, or the copy stands still for longer than `grace`.
+/// Decides the deletion of copies that nobody has touched for longer than `grace`. An attempt that is still at it
+/// finds its claim gone, and begins anew under another key.
 pub(crate) async fn discard_stale_copies(
     connection: &mut PgConnection,
     grace: Duration,
@@ -127,15 +126,18 @@ pub(crate) async fn deleting(connection: &mut PgConnection, limit: i64) -> Resul
     .await
 }
 
-/// Takes keys that lie in the bucket without a row on record as to be deleted; answers those that had none.
+/// Takes keys that lie in the bucket though nobody may refer to them on record as to be deleted, and answers them:
+/// those without a row, and those whose deletion was confirmed (a copy that was cut off in this process may land in
+/// the store after that).
 pub(crate) async fn adopt_strays(
     connection: &mut PgConnection,
     keys: &[String],
 ) -> Result<Vec<String>, sqlx::Error> {
     sqlx::query_scalar!(
-        "INSERT INTO uploader.objects (key, sha256, size_bytes, state)
-         SELECT key, '', 0, 'deleting' FROM UNNEST($1::text[]) AS stray(key)
-         ON CONFLICT (key) DO NOTHING RETURNING key",
+        "INSERT INTO uploader.objects AS o (key, sha256, size_bytes, state)
+         SELECT key, '', 0, 'deleting' FROM UNNEST($1::text[]) AS stray(key) ORDER BY key
+         ON CONFLICT (key) DO UPDATE SET state = 'deleting', updated_at = now() WHERE o.state = 'deleted'
+         RETURNING key",
         keys
     )
     .fetch_all(connection)

@@ -1,14 +1,16 @@
 //! The SQL of `uploader.receipts`: one row an upload, which decides what a repeated event does.
 
+use depot_schemas::UploadState;
 use sqlx::PgConnection;
 use uuid::Uuid;
 
-/// What is on record about an upload.
+/// What is on record about an upload, as far as removing its file is concerned.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Receipt {
-    pub outcome: Outcome,
-    pub object_key: Option<String>,
-    pub version: i64,
+pub(crate) enum Receipt {
+    /// Stored or removing: it refers to an object.
+    Referring { object_key: String },
+    /// It refers to nothing.
+    Concluded(Outcome),
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -44,25 +46,18 @@ impl Outcome {
     }
 }
 
-/// The receipt, locked until the transaction ends.
-pub(crate) async fn lock(
-    connection: &mut PgConnection,
-    upload: Uuid,
-) -> Result<Option<Receipt>, sqlx::Error> {
+/// The receipt of an upload that has one, locked until the transaction ends.
+pub(crate) async fn lock(connection: &mut PgConnection, upload: Uuid) -> Result<Receipt, sqlx::Error> {
     let row = sqlx::query!(
-        "SELECT outcome, object_key, version FROM uploader.receipts WHERE upload_id = $1 FOR UPDATE",
+        "SELECT outcome, object_key FROM uploader.receipts WHERE upload_id = $1 FOR UPDATE",
         upload
     )
-    .fetch_optional(connection)
+    .fetch_one(connection)
     .await?;
-    row.map(|row| {
-        Ok(Receipt {
-            outcome: Outcome::from_column(&row.outcome)?,
-            object_key: row.object_key,
-            version: row.version,
-        })
+    Ok(match row.object_key {
+        Some(object_key) => Receipt::Referring { object_key },
+        None => Receipt::Concluded(Outcome::from_column(&row.outcome)?),
     })
-    .transpose()
 }
 
 pub(crate) async fn exists(connection: &mut PgConnection, upload: Uuid) -> Result<bool, sqlx::Error> {
@@ -77,8 +72,7 @@ pub(crate) async fn exists(connection: &mut PgConnection, upload: Uuid) -> Resul
 /// Puts the first receipt of an upload on record; false if there is one already, which then stands.
 pub(crate) async fn insert(
     connection: &mut PgConnection,
-    upload: Uuid,
-    item: Uuid,
+    upload: &UploadState,
     outcome: Outcome,
     object_key: Option<&str>,
     reason: Option<&str>,
@@ -86,8 +80,8 @@ pub(crate) async fn insert(
     let inserted = sqlx::query!(
         "INSERT INTO uploader.receipts (upload_id, item_id, outcome, object_key, reason, version)
          VALUES ($1, $2, $3, $4, $5, 1) ON CONFLICT (upload_id) DO NOTHING",
-        upload,
-        item,
+        upload.id,
+        upload.item_id,
         outcome.as_str(),
         object_key,
         reason

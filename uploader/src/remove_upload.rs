@@ -1,19 +1,32 @@
 //! An upload was cancelled, or its file is to go. Whichever comes first, this or storing, the outcome is the same: no
 //! file, and a receipt that keeps it so.
+//!
+//! `FileRemoved` says that nothing lies in the store for this upload any more, and nothing will. Where the upload was
+//! the last to refer to an object it is told after the store has confirmed the deletion; where others refer to it
+//! too, when the reference is gone.
 
 use depot_domain::CommandId;
 use depot_schemas::{EventType, FileOutcome, FileState, UploadState};
+use sqlx::PgConnection;
 
 use crate::{
+    conclude::delete_object,
     error::UploaderError,
     facts,
     files::Files,
     metrics, objects, receipts,
     receipts::{Outcome, Receipt},
-    store_upload::delete_object,
 };
 
-/// Lets go of an upload's file, and tells that it is gone.
+/// What is left to do once the receipt says that the file goes.
+enum Decided {
+    /// The fact is told, now or before.
+    Told,
+    /// Nobody refers to the object any more. The fact is told when the store has deleted it.
+    Delete { object_key: String },
+}
+
+/// Lets go of an upload's file, and tells that it is gone. May be dropped at any point, and begun again.
 ///
 /// # Errors
 /// A dependency is away; the same call again goes on.
@@ -22,100 +35,59 @@ pub async fn remove_upload(
     upload: &UploadState,
     cause: CommandId,
 ) -> Result<(), UploaderError> {
-    if let Some(key) = decide(files, upload, cause).await? {
-        // The fact is told when the store has confirmed, never before.
-        delete_object(files, upload, &key).await?;
+    if let Decided::Delete { object_key } = decide(files, upload, cause).await? {
+        delete_object(files, upload, &object_key).await?;
         finish(files, upload, cause).await?;
     }
     let staged = upload.id.to_string();
-    files
-        .store
-        .delete(&files.staging, &staged)
-        .await
-        .map_err(UploaderError::store(upload.id))
+    let deleted = files.store.delete(&files.staging, &staged).await;
+    deleted.map_err(UploaderError::store(upload.id))
 }
 
-/// The key of an object that has to be deleted before the fact is told; none where the fact is told, now or before.
-async fn decide(
-    files: &Files,
-    upload: &UploadState,
-    cause: CommandId,
-) -> Result<Option<String>, UploaderError> {
+async fn decide(files: &Files, upload: &UploadState, cause: CommandId) -> Result<Decided, UploaderError> {
     let failed = || UploaderError::database("let go of the file", upload.id);
     let mut transaction = files.pool.begin().await.map_err(failed())?;
-    let cancelled = receipts::insert(
-        &mut transaction,
-        upload.id,
-        upload.item_id,
-        Outcome::Cancelled,
-        None,
-        None,
-    )
-    .await;
-    if cancelled.map_err(failed())? {
-        facts::tell(
-            files,
-            &mut transaction,
-            EventType::FileRemoved,
-            removed(upload, 1),
-            cause,
-        )
-        .await?;
-        transaction.commit().await.map_err(failed())?;
-        files.doorbell.ring();
-        metrics::count_file("cancelled", 0);
-        return Ok(None);
-    }
-    let receipt = receipts::lock(&mut transaction, upload.id)
-        .await
-        .map_err(failed())?;
-    let to_delete = match receipt {
-        Some(Receipt {
-            outcome: Outcome::Stored | Outcome::Removing,
-            object_key: Some(key),
-            ..
-        }) => {
-            receipts::mark_removing(&mut transaction, upload.id)
-                .await
-                .map_err(failed())?;
-            objects::release(&mut transaction, &key, upload.id)
-                .await
-                .map_err(failed())?
-                .then_some(key)
-        }
-        Some(Receipt {
-            outcome: Outcome::Removed | Outcome::Cancelled,
-            ..
-        })
-        | None => return Ok(None),
-        Some(
-            Receipt {
-                outcome: Outcome::Rejected,
-                ..
-            }
-            | Receipt { object_key: None, .. },
-        ) => None,
+    let is_first = receipts::insert(&mut transaction, upload, Outcome::Cancelled, None, None).await;
+    let decided = if is_first.map_err(failed())? {
+        tell_removed(files, &mut transaction, upload, 1, cause).await?;
+        Decided::Told
+    } else {
+        let receipt = receipts::lock(&mut transaction, upload.id).await;
+        let receipt = receipt.map_err(failed())?;
+        let_go(files, &mut transaction, upload, receipt, cause).await?
     };
-    if to_delete.is_none() {
-        // Nothing of its own lies in the store: rejected, or others still refer to the object.
-        let version = receipts::mark_removed(&mut transaction, upload.id)
-            .await
-            .map_err(failed())?;
-        facts::tell(
-            files,
-            &mut transaction,
-            EventType::FileRemoved,
-            removed(upload, version),
-            cause,
-        )
-        .await?;
-        metrics::count_file("removed", 0);
-    }
     transaction.commit().await.map_err(failed())?;
     files.doorbell.ring();
-    Ok(to_delete)
+    Ok(decided)
 }
 
+/// What follows from the receipt that is there, which is locked.
+async fn let_go(
+    files: &Files,
+    connection: &mut PgConnection,
+    upload: &UploadState,
+    receipt: Receipt,
+    cause: CommandId,
+) -> Result<Decided, UploaderError> {
+    let failed = || UploaderError::database("let go of the file", upload.id);
+    match receipt {
+        Receipt::Concluded(Outcome::Removed | Outcome::Cancelled) => return Ok(Decided::Told),
+        Receipt::Concluded(_) => {}
+        Receipt::Referring { object_key } => {
+            receipts::mark_removing(connection, upload.id)
+                .await
+                .map_err(failed())?;
+            let is_last = objects::release(connection, &object_key, upload.id).await;
+            if is_last.map_err(failed())? {
+                return Ok(Decided::Delete { object_key });
+            }
+        }
+    }
+    mark_and_tell(files, connection, upload, cause).await?;
+    Ok(Decided::Told)
+}
+
+/// The object is gone: the receipt says so, and so does the fact.
 async fn finish(files: &Files, upload: &UploadState, cause: CommandId) -> Result<(), UploaderError> {
     let failed = || UploaderError::database("record the removal", upload.id);
     let mut transaction = files.pool.begin().await.map_err(failed())?;
@@ -123,28 +95,34 @@ async fn finish(files: &Files, upload: &UploadState, cause: CommandId) -> Result
         .await
         .map_err(failed())?;
     // Another instance that was given the same partition may have come to this point first.
-    if !receipt.is_some_and(|receipt| receipt.outcome == Outcome::Removing) {
+    if !matches!(receipt, Receipt::Referring { .. }) {
         return Ok(());
     }
-    let version = receipts::mark_removed(&mut transaction, upload.id)
-        .await
-        .map_err(failed())?;
-    facts::tell(
-        files,
-        &mut transaction,
-        EventType::FileRemoved,
-        removed(upload, version),
-        cause,
-    )
-    .await?;
+    mark_and_tell(files, &mut transaction, upload, cause).await?;
     transaction.commit().await.map_err(failed())?;
     files.doorbell.ring();
-    metrics::count_file("removed", 0);
     Ok(())
 }
 
-fn removed(upload: &UploadState, version: i64) -> FileState {
-    FileState {
+async fn mark_and_tell(
+    files: &Files,
+    connection: &mut PgConnection,
+    upload: &UploadState,
+    cause: CommandId,
+) -> Result<(), UploaderError> {
+    let version = receipts::mark_removed(connection, upload.id).await;
+    let version = version.map_err(UploaderError::database("record the removal", upload.id))?;
+    tell_removed(files, connection, upload, version, cause).await
+}
+
+async fn tell_removed(
+    files: &Files,
+    connection: &mut PgConnection,
+    upload: &UploadState,
+    version: i64,
+    cause: CommandId,
+) -> Result<(), UploaderError> {
+    let file = FileState {
         upload_id: upload.id,
         item_id: upload.item_id,
         outcome: FileOutcome::Removed,
@@ -154,5 +132,8 @@ fn removed(upload: &UploadState, version: i64) -> FileState {
         reason: None,
         detail: None,
         version,
-    }
+    };
+    facts::tell(files, connection, EventType::FileRemoved, file, cause).await?;
+    metrics::count_file("removed", 0);
+    Ok(())
 }

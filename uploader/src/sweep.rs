@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use depot_object_store::{Listed, StoreError};
+use depot_object_store::{Listed, PROBE_PREFIX, StoreError};
 use time::OffsetDateTime;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
@@ -19,7 +19,7 @@ pub struct Swept {
     pub staged: u64,
     /// Copies that nobody finished.
     pub stale_copies: u64,
-    /// Objects in the bucket of files without a row.
+    /// Objects in the bucket of files that nobody may refer to.
     pub strays: u64,
     /// Deletions that were decided and now confirmed.
     pub deletions: u64,
@@ -81,12 +81,12 @@ async fn sweep_staging(files: &Files, grace: Duration) -> Result<u64, SweepError
     loop {
         let page = files.store.list(&files.staging, after).await?;
         let old = page.objects.iter().filter(|object| is_older(object, grace));
-        let uploads: Vec<Uuid> = old.filter_map(|object| object.key.parse().ok()).collect();
+        let (uploads, probes) = sort(old);
         let mut connection = files.pool.acquire().await?;
         let concluded = receipts::known(&mut connection, &uploads).await?;
         drop(connection);
-        for upload in concluded {
-            files.store.delete(&files.staging, &upload.to_string()).await?;
+        for key in concluded.iter().map(Uuid::to_string).chain(probes) {
+            files.store.delete(&files.staging, &key).await?;
             deleted += 1;
         }
         match page.next {
@@ -96,7 +96,20 @@ async fn sweep_staging(files: &Files, grace: Duration) -> Result<u64, SweepError
     }
 }
 
-/// Only what has no row at all, and is older than the grace: a copy has its row before its first byte.
+/// Staged uploads, and what a start-up probe left behind when it was cut off. Anything else is not this system's.
+fn sort<'a>(objects: impl Iterator<Item = &'a Listed>) -> (Vec<Uuid>, Vec<String>) {
+    let (mut uploads, mut probes) = (Vec::new(), Vec::new());
+    for object in objects {
+        match object.key.parse() {
+            Ok(upload) => uploads.push(upload),
+            Err(_) if object.key.starts_with(PROBE_PREFIX) => probes.push(object.key.clone()),
+            Err(_) => {}
+        }
+    }
+    (uploads, probes)
+}
+
+/// Only what nobody may refer to, and is older than the grace: a copy has its row before its first byte.
 async fn adopt_strays(files: &Files, grace: Duration) -> Result<u64, SweepError> {
     let (mut adopted, mut after) = (0, None);
     loop {

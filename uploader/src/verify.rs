@@ -10,65 +10,79 @@ use crate::{error::UploaderError, files::Files};
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Verified {
     /// As announced: the object that has this ETag, and no other.
-    AsAnnounced { etag: String, digest: Digest },
-    Rejected {
-        reason: RejectReason,
-        found: Option<Digest>,
-        detail: String,
+    AsAnnounced {
+        etag: String,
+        digest: Digest,
     },
+    Rejected(Rejection),
+}
+
+/// Why a file is not accepted, and what was found of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rejection {
+    pub reason: RejectReason,
+    /// None where nothing lay there.
+    pub found_bytes: Option<i64>,
+    /// None where it was not computed.
+    pub found_sha256: Option<Sha256>,
+    /// For the person who uploaded.
+    pub detail: String,
 }
 
 /// Reads the staged object to its end, in flat memory. The bytes are always read: knowing a hash gives nobody a file.
+///
+/// # Errors
+/// The store is away or refuses, or the connection ended early: nothing is known of the file.
 pub async fn verify(files: &Files, upload: &UploadState) -> Result<Verified, UploaderError> {
     let failed = || UploaderError::store(upload.id);
-    let reading = match files
-        .store
-        .open(&files.staging, &upload.id.to_string(), None)
-        .await
-    {
-        Err(StoreError::NotFound(_)) => {
-            let detail = "nothing was uploaded: send the file to the URL before completing".to_owned();
-            return Ok(Verified::Rejected {
-                reason: RejectReason::ContentMissing,
-                found: None,
-                detail,
-            });
-        }
+    let staged = upload.id.to_string();
+    let reading = match files.store.open(&files.staging, &staged, None).await {
+        Err(StoreError::NotFound(_)) => return Ok(missing()),
         opened => opened.map_err(failed())?,
     };
     if reading.size_bytes != upload.size_bytes {
-        let detail = format!(
-            "{} bytes were uploaded, {} announced",
-            reading.size_bytes, upload.size_bytes
-        );
-        return Ok(Verified::Rejected {
-            reason: RejectReason::SizeMismatch,
-            found: None,
-            detail,
-        });
+        return Ok(of_another_size(reading.size_bytes, upload.size_bytes));
     }
     let etag = reading.etag.clone();
     let digest = reading.digest().await.map_err(failed())?;
     if digest.size_bytes != upload.size_bytes {
-        // The connection ended early without an error: nothing is known of the file.
-        let source = format!("{} of {} bytes were read", digest.size_bytes, upload.size_bytes);
-        return Err(failed()(StoreError::interrupted(
-            &files.staging,
-            &upload.id.to_string(),
-            source,
-        )));
+        // The connection ended early without an error.
+        let detail = format!("{} of {} bytes were read", digest.size_bytes, upload.size_bytes);
+        return Err(failed()(StoreError::interrupted(&files.staging, &staged, detail)));
     }
     let found = Sha256::from_digest(digest.sha256);
     if found.as_str() != upload.sha256 {
-        let detail = format!(
-            "the uploaded file has the SHA-256 {found}, {} was announced",
-            upload.sha256
-        );
-        return Ok(Verified::Rejected {
-            reason: RejectReason::ChecksumMismatch,
-            found: Some(digest),
-            detail,
-        });
+        return Ok(of_another_content(found, upload));
     }
     Ok(Verified::AsAnnounced { etag, digest })
+}
+
+fn missing() -> Verified {
+    Verified::Rejected(Rejection {
+        reason: RejectReason::ContentMissing,
+        found_bytes: None,
+        found_sha256: None,
+        detail: "nothing was uploaded: send the file to the URL before completing".to_owned(),
+    })
+}
+
+fn of_another_size(found_bytes: i64, announced_bytes: i64) -> Verified {
+    Verified::Rejected(Rejection {
+        reason: RejectReason::SizeMismatch,
+        found_bytes: Some(found_bytes),
+        found_sha256: None,
+        detail: format!("{found_bytes} bytes were uploaded, {announced_bytes} announced"),
+    })
+}
+
+fn of_another_content(found: Sha256, upload: &UploadState) -> Verified {
+    Verified::Rejected(Rejection {
+        reason: RejectReason::ChecksumMismatch,
+        found_bytes: Some(upload.size_bytes),
+        detail: format!(
+            "the uploaded file has the SHA-256 {found}, {} was announced",
+            upload.sha256
+        ),
+        found_sha256: Some(found),
+    })
 }

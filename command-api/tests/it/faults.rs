@@ -9,11 +9,7 @@ use crate::{
 
 #[tokio::test]
 async fn with_the_database_away_commands_are_answered_503_and_the_process_says_what_it_waits_for() {
-    let settings = [
-        ("DATABASE_URL", "postgres://depot_command:x@127.0.0.1:1/depot"),
-        ("DATABASE_ACQUIRE_TIMEOUT_MS", "300"),
-    ];
-    let service = Service::start_with(&settings).await;
+    let service = Service::without_database().await;
     let create = service
         .by("alice", "POST", "/api/v1/items")
         .key("k")

@@ -1,5 +1,6 @@
 //! The whole service on a real database of each test's own. Except in `pipeline`, the relay and the saga's consumer are
 //! off and the saga's handlers are called; signing needs no network.
+#![cfg(test)]
 
 mod api;
 mod bad_input;

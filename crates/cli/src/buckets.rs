@@ -15,7 +15,11 @@ pub async fn run() -> anyhow::Result<()> {
         secret_key: s3.secret_key,
     });
     for bucket in [&s3.staging_bucket, &s3.bucket] {
-        let state = if store.ensure_bucket(bucket).await? { "created" } else { "was there" };
+        let state = if store.ensure_bucket(bucket).await? {
+            "created"
+        } else {
+            "was there"
+        };
         if !origins.is_empty() {
             store.set_cors(bucket, &origins).await?;
         }

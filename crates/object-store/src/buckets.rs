@@ -26,6 +26,27 @@ impl ObjectStore {
         Ok(true)
     }
 
+    /// Deletes a bucket with all that is in it; one that is not there is fine. For tests: no service may do this.
+    pub async fn remove_bucket(&self, bucket: &str) -> Result<(), StoreError> {
+        loop {
+            let page = match self.list(bucket, None).await {
+                Err(StoreError::Refused { code, .. }) if code == "NoSuchBucket" => return Ok(()),
+                listed => listed?,
+            };
+            for object in &page.objects {
+                self.delete(bucket, &object.key).await?;
+            }
+            if page.next.is_none() {
+                break;
+            }
+        }
+        let call = self.client.delete_bucket().bucket(bucket).send();
+        match within(DEADLINE, Operation::new("deletion", bucket, ""), call).await {
+            Ok(_) | Err(StoreError::NotFound(_)) => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
+
     /// Lets pages of these origins send to and read from the bucket by presigned URLs.
     pub async fn set_cors(&self, bucket: &str, origins: &[String]) -> Result<(), StoreError> {
         let operation = || Operation::new("setting CORS", bucket, "");

@@ -190,8 +190,7 @@ mod tests {
     #[test]
     fn a_series_with_no_time_left_ends() {
         let mut delays = Delays::lasting(MS, MS, Duration::ZERO);
-        std::thread::sleep(MS);
-        assert_eq!(delays.next_delay(), None);
+        assert!((0..1_000_000).any(|_| delays.next_delay().is_none()));
     }
 
     async fn count_until(

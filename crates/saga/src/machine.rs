@@ -172,7 +172,7 @@ mod tests {
     #[test]
     fn a_declaration_that_cannot_work_is_found_out() {
         assert_eq!(SAGA.faults(), Vec::<String>::new());
-        let broken = Saga {
+        const BROKEN: Saga = Saga {
             name: "broken",
             steps: &[
                 step("a", SagaState::Running, &["b"]),
@@ -180,7 +180,7 @@ mod tests {
                 step("c", SagaState::Completed, &[]),
             ],
         };
-        assert_eq!(broken.faults().len(), 5, "{:?}", broken.faults());
+        assert_eq!(BROKEN.faults().len(), 5, "{:?}", BROKEN.faults());
     }
 
     #[test]

@@ -21,14 +21,21 @@ impl Call {
     /// UNAUTHENTICATED.
     pub fn of<T>(verifier: &TokenVerifier, request: &Request<T>) -> Result<Self, Status> {
         let metadata = request.metadata();
-        let principal =
-            verifier.authenticate_headers(metadata.as_ref()).map_err(|error| status::unauthenticated(&error))?;
-        let timeout = metadata.get("grpc-timeout").and_then(|value| parse_timeout(value.to_str().ok()?));
-        Ok(Self { principal, deadline: timeout.and_then(|timeout| Instant::now().checked_add(timeout)) })
+        let principal = verifier
+            .authenticate_headers(metadata.as_ref())
+            .map_err(|error| status::unauthenticated(&error))?;
+        let timeout = metadata
+            .get("grpc-timeout")
+            .and_then(|value| parse_timeout(value.to_str().ok()?));
+        Ok(Self {
+            principal,
+            deadline: timeout.and_then(|timeout| Instant::now().checked_add(timeout)),
+        })
     }
 
     pub fn time_left(&self) -> Option<Duration> {
-        self.deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()))
+        self.deadline
+            .map(|deadline| deadline.saturating_duration_since(Instant::now()))
     }
 }
 

@@ -70,16 +70,27 @@ pub fn upload(view: UploadView, version: VersionToken) -> v1::Upload {
 }
 
 pub fn tag(row: TagStatistics) -> v1::TagStatistics {
-    v1::TagStatistics { tag: row.tag, items: row.items }
+    v1::TagStatistics {
+        tag: row.tag,
+        items: row.items,
+    }
 }
 
 pub fn owner(row: OwnerStatistics) -> v1::OwnerStatistics {
-    v1::OwnerStatistics { owner: row.owner, items: row.items, files: row.files, file_bytes: row.file_bytes }
+    v1::OwnerStatistics {
+        owner: row.owner,
+        items: row.items,
+        files: row.files,
+        file_bytes: row.file_bytes,
+    }
 }
 
 pub fn timestamp(time: OffsetDateTime) -> Timestamp {
     // The nanosecond of a second is below 10⁹.
-    Timestamp { seconds: time.unix_timestamp(), nanos: i32::try_from(time.nanosecond()).unwrap_or(0) }
+    Timestamp {
+        seconds: time.unix_timestamp(),
+        nanos: i32::try_from(time.nanosecond()).unwrap_or(0),
+    }
 }
 
 /// A status of a later version of the events is unspecified to clients of this one.
@@ -106,7 +117,9 @@ fn upload_status(status: &str) -> v1::UploadStatus {
 }
 
 fn object(map: serde_json::Map<String, Json>) -> Struct {
-    Struct { fields: map.into_iter().map(|(name, json)| (name, value(json))).collect() }
+    Struct {
+        fields: map.into_iter().map(|(name, json)| (name, value(json))).collect(),
+    }
 }
 
 fn value(json: Json) -> Value {
@@ -116,7 +129,9 @@ fn value(json: Json) -> Value {
         // `Struct` has doubles only; the contract says so.
         Json::Number(number) => Kind::NumberValue(number.as_f64().unwrap_or(f64::NAN)),
         Json::String(text) => Kind::StringValue(text),
-        Json::Array(values) => Kind::ListValue(ListValue { values: values.into_iter().map(value).collect() }),
+        Json::Array(values) => Kind::ListValue(ListValue {
+            values: values.into_iter().map(value).collect(),
+        }),
         Json::Object(map) => Kind::StructValue(object(map)),
     };
     Value { kind: Some(kind) }

@@ -40,7 +40,11 @@ impl Fields {
         text: &str,
         parse: impl Fn(&str) -> Result<T, E>,
     ) -> Option<T> {
-        if text.is_empty() { None } else { self.take(field, parse(text)) }
+        if text.is_empty() {
+            None
+        } else {
+            self.take(field, parse(text))
+        }
     }
 
     pub fn id<T: FromStr<Err: Display>>(&mut self, field: &str, text: &str) -> Option<T> {
@@ -61,13 +65,17 @@ impl Fields {
         if limit == 0 {
             return PageLimit::default();
         }
-        self.take(field, PageLimit::parse(limit.into())).unwrap_or_default()
+        self.take(field, PageLimit::parse(limit.into()))
+            .unwrap_or_default()
     }
 
     pub fn time(&mut self, field: &str, time: Option<prost_types::Timestamp>) -> Option<OffsetDateTime> {
         let time = time?;
         let nanos = i128::from(time.seconds) * 1_000_000_000 + i128::from(time.nanos);
-        self.take(field, OffsetDateTime::from_unix_timestamp_nanos(nanos).map_err(|_| "is no time of this calendar"))
+        self.take(
+            field,
+            OffsetDateTime::from_unix_timestamp_nanos(nanos).map_err(|_| "is no time of this calendar"),
+        )
     }
 
     /// The version that the answer must not be older than, with the wait for it.
@@ -84,7 +92,8 @@ impl Fields {
 
     /// At most the longest wait, and never so long that the caller is gone when the answer comes.
     pub fn wait(&mut self, field: &str, wait: Option<prost_types::Duration>, call: &Call) -> Duration {
-        let given = wait.and_then(|wait| self.take(field, Duration::try_from(wait).map_err(|_| "is negative")));
+        let given =
+            wait.and_then(|wait| self.take(field, Duration::try_from(wait).map_err(|_| "is negative")));
         let left = call.time_left().map(|left| left.saturating_sub(WAY_BACK));
         let wait = given.or(left).unwrap_or(DEFAULT_WAIT).min(MAX_WAIT);
         left.map_or(wait, |left| left.min(wait))
@@ -101,7 +110,11 @@ impl Fields {
                 let names: Vec<_> = self.faults.iter().map(|fault| fault.field.as_str()).collect();
                 let message = format!("these fields cannot be used: {}", names.join(", "));
                 let details = ErrorDetails::with_bad_request(self.faults);
-                Err(Status::with_error_details(tonic::Code::InvalidArgument, message, details))
+                Err(Status::with_error_details(
+                    tonic::Code::InvalidArgument,
+                    message,
+                    details,
+                ))
             }
         }
     }

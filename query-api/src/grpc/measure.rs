@@ -59,15 +59,26 @@ where
 
     fn call(&mut self, request: Request<Q>) -> Self::Future {
         let started = Instant::now();
-        let route = KNOWN.into_iter().find(|known| *known == request.uri().path()).unwrap_or("other");
-        let span = tracing::info_span!("grpc call", otel.name = route, otel.kind = "server", rpc.system = "grpc");
+        let route = KNOWN
+            .into_iter()
+            .find(|known| *known == request.uri().path())
+            .unwrap_or("other");
+        let span = tracing::info_span!(
+            "grpc call",
+            otel.name = route,
+            otel.kind = "server",
+            rpc.system = "grpc"
+        );
         let header = |name| header(request.headers(), name);
         telemetry::set_parent_from(&span, header("traceparent"), header("tracestate"));
         let answer = self.inner.call(request);
         let measured = async move {
             let answer = answer.await?;
             // A status that comes with the head is an error; a call that is answered has it after its messages.
-            let status = answer.headers().get("grpc-status").map_or("OK", |code| name(code.as_bytes()));
+            let status = answer
+                .headers()
+                .get("grpc-status")
+                .map_or("OK", |code| name(code.as_bytes()));
             record_request("gRPC", route, status, started.elapsed());
             Ok(answer)
         };

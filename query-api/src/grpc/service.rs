@@ -36,7 +36,9 @@ impl QueryService for QueryRpc {
         let id = fields.id("id", &message.id);
         let at_least = fields.at_least(message.at_least, &call);
         let id = fields.finish(id)?;
-        let held = queries::get_item(&self.queries, &call.principal, id, at_least).await.map_err(status::of)?;
+        let held = queries::get_item(&self.queries, &call.principal, id, at_least)
+            .await
+            .map_err(status::of)?;
         let version = held.entry.version;
         let view = queries::item_view(&held).map_err(status::of)?;
         // `get_item` answers with a live item only.
@@ -51,17 +53,25 @@ impl QueryService for QueryRpc {
         let call = Call::of(&self.verifier, &request)?;
         let message = request.into_inner();
         let wanted = parse_batch(&message, &call)?;
-        let outcomes =
-            queries::batch_get_items(&self.queries, &call.principal, &wanted).await.map_err(status::of)?;
+        let outcomes = queries::batch_get_items(&self.queries, &call.principal, &wanted)
+            .await
+            .map_err(status::of)?;
         let results = wanted.iter().zip(outcomes).map(|(wanted, outcome)| {
             let outcome = match outcome {
                 BatchOutcome::Found(view, version) => Outcome::Item(convert::item(*view, version)),
-                BatchOutcome::Deleted(version) => Outcome::Deleted(Deleted { version: version.to_string() }),
+                BatchOutcome::Deleted(version) => Outcome::Deleted(Deleted {
+                    version: version.to_string(),
+                }),
                 BatchOutcome::NotFound => Outcome::NotFound(NotFound {}),
             };
-            BatchResult { id: wanted.id.to_string(), outcome: Some(outcome) }
+            BatchResult {
+                id: wanted.id.to_string(),
+                outcome: Some(outcome),
+            }
         });
-        Ok(Response::new(v1::BatchGetItemsResponse { results: results.collect() }))
+        Ok(Response::new(v1::BatchGetItemsResponse {
+            results: results.collect(),
+        }))
     }
 
     async fn list_items(
@@ -70,7 +80,9 @@ impl QueryService for QueryRpc {
     ) -> Result<Response<v1::ListItemsResponse>, Status> {
         let call = Call::of(&self.verifier, &request)?;
         let list = parse_list(request.into_inner())?;
-        let page = queries::list_items(&self.queries, &call.principal, &list).await.map_err(status::of)?;
+        let page = queries::list_items(&self.queries, &call.principal, &list)
+            .await
+            .map_err(status::of)?;
         let items = page.items.into_iter().map(|row| {
             let version = row.version();
             convert::item(row.into_view(), version)
@@ -102,14 +114,19 @@ impl QueryService for QueryRpc {
         }))
     }
 
-    async fn get_upload(&self, request: Request<v1::GetUploadRequest>) -> Result<Response<v1::Upload>, Status> {
+    async fn get_upload(
+        &self,
+        request: Request<v1::GetUploadRequest>,
+    ) -> Result<Response<v1::Upload>, Status> {
         let call = Call::of(&self.verifier, &request)?;
         let message = request.into_inner();
         let mut fields = Fields::default();
         let id = fields.id("id", &message.id);
         let at_least = fields.at_least(message.at_least, &call);
         let id = fields.finish(id)?;
-        let held = queries::get_upload(&self.queries, &call.principal, id, at_least).await.map_err(status::of)?;
+        let held = queries::get_upload(&self.queries, &call.principal, id, at_least)
+            .await
+            .map_err(status::of)?;
         let view = queries::upload_view(&held).map_err(status::of)?;
         Ok(Response::new(convert::upload(view, held.entry.version)))
     }
@@ -124,10 +141,14 @@ impl QueryService for QueryRpc {
         let id = fields.id("upload_id", &message.upload_id);
         let at_least = fields.at_least(message.at_least, &call);
         let id = fields.finish(id)?;
-        let download =
-            queries::download(&self.queries, &call.principal, id, at_least).await.map_err(status::of)?;
+        let download = queries::download(&self.queries, &call.principal, id, at_least)
+            .await
+            .map_err(status::of)?;
         let expires_at = Some(convert::timestamp(download.expires_at));
-        Ok(Response::new(v1::GetDownloadUrlResponse { url: download.url, expires_at }))
+        Ok(Response::new(v1::GetDownloadUrlResponse {
+            url: download.url,
+            expires_at,
+        }))
     }
 
     async fn get_statistics(
@@ -138,7 +159,9 @@ impl QueryService for QueryRpc {
         let mut fields = Fields::default();
         let limit = fields.limit(request.get_ref().limit);
         let limit = fields.finish(Some(limit))?;
-        let found = queries::statistics(&self.queries, &call.principal, limit).await.map_err(status::of)?;
+        let found = queries::statistics(&self.queries, &call.principal, limit)
+            .await
+            .map_err(status::of)?;
         Ok(Response::new(v1::GetStatisticsResponse {
             tags: found.tags.into_iter().map(convert::tag).collect(),
             owners: found.owners.into_iter().map(convert::owner).collect(),
@@ -165,17 +188,24 @@ impl QueryService for QueryRpc {
             }),
             Err(end) => Err(status::of_end(end)),
         });
-        let Some(deadline) = call.deadline else { return Ok(Response::new(Box::pin(messages))) };
+        let Some(deadline) = call.deadline else {
+            return Ok(Response::new(Box::pin(messages)));
+        };
         // The end of the call's time is its last message.
         let over = stream::once(async { Err(Status::deadline_exceeded("the call's time is over")) });
-        Ok(Response::new(Box::pin(messages.take_until(sleep_until(deadline)).chain(over))))
+        Ok(Response::new(Box::pin(
+            messages.take_until(sleep_until(deadline)).chain(over),
+        )))
     }
 }
 
 fn parse_batch(message: &v1::BatchGetItemsRequest, call: &Call) -> Result<Vec<WantedItem>, Status> {
     let mut fields = Fields::default();
     if message.ids.is_empty() || message.ids.len() > MAX_BATCH {
-        fields.fault("ids", format!("has {} ids: give 1 to {MAX_BATCH}", message.ids.len()));
+        fields.fault(
+            "ids",
+            format!("has {} ids: give 1 to {MAX_BATCH}", message.ids.len()),
+        );
         return fields.finish(None);
     }
     let wait = fields.wait("wait", message.wait, call);
@@ -183,12 +213,21 @@ fn parse_batch(message: &v1::BatchGetItemsRequest, call: &Call) -> Result<Vec<Wa
     for (index, text) in message.ids.iter().enumerate() {
         let id: Option<ItemId> = fields.id(&format!("ids[{index}]"), text);
         let field = format!("min_versions[{text}]");
-        let version = message.min_versions.get(text).and_then(|version| fields.version(&field, version));
-        wanted.extend(id.map(|id| WantedItem { id, at_least: version.map(|version| AtLeast { version, wait }) }));
+        let version = message
+            .min_versions
+            .get(text)
+            .and_then(|version| fields.version(&field, version));
+        wanted.extend(id.map(|id| WantedItem {
+            id,
+            at_least: version.map(|version| AtLeast { version, wait }),
+        }));
     }
     for id in message.min_versions.keys().filter(|id| !message.ids.contains(id)) {
         let shown: String = id.chars().take(60).collect();
-        fields.fault("min_versions", format!("names `{shown}`, which is not among the ids"));
+        fields.fault(
+            "min_versions",
+            format!("names `{shown}`, which is not among the ids"),
+        );
     }
     fields.finish(Some(wanted))
 }
@@ -234,7 +273,14 @@ fn parse_list(message: v1::ListItemsRequest) -> Result<ListItems, Status> {
     let limit = fields.page_size(message.page_size);
     let sort = fields.finish(sort)?;
     Ok(ListItems {
-        filter: ItemFilter { tags, owner, status, created_from, created_to, text },
+        filter: ItemFilter {
+            tags,
+            owner,
+            status,
+            created_from,
+            created_to,
+            text,
+        },
         sort,
         limit,
         cursor: Some(message.page_token).filter(|token| !token.is_empty()),
@@ -244,7 +290,10 @@ fn parse_list(message: v1::ListItemsRequest) -> Result<ListItems, Status> {
 fn parse_watch(message: v1::WatchItemsRequest) -> Result<WatchFilter, Status> {
     let mut fields = Fields::default();
     if message.ids.len() > MAX_WATCHED_IDS {
-        fields.fault("ids", format!("has {} ids: give at most {MAX_WATCHED_IDS}", message.ids.len()));
+        fields.fault(
+            "ids",
+            format!("has {} ids: give at most {MAX_WATCHED_IDS}", message.ids.len()),
+        );
         return fields.finish(None);
     }
     let mut ids = HashSet::with_capacity(message.ids.len());

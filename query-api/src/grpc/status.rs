@@ -26,8 +26,10 @@ fn with_retry(code: Code, reason: &str, message: String, metadata: &[(&str, Stri
 }
 
 fn error_info(reason: &str, metadata: &[(&str, String)]) -> ErrorDetails {
-    let metadata: HashMap<_, _> =
-        metadata.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect();
+    let metadata: HashMap<_, _> = metadata
+        .iter()
+        .map(|(name, value)| ((*name).to_owned(), value.clone()))
+        .collect();
     ErrorDetails::with_error_info(reason, DOMAIN, metadata)
 }
 
@@ -44,10 +46,15 @@ pub fn of(error: QueryError) -> Status {
             with_reason(Code::PermissionDenied, "FORBIDDEN", detail.to_owned(), &[])
         }
         QueryError::NotFound(Subject::Item(_)) => with_reason(Code::NotFound, "ITEM_NOT_FOUND", message, &[]),
-        QueryError::NotFound(Subject::Upload(_)) => with_reason(Code::NotFound, "UPLOAD_NOT_FOUND", message, &[]),
-        QueryError::ItemDeleted { version, .. } => {
-            with_reason(Code::NotFound, "ITEM_DELETED", message, &[("version", version.to_string())])
+        QueryError::NotFound(Subject::Upload(_)) => {
+            with_reason(Code::NotFound, "UPLOAD_NOT_FOUND", message, &[])
         }
+        QueryError::ItemDeleted { version, .. } => with_reason(
+            Code::NotFound,
+            "ITEM_DELETED",
+            message,
+            &[("version", version.to_string())],
+        ),
         QueryError::Behind { wanted, seen, .. } => {
             let mut metadata = vec![("min_version", wanted.to_string())];
             metadata.extend(seen.map(|seen| ("seen_version", seen.to_string())));
@@ -66,9 +73,12 @@ pub fn of(error: QueryError) -> Status {
         QueryError::ResumeToken(InvalidResumeToken::OutOfRange) => {
             with_reason(Code::OutOfRange, "RESUME_TOKEN_OUT_OF_RANGE", message, &[])
         }
-        QueryError::NotStored { status, .. } => {
-            with_reason(Code::FailedPrecondition, "UPLOAD_NOT_STORED", message, &[("upload_status", status)])
-        }
+        QueryError::NotStored { status, .. } => with_reason(
+            Code::FailedPrecondition,
+            "UPLOAD_NOT_STORED",
+            message,
+            &[("upload_status", status)],
+        ),
         QueryError::Read(cause) => match cause.as_ref() {
             ReadError::Representation { .. } => internal(cause.as_ref()),
             ReadError::Database { .. } | ReadError::Timeout { .. } => {
@@ -90,7 +100,8 @@ pub fn of_end(end: WatchEnd) -> Status {
             with_retry(Code::Unavailable, "STOPPING", message, &[])
         }
         WatchEnd::SlowReader => {
-            let message = "messages waited too long for their reader; resume from the last token received".to_owned();
+            let message =
+                "messages waited too long for their reader; resume from the last token received".to_owned();
             with_reason(Code::ResourceExhausted, "SLOW_READER", message, &[])
         }
         WatchEnd::Failed(error) => of(error),
@@ -101,5 +112,10 @@ pub fn of_end(end: WatchEnd) -> Status {
 fn internal(cause: &(dyn std::error::Error + 'static)) -> Status {
     tracing::error!(error = chain(cause), "call failed");
     count_error("grpc", "internal");
-    with_reason(Code::Internal, "INTERNAL", "Something went wrong on our side.".to_owned(), &[])
+    with_reason(
+        Code::Internal,
+        "INTERNAL",
+        "Something went wrong on our side.".to_owned(),
+        &[],
+    )
 }

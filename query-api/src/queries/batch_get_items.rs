@@ -49,8 +49,14 @@ pub async fn batch_get_items(
     let rows = queries.reader.views().items(&ids).await?;
     let rows: HashMap<_, _> = rows.into_iter().map(|row| (row.id, row)).collect();
     let pairs = wanted.iter().map(|item| (*item, rows.get(&item.id.0).cloned()));
-    let outcomes = pairs.collect::<Vec<_>>().into_iter().map(|(item, row)| outcome(queries, principal, item, row));
-    stream::iter(outcomes).buffered(WAITING_AT_ONCE).try_collect().await
+    let outcomes = pairs
+        .collect::<Vec<_>>()
+        .into_iter()
+        .map(|(item, row)| outcome(queries, principal, item, row));
+    stream::iter(outcomes)
+        .buffered(WAITING_AT_ONCE)
+        .try_collect()
+        .await
 }
 
 async fn outcome(
@@ -60,7 +66,11 @@ async fn outcome(
     row: Option<ItemRow>,
 ) -> Result<BatchOutcome, QueryError> {
     match row {
-        Some(row) if item.at_least.is_none_or(|at_least| row.version() >= at_least.version) => {
+        Some(row)
+            if item
+                .at_least
+                .is_none_or(|at_least| row.version() >= at_least.version) =>
+        {
             let version = row.version();
             if row.deleted {
                 return Ok(BatchOutcome::Deleted(version));

@@ -33,8 +33,14 @@ pub async fn download(
     let upload = row.ok_or(QueryError::NotFound(Subject::Upload(id.0)))?;
     match &upload.object_key {
         Some(key) if upload.status == "stored" => {
-            queries.downloads.sign(key, &upload.file_name, &upload.content_type).await
+            queries
+                .downloads
+                .sign(key, &upload.file_name, &upload.content_type)
+                .await
         }
-        _ => Err(QueryError::NotStored { id: id.0, status: upload.status }),
+        _ => Err(QueryError::NotStored {
+            id: id.0,
+            status: upload.status,
+        }),
     }
 }

@@ -24,7 +24,11 @@ pub async fn get_item(
     let row = see_item(queries, principal, id, at_least).await?;
     if row.entry.is_deleted() {
         let (version, projection) = (row.entry.version, row.projection);
-        return Err(QueryError::ItemDeleted { id: id.0, version, projection });
+        return Err(QueryError::ItemDeleted {
+            id: id.0,
+            version,
+            projection,
+        });
     }
     Ok(row)
 }
@@ -56,5 +60,11 @@ pub(super) async fn see_item(
 pub fn item_view(held: &Held) -> Result<Option<ItemView>, QueryError> {
     let body = held.entry.body.as_deref();
     let view = body.map(serde_json::from_slice).transpose();
-    view.map_err(|source| ReadError::Representation { question: "an item", source }.into())
+    view.map_err(|source| {
+        ReadError::Representation {
+            question: "an item",
+            source,
+        }
+        .into()
+    })
 }

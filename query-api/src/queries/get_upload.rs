@@ -31,9 +31,9 @@ pub async fn get_upload(
         // Whatever layer it came from: a cache knows no owners. An upload never changes its owner, so this may
         // come before the version.
         match &row {
-            Some(row) if !principal.may_act_for(&row.entry.owner) => {
-                Err(QueryError::Forbidden("Only the upload's owner or an admin may see it."))
-            }
+            Some(row) if !principal.may_act_for(&row.entry.owner) => Err(QueryError::Forbidden(
+                "Only the upload's owner or an admin may see it.",
+            )),
             _ => Ok(row),
         }
     };
@@ -47,6 +47,11 @@ pub async fn get_upload(
 /// [`QueryError::Read`]: the representation is none.
 pub fn upload_view(held: &Held) -> Result<UploadView, QueryError> {
     let body = held.entry.body.as_deref().unwrap_or_default();
-    serde_json::from_slice(body)
-        .map_err(|source| ReadError::Representation { question: "an upload", source }.into())
+    serde_json::from_slice(body).map_err(|source| {
+        ReadError::Representation {
+            question: "an upload",
+            source,
+        }
+        .into()
+    })
 }

@@ -35,21 +35,34 @@ pub async fn item_history(
     };
     // History and item are written in one transaction: where the item is that new, the history is.
     see_item(queries, principal, id, at_least).await?;
-    let mut changes = queries.reader.views().item_history(id, before, limit.get() + 1).await?;
+    let mut changes = queries
+        .reader
+        .views()
+        .item_history(id, before, limit.get() + 1)
+        .await?;
     let shown = usize::try_from(limit.get()).unwrap_or(usize::MAX);
     let more = changes.len() > shown;
     changes.truncate(shown);
-    let next_cursor =
-        changes.last().filter(|_| more).map(|last| queries.cursors.seal(scope, &encode(last.version())));
+    let next_cursor = changes
+        .last()
+        .filter(|_| more)
+        .map(|last| queries.cursors.seal(scope, &encode(last.version())));
     Ok(HistoryPage { changes, next_cursor })
 }
 
 fn encode(version: VersionToken) -> Vec<u8> {
-    [&version.epoch.to_be_bytes()[..], &version.version.to_be_bytes()[..]].concat()
+    [
+        &version.epoch.to_be_bytes()[..],
+        &version.version.to_be_bytes()[..],
+    ]
+    .concat()
 }
 
 fn decode(position: &[u8]) -> Result<VersionToken, InvalidCursor> {
     let (epoch, version) = position.split_first_chunk::<4>().ok_or(InvalidCursor::Forged)?;
     let version: [u8; 8] = version.try_into().map_err(|_| InvalidCursor::Forged)?;
-    Ok(VersionToken::new(i32::from_be_bytes(*epoch), i64::from_be_bytes(version)))
+    Ok(VersionToken::new(
+        i32::from_be_bytes(*epoch),
+        i64::from_be_bytes(version),
+    ))
 }

@@ -60,10 +60,11 @@ pub async fn list_items(
     let shown = shown(&items, list.limit);
     let more = items.len() > shown;
     items.truncate(shown);
-    let next_cursor = items
-        .last()
-        .filter(|_| more)
-        .map(|last| queries.cursors.seal(scope, &encode(&list.sort.key_of(last), last.id)));
+    let next_cursor = items.last().filter(|_| more).map(|last| {
+        queries
+            .cursors
+            .seal(scope, &encode(&list.sort.key_of(last), last.id))
+    });
     Ok(ItemPage { items, next_cursor })
 }
 
@@ -75,7 +76,9 @@ fn shown(items: &[ItemRow], limit: PageLimit) -> usize {
         bytes += size(item);
         fits
     });
-    fitting.take(usize::try_from(limit.get()).unwrap_or(usize::MAX)).count()
+    fitting
+        .take(usize::try_from(limit.get()).unwrap_or(usize::MAX))
+        .count()
 }
 
 fn size(item: &ItemRow) -> usize {
@@ -90,7 +93,8 @@ fn scope(list: &ListItems) -> Scope {
     let mut tags = filter.tags.clone();
     tags.sort();
     let time = |time: Option<OffsetDateTime>| {
-        time.map(|time| time.unix_timestamp_nanos().to_string()).unwrap_or_default()
+        time.map(|time| time.unix_timestamp_nanos().to_string())
+            .unwrap_or_default()
     };
     let (from, to) = (time(filter.created_from), time(filter.created_to));
     let fixed = [

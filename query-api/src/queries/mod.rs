@@ -30,7 +30,8 @@ pub use watch_items::{
 };
 
 use crate::{
-    change_feed::ChangeFeed, cursor::Cursors, download_urls::DownloadUrls, read::Reader, visibility::Visibility,
+    change_feed::ChangeFeed, cursor::Cursors, download_urls::DownloadUrls, read::Reader,
+    visibility::Visibility,
 };
 
 /// What the questions are answered with. Cheap to clone.

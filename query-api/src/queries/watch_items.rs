@@ -81,6 +81,11 @@ impl Watches {
         }
     }
 
+    /// How many streams are open.
+    pub fn open(&self) -> usize {
+        self.limits.max_streams - self.places.available_permits()
+    }
+
     /// Waits, after the stop, until every stream has ended.
     pub async fn ended(self) {
         self.stop.cancelled().await;
@@ -142,7 +147,11 @@ impl Positions {
     fn token(&self, topic: &str) -> String {
         let written = WrittenPositions {
             topic: topic.to_owned(),
-            offsets: self.0.iter().map(|(partition, offset)| (*partition, *offset)).collect(),
+            offsets: self
+                .0
+                .iter()
+                .map(|(partition, offset)| (*partition, *offset))
+                .collect(),
         };
         // Text and numbers always serialize.
         URL_SAFE_NO_PAD.encode(serde_json::to_vec(&written).unwrap_or_default())
@@ -152,7 +161,9 @@ impl Positions {
         if token.len() > MAX_TOKEN_BYTES {
             return Err(InvalidResumeToken::Malformed);
         }
-        let bytes = URL_SAFE_NO_PAD.decode(token).map_err(|_| InvalidResumeToken::Malformed)?;
+        let bytes = URL_SAFE_NO_PAD
+            .decode(token)
+            .map_err(|_| InvalidResumeToken::Malformed)?;
         let written: WrittenPositions =
             serde_json::from_slice(&bytes).map_err(|_| InvalidResumeToken::Malformed)?;
         if written.topic != topic {
@@ -160,7 +171,11 @@ impl Positions {
         }
         let count = written.offsets.len();
         let positions: BTreeMap<_, _> = written.offsets.into_iter().collect();
-        if positions.len() != count || positions.iter().any(|(partition, offset)| *partition < 0 || *offset < 0) {
+        if positions.len() != count
+            || positions
+                .iter()
+                .any(|(partition, offset)| *partition < 0 || *offset < 0)
+        {
             return Err(InvalidResumeToken::Malformed);
         }
         Ok(Self(positions))
@@ -168,8 +183,13 @@ impl Positions {
 
     /// A token is never ahead of the views that gave it out, and views are only replaced by ones that are further.
     fn within(self, views: &Self) -> Result<Self, InvalidResumeToken> {
-        let known = |(partition, offset): (&i32, &i64)| *offset <= views.0.get(partition).copied().unwrap_or(0);
-        if self.0.iter().all(known) { Ok(self) } else { Err(InvalidResumeToken::OutOfRange) }
+        let known =
+            |(partition, offset): (&i32, &i64)| *offset <= views.0.get(partition).copied().unwrap_or(0);
+        if self.0.iter().all(known) {
+            Ok(self)
+        } else {
+            Err(InvalidResumeToken::OutOfRange)
+        }
     }
 }
 
@@ -185,8 +205,12 @@ pub async fn watch_items(
 ) -> Result<WatchStream, QueryError> {
     require_reader(principal)?;
     let watches = &queries.watches;
-    let given = resume_token.map(|token| Positions::parse(token, &watches.topic)).transpose()?;
-    let place = Arc::clone(&watches.places).try_acquire_owned().map_err(|_| QueryError::TooManyStreams)?;
+    let given = resume_token
+        .map(|token| Positions::parse(token, &watches.topic))
+        .transpose()?;
+    let place = Arc::clone(&watches.places)
+        .try_acquire_owned()
+        .map_err(|_| QueryError::TooManyStreams)?;
     // Subscribed before the first look, so that a change after it wakes the stream.
     let wake = queries.feed.any_item();
     let views = queries.reader.views().clone();
@@ -220,7 +244,11 @@ pub async fn watch_items(
         // The sender goes after the cause is set: the reader finds it when the channel ends.
         drop(follower);
     });
-    Ok(WatchStream { receive, end, ended: false })
+    Ok(WatchStream {
+        receive,
+        end,
+        ended: false,
+    })
 }
 
 /// The side that reads the history.
@@ -273,7 +301,12 @@ impl Follower {
 
     /// Sends what came since the last look, and tells whether anything was sent and whether there is more.
     async fn advance(&mut self) -> Result<(bool, bool), Ended> {
-        let from: Vec<_> = self.at.0.iter().map(|(partition, offset)| (*partition, *offset)).collect();
+        let from: Vec<_> = self
+            .at
+            .0
+            .iter()
+            .map(|(partition, offset)| (*partition, *offset))
+            .collect();
         let rows = self.views.tail(&self.topic, &from, BATCH).await;
         let rows = rows.map_err(|error| Ended::Because(WatchEnd::Failed(error.into())))?;
         let mut read: BTreeMap<i32, (i64, i64)> = BTreeMap::new();
@@ -281,7 +314,9 @@ impl Follower {
         for row in rows {
             let (next_offset, count) = read.entry(row.partition).or_insert((row.next_offset, 0));
             *next_offset = row.next_offset;
-            let Some((offset, change)) = row.change else { continue };
+            let Some((offset, change)) = row.change else {
+                continue;
+            };
             *count += 1;
             self.at.0.insert(row.partition, offset + 1);
             if self.filter.admits(&change) {
@@ -302,7 +337,10 @@ impl Follower {
     }
 
     async fn send(&self, change: Option<HistoryRow>) -> Result<(), Ended> {
-        let message = WatchMessage { resume_token: self.at.token(&self.topic), change };
+        let message = WatchMessage {
+            resume_token: self.at.token(&self.topic),
+            change,
+        };
         match timeout(self.limits.slow_after, self.send.send(message)).await {
             Ok(Ok(())) => Ok(()),
             Ok(Err(_)) => Err(Ended::ReaderGone),

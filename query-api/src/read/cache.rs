@@ -93,7 +93,9 @@ impl Cache {
 
 impl std::fmt::Debug for Cache {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Cache").field("prefix", &self.prefix).finish_non_exhaustive()
+        f.debug_struct("Cache")
+            .field("prefix", &self.prefix)
+            .finish_non_exhaustive()
     }
 }
 
@@ -107,7 +109,10 @@ struct Breaker {
 
 impl Default for Breaker {
     fn default() -> Self {
-        Self { made: Instant::now(), closed_until: AtomicU64::new(0) }
+        Self {
+            made: Instant::now(),
+            closed_until: AtomicU64::new(0),
+        }
     }
 }
 

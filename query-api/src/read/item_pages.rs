@@ -113,8 +113,19 @@ macro_rules! item_page {
                  AND ($4::timestamptz IS NULL OR created_at >= $4)
                  AND ($5::timestamptz IS NULL OR created_at < $5)
                  AND ($6::text IS NULL OR search @@ websearch_to_tsquery('simple', $6))
-                 AND ($7::"# + $type + " IS NULL OR (" + $key + ", id) " + $beyond + " ($7, $8::uuid)) ORDER BY "
-                + $key + " " + $direction + ", id " + $direction + " LIMIT $9",
+                 AND ($7::"#
+                + $type
+                + " IS NULL OR ("
+                + $key
+                + ", id) "
+                + $beyond
+                + " ($7, $8::uuid)) ORDER BY "
+                + $key
+                + " "
+                + $direction
+                + ", id "
+                + $direction
+                + " LIMIT $9",
             (!filter.tags.is_empty()).then_some(filter.tags.as_slice()),
             filter.owner.as_deref(),
             filter.status.map(ItemStatus::as_str),
@@ -139,9 +150,13 @@ pub(super) async fn fetch(pool: &PgPool, query: &PageQuery<'_>) -> Result<Vec<It
     };
     match query.sort {
         ItemSort::CreatedAt => item_page!(pool, query, "created_at", "timestamptz", ">", "ASC", time),
-        ItemSort::CreatedAtDescending => item_page!(pool, query, "created_at", "timestamptz", "<", "DESC", time),
+        ItemSort::CreatedAtDescending => {
+            item_page!(pool, query, "created_at", "timestamptz", "<", "DESC", time)
+        }
         ItemSort::UpdatedAt => item_page!(pool, query, "updated_at", "timestamptz", ">", "ASC", time),
-        ItemSort::UpdatedAtDescending => item_page!(pool, query, "updated_at", "timestamptz", "<", "DESC", time),
+        ItemSort::UpdatedAtDescending => {
+            item_page!(pool, query, "updated_at", "timestamptz", "<", "DESC", time)
+        }
         ItemSort::Name => item_page!(pool, query, "name", "text", ">", "ASC", name),
         ItemSort::NameDescending => item_page!(pool, query, "name", "text", "<", "DESC", name),
     }

@@ -57,7 +57,9 @@ async fn listen(
     feed: &ChangeFeed,
     subscribed: impl FnOnce(),
 ) -> Result<(), SubscriptionError> {
-    let (mut sink, mut messages) = timeout(CONNECT_TIMEOUT, client.get_async_pubsub()).await??.split();
+    let (mut sink, mut messages) = timeout(CONNECT_TIMEOUT, client.get_async_pubsub())
+        .await??
+        .split();
     timeout(CONNECT_TIMEOUT, sink.subscribe(channel)).await??;
     subscribed();
     tracing::info!(channel, "subscribed to changes");

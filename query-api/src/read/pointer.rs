@@ -53,7 +53,10 @@ impl Pointer {
 
     /// The pointer, if it is young enough to be trusted.
     pub fn current(&self) -> Option<PointerRow> {
-        self.seen.borrow().filter(|(_, asked)| asked.elapsed() <= MAX_AGE).map(|(row, _)| row)
+        self.seen
+            .borrow()
+            .filter(|(_, asked)| asked.elapsed() <= MAX_AGE)
+            .map(|(row, _)| row)
     }
 
     /// For the readiness probe.
@@ -63,9 +66,10 @@ impl Pointer {
     pub fn check(&self) -> Result<(), String> {
         match *self.seen.borrow() {
             None => Err("the pointer to the views was never read".to_owned()),
-            Some((_, asked)) if asked.elapsed() > MAX_AGE * 10 => {
-                Err(format!("the pointer to the views was last read {} s ago", asked.elapsed().as_secs()))
-            }
+            Some((_, asked)) if asked.elapsed() > MAX_AGE * 10 => Err(format!(
+                "the pointer to the views was last read {} s ago",
+                asked.elapsed().as_secs()
+            )),
             Some(_) => Ok(()),
         }
     }

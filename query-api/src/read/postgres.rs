@@ -142,7 +142,10 @@ impl Views {
             topic
         );
         let rows = answer("the positions of the views", query.fetch_all(&self.search)).await?;
-        Ok(rows.into_iter().map(|row| (row.partition, row.next_offset)).collect())
+        Ok(rows
+            .into_iter()
+            .map(|row| (row.partition, row.next_offset))
+            .collect())
     }
 
     /// For each partition of `topic`, at most `limit` changes from its position in `from` on (from its start where
@@ -150,7 +153,12 @@ impl Views {
     ///
     /// One statement sees one moment: every change below the position in a row is among the rows, or filtered out by
     /// the limit. Rows and position are written in one transaction.
-    pub async fn tail(&self, topic: &str, from: &[(i32, i64)], limit: i64) -> Result<Vec<TailRow>, ReadError> {
+    pub async fn tail(
+        &self,
+        topic: &str,
+        from: &[(i32, i64)],
+        limit: i64,
+    ) -> Result<Vec<TailRow>, ReadError> {
         let (partitions, offsets): (Vec<i32>, Vec<i64>) = from.iter().copied().unzip();
         let query = sqlx::query!(
             r#"SELECT o.partition, o.next_offset, h."offset" AS "offset?", h.item_id AS "item_id?",
@@ -194,16 +202,26 @@ impl Views {
                     };
                     Some((row.offset?, history))
                 })();
-                TailRow { partition: row.partition, next_offset: row.next_offset, change }
+                TailRow {
+                    partition: row.partition,
+                    next_offset: row.next_offset,
+                    change,
+                }
             })
             .collect())
     }
 }
 
 /// A statement's answer, waited for on this side too: the server's own limit ends nothing when the server is stopped.
-async fn answer<T>(question: &'static str, asked: impl Future<Output = Result<T, sqlx::Error>>) -> Result<T, ReadError> {
+async fn answer<T>(
+    question: &'static str,
+    asked: impl Future<Output = Result<T, sqlx::Error>>,
+) -> Result<T, ReadError> {
     match tokio::time::timeout(ANSWER_TIMEOUT, asked).await {
         Ok(answer) => answer.map_err(|source| ReadError::Database { question, source }),
-        Err(_) => Err(ReadError::Timeout { question, limit: ANSWER_TIMEOUT }),
+        Err(_) => Err(ReadError::Timeout {
+            question,
+            limit: ANSWER_TIMEOUT,
+        }),
     }
 }

@@ -66,7 +66,10 @@ pub struct Reader {
 impl Reader {
     pub fn new(views: Views, cache: Cache, pointer: Pointer, settings: LocalCacheSettings) -> Self {
         let weight = |_: &LocalKey, answer: &Answer| {
-            let body = answer.as_ref().and_then(|held| held.entry.body.as_ref()).map_or(0, |body| body.len());
+            let body = answer
+                .as_ref()
+                .and_then(|held| held.entry.body.as_ref())
+                .map_or(0, |body| body.len());
             u32::try_from(body).unwrap_or(u32::MAX).saturating_add(256)
         };
         let local = LocalCache::builder()
@@ -74,7 +77,12 @@ impl Reader {
             .weigher(weight)
             .time_to_live(settings.ttl)
             .build();
-        Self { views, cache, pointer, local }
+        Self {
+            views,
+            cache,
+            pointer,
+            local,
+        }
     }
 
     /// What no cache answers: lists, history, statistics.
@@ -103,10 +111,15 @@ impl Reader {
     }
 
     async fn through_layers(&self, kind: EntityKind, id: Uuid) -> Result<Answer, Arc<ReadError>> {
-        let Some(pointer) = self.pointer.current() else { return Ok(self.row(kind, id).await?) };
+        let Some(pointer) = self.pointer.current() else {
+            return Ok(self.row(kind, id).await?);
+        };
         let load = async {
             if let Some(entry) = self.cache.get(pointer, kind, id).await {
-                return Ok(Some(Arc::new(Held { projection: pointer.projection, entry })));
+                return Ok(Some(Arc::new(Held {
+                    projection: pointer.projection,
+                    entry,
+                })));
             }
             self.row_into_cache(pointer, kind, id).await
         };
@@ -115,16 +128,26 @@ impl Reader {
 
     /// Joins nobody: a read that was under way when a change was announced may be one from before it.
     async fn now(&self, kind: EntityKind, id: Uuid) -> Result<Answer, Arc<ReadError>> {
-        let Some(pointer) = self.pointer.current() else { return Ok(self.row(kind, id).await?) };
+        let Some(pointer) = self.pointer.current() else {
+            return Ok(self.row(kind, id).await?);
+        };
         let answer = self.row_into_cache(pointer, kind, id).await?;
         self.local.invalidate(&(pointer, kind, id)).await;
         Ok(answer)
     }
 
     /// The pointer was taken before the row is read: a key of an older generation does no harm.
-    async fn row_into_cache(&self, pointer: PointerRow, kind: EntityKind, id: Uuid) -> Result<Answer, ReadError> {
+    async fn row_into_cache(
+        &self,
+        pointer: PointerRow,
+        kind: EntityKind,
+        id: Uuid,
+    ) -> Result<Answer, ReadError> {
         let answer = self.row(kind, id).await?;
-        if let Some(held) = answer.as_ref().filter(|held| held.projection == pointer.projection) {
+        if let Some(held) = answer
+            .as_ref()
+            .filter(|held| held.projection == pointer.projection)
+        {
             self.cache.fill(pointer, kind, id, &held.entry).await;
         }
         Ok(answer)
@@ -143,8 +166,13 @@ impl Reader {
         };
         let outcome = if found.is_some() { "hit" } else { "miss" };
         counter!(READS_TOTAL, "layer" => "postgres", "outcome" => outcome).increment(1);
-        let Some((projection, entry)) = found else { return Ok(None) };
-        let entry = entry.map_err(|source| ReadError::Representation { question: kind.as_str(), source })?;
+        let Some((projection, entry)) = found else {
+            return Ok(None);
+        };
+        let entry = entry.map_err(|source| ReadError::Representation {
+            question: kind.as_str(),
+            source,
+        })?;
         Ok(Some(Arc::new(Held { projection, entry })))
     }
 }

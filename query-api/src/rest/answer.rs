@@ -23,7 +23,11 @@ pub fn held(headers: &HeaderMap, held: &Held) -> Response {
     let mut response = if etag::none_match_names(headers, &tag) {
         StatusCode::NOT_MODIFIED.into_response()
     } else {
-        ([(CONTENT_TYPE, HeaderValue::from_static("application/json"))], Body::from(body)).into_response()
+        (
+            [(CONTENT_TYPE, HeaderValue::from_static("application/json"))],
+            Body::from(body),
+        )
+            .into_response()
     };
     if let Some(tag) = etag::value(&tag) {
         response.headers_mut().insert(ETAG, tag);
@@ -34,10 +38,13 @@ pub fn held(headers: &HeaderMap, held: &Held) -> Response {
 /// A page, with a link to the next one: the request's own query with another cursor.
 pub fn page(path: &str, query: Option<&str>, next_cursor: Option<&str>, page: impl Serialize) -> Response {
     let mut response = revalidated(Json(page).into_response());
-    let Some(cursor) = next_cursor else { return response };
+    let Some(cursor) = next_cursor else {
+        return response;
+    };
     let mut next = form_urlencoded::Serializer::new(String::new());
     let kept = form_urlencoded::parse(query.unwrap_or_default().as_bytes());
-    next.extend_pairs(kept.filter(|(name, _)| name != "cursor")).append_pair("cursor", cursor);
+    next.extend_pairs(kept.filter(|(name, _)| name != "cursor"))
+        .append_pair("cursor", cursor);
     if let Ok(link) = HeaderValue::try_from(format!("<{path}?{}>; rel=\"next\"", next.finish())) {
         response.headers_mut().insert(LINK, link);
     }
@@ -47,7 +54,9 @@ pub fn page(path: &str, query: Option<&str>, next_cursor: Option<&str>, page: im
 /// Kept by a browser for its own user at most, and never used without asking again.
 fn revalidated(mut response: Response) -> Response {
     cache_control(&mut response, "private, no-cache");
-    response.headers_mut().insert(VARY, HeaderValue::from_static("authorization"));
+    response
+        .headers_mut()
+        .insert(VARY, HeaderValue::from_static("authorization"));
     response
 }
 
@@ -58,7 +67,9 @@ pub fn unkept(mut response: Response) -> Response {
 }
 
 fn cache_control(response: &mut Response, value: &'static str) {
-    response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static(value));
+    response
+        .headers_mut()
+        .insert(CACHE_CONTROL, HeaderValue::from_static(value));
 }
 
 /// An id in a path.
@@ -66,6 +77,6 @@ fn cache_control(response: &mut Response, value: &'static str) {
 /// # Errors
 /// The problem `invalid-parameter`.
 pub fn parse_id<T: std::str::FromStr<Err: std::fmt::Display>>(text: &str) -> Result<T, Problem> {
-    text.parse().map_err(|error: T::Err| Problem::invalid_parameter("id", error.to_string()))
+    text.parse()
+        .map_err(|error: T::Err| Problem::invalid_parameter("id", error.to_string()))
 }
-

@@ -8,7 +8,11 @@ use http::{HeaderMap, HeaderValue, header::IF_NONE_MATCH};
 /// The first version of the views adds nothing, so that the tag is the one that a command answered. A later one may
 /// show the same version of an item in another way, so its tags differ: `"7-p2"`.
 pub fn etag(version: VersionToken, projection: i32) -> String {
-    if projection == 1 { version.etag() } else { format!("\"{version}-p{projection}\"") }
+    if projection == 1 {
+        version.etag()
+    } else {
+        format!("\"{version}-p{projection}\"")
+    }
 }
 
 /// The tag as a header's value.

@@ -5,11 +5,7 @@ use axum::{
     response::{IntoResponse as _, Response},
 };
 use depot_read_model::{HistoryEntry, ItemView};
-use depot_service::{
-    auth::Principal,
-    params::PathParams,
-    problem::Problem,
-};
+use depot_service::{auth::Principal, params::PathParams, problem::Problem};
 use http::HeaderMap;
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -17,7 +13,8 @@ use utoipa::ToSchema;
 use super::{answer, parameters::Parameters, prefer::Wanted};
 use crate::{
     queries::{
-        ListItems, Queries, get_item, item_history, list_items, parse_owner, parse_tag, parse_text, parse_time,
+        ListItems, Queries, get_item, item_history, list_items, parse_owner, parse_tag, parse_text,
+        parse_time,
     },
     read::{
         item_pages::{ItemFilter, ItemSort},
@@ -119,8 +116,16 @@ pub async fn list(
     let page = list_items(&queries, &principal, &list).await?;
     let next_cursor = page.next_cursor;
     let items = page.items.into_iter().map(ItemRow::into_view).collect();
-    let body = ItemPage { items, next_cursor: next_cursor.clone() };
-    Ok(answer::page("/api/v1/items", query.as_deref(), next_cursor.as_deref(), body))
+    let body = ItemPage {
+        items,
+        next_cursor: next_cursor.clone(),
+    };
+    Ok(answer::page(
+        "/api/v1/items",
+        query.as_deref(),
+        next_cursor.as_deref(),
+        body,
+    ))
 }
 
 fn parse_list(query: Option<&str>) -> Result<ListItems, Problem> {
@@ -130,8 +135,9 @@ fn parse_list(query: Option<&str>) -> Result<ListItems, Problem> {
         parameters.fault("tag", "is given more than 20 times: no item has that many tags");
     }
     let owner = parameters.one("owner", parse_owner);
-    let status =
-        parameters.one("status", |text| text.parse().map_err(|_| "is none of draft, active, archived"));
+    let status = parameters.one("status", |text| {
+        text.parse().map_err(|_| "is none of draft, active, archived")
+    });
     let created_from = parameters.one("created_from", parse_time);
     let created_to = parameters.one("created_to", parse_time);
     if created_from.zip(created_to).is_some_and(|(from, to)| from > to) {
@@ -139,13 +145,21 @@ fn parse_list(query: Option<&str>) -> Result<ListItems, Problem> {
     }
     let text = parameters.one("q", parse_text);
     let sort = parameters.one("sort", |text| {
-        ItemSort::parse(text).ok_or("is none of created_at, -created_at, updated_at, -updated_at, name, -name")
+        ItemSort::parse(text)
+            .ok_or("is none of created_at, -created_at, updated_at, -updated_at, name, -name")
     });
     let limit = parameters.limit();
     let cursor = parameters.one("cursor", |text| Ok(text.to_owned()));
     parameters.finish()?;
     Ok(ListItems {
-        filter: ItemFilter { tags, owner, status, created_from, created_to, text },
+        filter: ItemFilter {
+            tags,
+            owner,
+            status,
+            created_from,
+            created_to,
+            text,
+        },
         sort: sort.unwrap_or(ItemSort::CreatedAtDescending),
         limit,
         cursor,
@@ -190,12 +204,23 @@ pub async fn history(
     parameters.finish()?;
     let id = answer::parse_id(&id)?;
     let wanted = Wanted::of(min_version, &headers);
-    let page = item_history(&queries, &principal, id, wanted.at_least, limit, cursor.as_deref()).await;
+    let page = item_history(
+        &queries,
+        &principal,
+        id,
+        wanted.at_least,
+        limit,
+        cursor.as_deref(),
+    )
+    .await;
     let response = match page {
         Ok(page) => {
             let next_cursor = page.next_cursor;
             let changes = page.changes.into_iter().map(HistoryRow::into_entry).collect();
-            let body = HistoryPage { changes, next_cursor: next_cursor.clone() };
+            let body = HistoryPage {
+                changes,
+                next_cursor: next_cursor.clone(),
+            };
             let path = format!("/api/v1/items/{id}/history");
             answer::page(&path, query.as_deref(), next_cursor.as_deref(), body)
         }

@@ -35,15 +35,26 @@ struct Contract;
     tag = "health",
     responses((status = 200, description = "The process is up, whatever it waits for.", body = HealthBody))
 )]
-#[expect(dead_code, reason = "stands for the shared handler, which carries no description of its route")]
+#[expect(
+    dead_code,
+    reason = "stands for the shared handler, which carries no description of its route"
+)]
 fn health() {}
 
 struct BearerToken;
 
 impl Modify for BearerToken {
     fn modify(&self, document: &mut Document) {
-        let scheme = SecurityScheme::Http(Http::builder().scheme(HttpAuthScheme::Bearer).bearer_format("JWT").build());
-        document.components.get_or_insert_default().add_security_scheme("bearer", scheme);
+        let scheme = SecurityScheme::Http(
+            Http::builder()
+                .scheme(HttpAuthScheme::Bearer)
+                .bearer_format("JWT")
+                .build(),
+        );
+        document
+            .components
+            .get_or_insert_default()
+            .add_security_scheme("bearer", scheme);
     }
 }
 

@@ -16,20 +16,32 @@ pub struct Parameters {
 
 impl Parameters {
     pub fn of(query: Option<&str>) -> Self {
-        let left = form_urlencoded::parse(query.unwrap_or_default().as_bytes()).into_owned().collect();
-        Self { left, asked: Vec::new(), faults: Vec::new() }
+        let left = form_urlencoded::parse(query.unwrap_or_default().as_bytes())
+            .into_owned()
+            .collect();
+        Self {
+            left,
+            asked: Vec::new(),
+            faults: Vec::new(),
+        }
     }
 
     /// All values of a parameter that may be repeated.
     pub fn all<T>(&mut self, name: &'static str, parse: impl Fn(&str) -> Result<T, &'static str>) -> Vec<T> {
         self.asked.push(name);
-        let (asked, left) = std::mem::take(&mut self.left).into_iter().partition(|(found, _)| found == name);
+        let (asked, left) = std::mem::take(&mut self.left)
+            .into_iter()
+            .partition(|(found, _)| found == name);
         self.left = left;
         let asked: Vec<(String, String)> = asked;
         let mut values = Vec::with_capacity(asked.len());
         for (_, text) in asked {
             // The decoder writes this for bytes that are no UTF-8.
-            let parsed = if text.contains('\u{fffd}') { Err("is not valid UTF-8") } else { parse(&text) };
+            let parsed = if text.contains('\u{fffd}') {
+                Err("is not valid UTF-8")
+            } else {
+                parse(&text)
+            };
             match parsed {
                 Ok(value) => values.push(value),
                 Err(detail) => self.faults.push(FieldFault::new(name, detail)),
@@ -63,7 +75,10 @@ impl Parameters {
 
     /// `min_version`.
     pub fn min_version(&mut self) -> Option<VersionToken> {
-        self.one("min_version", |text| text.parse().map_err(|_| "is no version such as 7 (or 1.7 after a restore)"))
+        self.one("min_version", |text| {
+            text.parse()
+                .map_err(|_| "is no version such as 7 (or 1.7 after a restore)")
+        })
     }
 
     /// Records a fault that is found in several parameters together.
@@ -106,7 +121,11 @@ mod tests {
         parameters.one("owner", |text| Ok(text.to_owned()));
         parameters.one("q", |text| Ok(text.to_owned()));
         let problem = parameters.finish().unwrap_err();
-        let names: Vec<_> = problem.errors.iter().map(|fault| fault.pointer.as_str()).collect();
+        let names: Vec<_> = problem
+            .errors
+            .iter()
+            .map(|fault| fault.pointer.as_str())
+            .collect();
         assert_eq!(names, ["limit", "min_version", "owner", "q", "foo"]);
     }
 }

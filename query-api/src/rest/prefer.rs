@@ -23,9 +23,14 @@ impl Wanted {
     /// A preference that cannot be understood is ignored, as its RFC says; one that is too long is cut.
     pub fn of(min_version: Option<VersionToken>, headers: &HeaderMap) -> Self {
         let preferred = wait(headers).map(|wait| wait.min(MAX_WAIT));
-        let at_least =
-            min_version.map(|version| AtLeast { version, wait: preferred.unwrap_or(DEFAULT_WAIT) });
-        Self { at_least, applied: preferred.filter(|_| at_least.is_some()) }
+        let at_least = min_version.map(|version| AtLeast {
+            version,
+            wait: preferred.unwrap_or(DEFAULT_WAIT),
+        });
+        Self {
+            at_least,
+            applied: preferred.filter(|_| at_least.is_some()),
+        }
     }
 
     /// The answer, with what became of the preference.
@@ -80,7 +85,16 @@ mod tests {
 
     #[test]
     fn what_is_no_wait_is_ignored() {
-        for value in ["wait", "wait=", "wait=-1", "wait=1.5", "wait=x", "waiting=3", "=", ";;"] {
+        for value in [
+            "wait",
+            "wait=",
+            "wait=-1",
+            "wait=1.5",
+            "wait=x",
+            "waiting=3",
+            "=",
+            ";;",
+        ] {
             assert_eq!(wait_of(&[value]), None, "{value}");
         }
     }

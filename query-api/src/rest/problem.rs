@@ -55,8 +55,14 @@ pub const INVALID_CURSOR: ProblemType = ProblemType {
 };
 
 /// The kinds of problem of this API besides the general ones.
-pub const ALL: &[ProblemType] =
-    &[ITEM_NOT_FOUND, ITEM_DELETED, UPLOAD_NOT_FOUND, UPLOAD_NOT_STORED, READ_MODEL_BEHIND, INVALID_CURSOR];
+pub const ALL: &[ProblemType] = &[
+    ITEM_NOT_FOUND,
+    ITEM_DELETED,
+    UPLOAD_NOT_FOUND,
+    UPLOAD_NOT_STORED,
+    READ_MODEL_BEHIND,
+    INVALID_CURSOR,
+];
 
 /// Seconds after which a repeat is worth it.
 const RETRY_AFTER: u64 = 1;
@@ -68,18 +74,27 @@ impl From<QueryError> for Problem {
             QueryError::Forbidden(detail) => Self::forbidden(detail),
             QueryError::NotFound(Subject::Item(_)) => Self::of(&ITEM_NOT_FOUND).with_detail(detail),
             QueryError::NotFound(Subject::Upload(_)) => Self::of(&UPLOAD_NOT_FOUND).with_detail(detail),
-            QueryError::ItemDeleted { version, projection, .. } => {
-                let problem =
-                    Self::of(&ITEM_DELETED).with_detail(detail).with_extension("version", version.version);
+            QueryError::ItemDeleted {
+                version, projection, ..
+            } => {
+                let problem = Self::of(&ITEM_DELETED)
+                    .with_detail(detail)
+                    .with_extension("version", version.version);
                 match etag::value(&etag::etag(version, projection)) {
                     Some(tag) => problem.with_header(ETAG, tag),
                     None => problem,
                 }
             }
-            QueryError::Behind { subject, wanted, seen } => {
+            QueryError::Behind {
+                subject,
+                wanted,
+                seen,
+            } => {
                 let has = seen.map_or("nothing yet".to_owned(), |seen| format!("version {seen}"));
-                let detail =
-                    format!("Version {wanted} of {} was asked for; the view has {has}.", describe(subject));
+                let detail = format!(
+                    "Version {wanted} of {} was asked for; the view has {has}.",
+                    describe(subject)
+                );
                 let problem = Self::of(&READ_MODEL_BEHIND)
                     .with_detail(detail)
                     .with_extension("min_version", wanted.to_string())
@@ -89,14 +104,14 @@ impl From<QueryError> for Problem {
                     None => problem,
                 }
             }
-            QueryError::TooManyWaiting | QueryError::TooManyStreams => {
-                Self::of(&types::OVERLOADED).with_detail(detail).with_retry_after(RETRY_AFTER)
-            }
+            QueryError::TooManyWaiting | QueryError::TooManyStreams => Self::of(&types::OVERLOADED)
+                .with_detail(detail)
+                .with_retry_after(RETRY_AFTER),
             QueryError::Cursor(_) => Self::of(&INVALID_CURSOR).with_detail(detail),
             QueryError::ResumeToken(error) => Self::invalid_parameter("resume_token", error.to_string()),
-            QueryError::NotStored { status, .. } => {
-                Self::of(&UPLOAD_NOT_STORED).with_detail(detail).with_extension("upload_status", status)
-            }
+            QueryError::NotStored { status, .. } => Self::of(&UPLOAD_NOT_STORED)
+                .with_detail(detail)
+                .with_extension("upload_status", status),
             QueryError::Read(cause) => match cause.as_ref() {
                 ReadError::Representation { .. } => Self::internal(cause.as_ref()),
                 ReadError::Database { .. } | ReadError::Timeout { .. } => {

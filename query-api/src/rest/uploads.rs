@@ -86,7 +86,9 @@ pub async fn content(
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let mut parameters = Parameters::of(query.as_deref());
-    let redirect = parameters.one("redirect", |text| text.parse().map_err(|_| "is neither true nor false"));
+    let redirect = parameters.one("redirect", |text| {
+        text.parse().map_err(|_| "is neither true nor false")
+    });
     let min_version = parameters.min_version();
     parameters.finish()?;
     let wanted = Wanted::of(min_version, &headers);

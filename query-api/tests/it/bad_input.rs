@@ -15,7 +15,10 @@ async fn every_bad_parameter_is_a_problem_that_names_it() {
         (format!("/api/v1/items/{id}?min_version=x"), "min_version"),
         (format!("/api/v1/items/{id}?min_version=-1"), "min_version"),
         (format!("/api/v1/items/{id}?min_version="), "min_version"),
-        (format!("/api/v1/items/{id}?min_version=1&min_version=2"), "min_version"),
+        (
+            format!("/api/v1/items/{id}?min_version=1&min_version=2"),
+            "min_version",
+        ),
         (format!("/api/v1/items/{id}/history?limit=0"), "limit"),
         (format!("/api/v1/uploads/{id}/content?redirect=maybe"), "redirect"),
         ("/api/v1/items?limit=201".to_owned(), "limit"),
@@ -26,7 +29,10 @@ async fn every_bad_parameter_is_a_problem_that_names_it() {
         ("/api/v1/items?status=lost".to_owned(), "status"),
         ("/api/v1/items?sort=price".to_owned(), "sort"),
         ("/api/v1/items?created_from=yesterday".to_owned(), "created_from"),
-        ("/api/v1/items?created_from=2026-02-01T00:00:00Z&created_to=2026-01-01T00:00:00Z".to_owned(), "created_to"),
+        (
+            "/api/v1/items?created_from=2026-02-01T00:00:00Z&created_to=2026-01-01T00:00:00Z".to_owned(),
+            "created_to",
+        ),
         (format!("/api/v1/items?owner={long}"), "owner"),
         (format!("/api/v1/items?q={long}"), "q"),
         ("/api/v1/items?q=%20".to_owned(), "q"),
@@ -37,7 +43,11 @@ async fn every_bad_parameter_is_a_problem_that_names_it() {
         ("/api/v1/statistics?tag=red".to_owned(), "tag"),
     ] {
         let reply = harness.get(&path).await;
-        assert_eq!((reply.status, reply.problem().as_str()), (400, "invalid-parameter"), "{path}");
+        assert_eq!(
+            (reply.status, reply.problem().as_str()),
+            (400, "invalid-parameter"),
+            "{path}"
+        );
         assert_eq!(reply.json()["errors"][0]["pointer"], name, "{path}");
     }
 }
@@ -46,7 +56,10 @@ async fn every_bad_parameter_is_a_problem_that_names_it() {
 async fn all_bad_parameters_are_named_at_once() {
     let harness = Harness::start().await;
     let reply = harness.get("/api/v1/items?limit=0&sort=x&nonsense=1").await;
-    assert_eq!((reply.status, reply.json()["errors"].as_array().unwrap().len()), (400, 3));
+    assert_eq!(
+        (reply.status, reply.json()["errors"].as_array().unwrap().len()),
+        (400, 3)
+    );
 }
 
 #[tokio::test]
@@ -61,16 +74,32 @@ async fn a_cursor_that_was_not_given_out_for_this_question_is_refused() {
         format!("/api/v1/items/{id}/history?cursor=nonsense"),
     ] {
         let reply = harness.get(&path).await;
-        assert_eq!((reply.status, reply.problem().as_str()), (400, "invalid-cursor"), "{path}");
+        assert_eq!(
+            (reply.status, reply.problem().as_str()),
+            (400, "invalid-cursor"),
+            "{path}"
+        );
     }
 }
 
 #[tokio::test]
 async fn a_text_that_could_be_mistaken_for_a_query_is_only_text() {
     let harness = Harness::start().await;
-    for text in ["'%3B%20DROP%20TABLE%20read.items--", "a:*", "!!!", "%26%26", "%22unclosed", "-", "or"] {
+    for text in [
+        "'%3B%20DROP%20TABLE%20read.items--",
+        "a:*",
+        "!!!",
+        "%26%26",
+        "%22unclosed",
+        "-",
+        "or",
+    ] {
         let reply = harness.get(&format!("/api/v1/items?q={text}")).await;
-        assert_eq!((reply.status, reply.json()["items"].as_array().unwrap().len()), (200, 0), "{text}");
+        assert_eq!(
+            (reply.status, reply.json()["items"].as_array().unwrap().len()),
+            (200, 0),
+            "{text}"
+        );
     }
 }
 

@@ -11,7 +11,13 @@ use depot_service::{
     shutdown::Shutdown,
 };
 use depot_test_stack::{ServiceRole, TestDatabase, settings, unique_name, wait_until};
-use query_api::{Application, Config, change_feed::ChangeFeed, queries::WatchLimits, read::LocalCacheSettings};
+use query_api::{
+    Application, Config,
+    change_feed::ChangeFeed,
+    queries::{WatchLimits, Watches},
+    read::LocalCacheSettings,
+    visibility::PollPace,
+};
 use serde_json::json;
 use sqlx::PgPool;
 use time::OffsetDateTime;
@@ -31,6 +37,7 @@ pub struct Harness {
     pub redis: redis::Client,
     pub prefix: String,
     feed: ChangeFeed,
+    watches: Watches,
     shutdown: Shutdown,
     _database: TestDatabase,
 }
@@ -52,6 +59,7 @@ impl Harness {
         let application = Application::build(config, shutdown.clone()).await.unwrap();
         let (http, grpc) = (application.http_address(), application.grpc_address());
         let feed = application.change_feed().clone();
+        let watches = application.watches().clone();
         let admin = application.admin_address();
         tokio::spawn(application.run_until_stopped());
         wait_until("query-api is ready", || async {
@@ -59,12 +67,30 @@ impl Harness {
         })
         .await;
         let redis = redis::Client::open(format!("redis://{}", settings().redis_addr())).unwrap();
-        Self { pool, http, grpc, redis, prefix, feed, shutdown, _database: database }
+        Self {
+            pool,
+            http,
+            grpc,
+            redis,
+            prefix,
+            feed,
+            watches,
+            shutdown,
+            _database: database,
+        }
     }
 
     /// Until a read waits for a version: it has registered, and looks into Postgres.
     pub async fn until_a_read_waits(&self) {
         wait_until("a read waits", || async { self.feed.waited_for() > 0 }).await;
+    }
+
+    pub fn waiting_reads(&self) -> usize {
+        self.feed.waited_for()
+    }
+
+    pub fn open_streams(&self) -> usize {
+        self.watches.open()
     }
 
     /// Begins to drain.
@@ -119,13 +145,21 @@ impl Drop for Harness {
 }
 
 pub fn token(subject: &str, roles: &[Role]) -> String {
-    TokenMinter::new(&JwtConfig::for_secret(SECRET)).mint(subject, roles, Duration::from_secs(600)).unwrap()
+    TokenMinter::new(&JwtConfig::for_secret(SECRET))
+        .mint(subject, roles, Duration::from_secs(600))
+        .unwrap()
 }
 
 fn config(database_url: &str, prefix: &str) -> Config {
     Config {
-        process: ProcessConfig { bind: [127, 0, 0, 1].into(), ..ProcessConfig::default() },
-        http: HttpConfig { request_timeout: Duration::from_secs(60), ..HttpConfig::default() },
+        process: ProcessConfig {
+            bind: [127, 0, 0, 1].into(),
+            ..ProcessConfig::default()
+        },
+        http: HttpConfig {
+            request_timeout: Duration::from_secs(60),
+            ..HttpConfig::default()
+        },
         grpc_port: 0,
         database: DatabaseConfig::for_url(database_url, "read"),
         search_max_connections: 10,
@@ -147,8 +181,12 @@ fn config(database_url: &str, prefix: &str) -> Config {
             sample_ratio: 0.0,
         },
         // Nothing is held in the process, so that a test sees what the other layers do.
-        local_cache: LocalCacheSettings { ttl: Duration::ZERO, max_bytes: 1 << 20 },
+        local_cache: LocalCacheSettings {
+            ttl: Duration::ZERO,
+            max_bytes: 1 << 20,
+        },
         max_waiting_reads: 100,
+        poll_pace: PollPace::default(),
         watch: WatchLimits::default(),
         download_url_ttl: Duration::from_secs(300),
         topic_prefix: "depot".to_owned(),
@@ -211,7 +249,10 @@ impl Item {
 
     /// Writes the change to this version at a place of the log, and the offset behind it, in one transaction.
     pub async fn put_change(&self, pool: &PgPool, partition: i32, offset: i64) {
-        let created = self.created_at.format(&time::format_description::well_known::Rfc3339).unwrap();
+        let created = self
+            .created_at
+            .format(&time::format_description::well_known::Rfc3339)
+            .unwrap();
         let state = json!({
             "id": self.id, "owner": self.owner, "name": self.name, "description": self.description,
             "tags": self.tags, "attributes": {}, "status": self.status, "files": [], "version": self.version,

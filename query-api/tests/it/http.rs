@@ -18,7 +18,10 @@ pub struct Reply {
 
 impl Reply {
     pub fn header(&self, name: &str) -> Option<&str> {
-        self.headers.iter().find(|(found, _)| found == name).map(|(_, value)| value.as_str())
+        self.headers
+            .iter()
+            .find(|(found, _)| found == name)
+            .map(|(_, value)| value.as_str())
     }
 
     pub fn json(&self) -> Value {
@@ -28,10 +31,18 @@ impl Reply {
 
     /// The last segment of the problem's type.
     pub fn problem(&self) -> String {
-        assert_eq!(self.header("content-type"), Some("application/problem+json"), "{self:?}");
+        assert_eq!(
+            self.header("content-type"),
+            Some("application/problem+json"),
+            "{self:?}"
+        );
         let problem = self.json();
         assert_eq!(problem["status"], self.status);
-        problem["type"].as_str().unwrap().trim_start_matches("/problems/").to_owned()
+        problem["type"]
+            .as_str()
+            .unwrap()
+            .trim_start_matches("/problems/")
+            .to_owned()
     }
 }
 
@@ -46,7 +57,10 @@ pub async fn get(address: SocketAddr, path: &str, headers: &[(&str, &str)]) -> R
     stream.write_all(request.as_bytes()).await.unwrap();
     let mut answer = Vec::new();
     stream.read_to_end(&mut answer).await.unwrap();
-    let end = answer.windows(4).position(|window| window == b"\r\n\r\n").expect("a head");
+    let end = answer
+        .windows(4)
+        .position(|window| window == b"\r\n\r\n")
+        .expect("a head");
     let head = String::from_utf8(answer[..end].to_vec()).unwrap();
     let mut lines = head.split("\r\n");
     let status = lines.next().unwrap().split(' ').nth(1).unwrap().parse().unwrap();
@@ -54,5 +68,9 @@ pub async fn get(address: SocketAddr, path: &str, headers: &[(&str, &str)]) -> R
         .filter_map(|line| line.split_once(": "))
         .map(|(name, value)| (name.to_ascii_lowercase(), value.to_owned()))
         .collect();
-    Reply { status, headers, body: answer[end + 4..].to_vec() }
+    Reply {
+        status,
+        headers,
+        body: answer[end + 4..].to_vec(),
+    }
 }

@@ -1,5 +1,11 @@
 //! query-api against real services: rows are written as the projector writes them, answers are read over HTTP and gRPC.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "a step that cannot be taken fails its test"
+)]
+
 mod bad_input;
 mod cache;
 mod grpc;

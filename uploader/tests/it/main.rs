@@ -1,7 +1,10 @@
 #![cfg(test)]
-//! Storing and removing on a real database and a real S3 server. Events are called for by hand here; that they come
-//! and go through Kafka is shown end to end.
+//! Storing and removing on a real database and a real S3 server. Most tests call for an event's work by
+//! hand; `pipeline.rs` runs the whole process on Kafka.
 
+mod cut_off;
+mod gate;
+mod pipeline;
 mod scene;
 mod shared_content;
 mod storing;

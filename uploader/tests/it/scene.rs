@@ -1,5 +1,4 @@
 use aws_lc_rs::digest;
-use depot_consumer::Context;
 use depot_domain::{CommandId, Sha256};
 use depot_object_store::{CopyConditions, Identity, ObjectStore};
 use depot_outbox::Doorbell;
@@ -15,7 +14,7 @@ use uuid::Uuid;
 pub struct Scene {
     pub files: Files,
     pub owner: PgPool,
-    _database: TestDatabase,
+    pub database: TestDatabase,
 }
 
 pub fn store_at(endpoint: &str) -> ObjectStore {
@@ -48,7 +47,7 @@ impl Scene {
         Self {
             files,
             owner: database.owner_pool().await,
-            _database: database,
+            database,
         }
     }
 
@@ -68,7 +67,7 @@ impl Scene {
     }
 
     pub async fn store(&self, upload: &UploadState) -> Result<Stored, UploaderError> {
-        store_upload(&self.files, upload, CommandId::generate(), &Context::detached()).await
+        store_upload(&self.files, upload, CommandId::generate()).await
     }
 
     pub async fn remove(&self, upload: &UploadState) -> Result<(), UploaderError> {
@@ -113,6 +112,27 @@ impl Scene {
             .fetch_one(&self.owner)
             .await
             .unwrap()
+    }
+}
+
+impl Drop for Scene {
+    /// Buckets take space in the server, whatever is in them.
+    fn drop(&mut self) {
+        let buckets = [self.files.staging.clone(), self.files.bucket.clone()];
+        // A drop cannot await; the thread has a small runtime of its own, and so needs connections of its own.
+        let removal = std::thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread()
+                .enable_all()
+                .build()
+                .unwrap();
+            let store = store_at(settings().get("MINIO_ENDPOINT"));
+            for bucket in buckets {
+                if let Err(error) = runtime.block_on(store.remove_bucket(&bucket)) {
+                    eprintln!("bucket {bucket} is left behind: {error}");
+                }
+            }
+        });
+        let _ = removal.join();
     }
 }
 

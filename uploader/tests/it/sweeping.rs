@@ -1,5 +1,6 @@
 use std::time::Duration;
 
+use depot_object_store::PROBE_PREFIX;
 use uploader::{Swept, sweep};
 use uuid::Uuid;
 
@@ -48,11 +49,15 @@ async fn a_sweep_mends_each_kind_of_leftover() {
             .unwrap();
         }
     }
+    // Left by a process that was killed while it tried the store at its start.
+    let probe = format!("{PROBE_PREFIX}x");
+    let put = scene.files.store.put(&scene.files.staging, &probe, b"x".to_vec());
+    put.await.unwrap();
     let swept = sweep(&scene.files, NO_GRACE).await.unwrap();
     assert_eq!(
         swept,
         Swept {
-            staged: 1,
+            staged: 2,
             stale_copies: 1,
             strays: 1,
             deletions: 2
@@ -79,4 +84,20 @@ async fn what_is_younger_than_the_grace_is_left_alone() {
     let swept = sweep(&scene.files, Duration::from_secs(3600)).await.unwrap();
     assert_eq!(swept, Swept::default());
     assert_eq!(scene.keys().await.len(), 1);
+}
+
+#[tokio::test]
+async fn a_copy_that_lands_after_its_deletion_was_confirmed_is_swept() {
+    let scene = Scene::set().await;
+    let upload = scene.staged(b"abc").await;
+    scene.store(&upload).await.unwrap();
+    scene.remove(&upload).await.unwrap();
+    let key = format!("{}/{}", upload.sha256, upload.id);
+    assert_eq!(scene.state_of(&key).await, "deleted");
+    let late = scene.files.store.put(&scene.files.bucket, &key, b"abc".to_vec());
+    late.await.unwrap();
+    let swept = sweep(&scene.files, NO_GRACE).await.unwrap();
+    assert_eq!((swept.strays, swept.deletions), (1, 1));
+    assert!(scene.keys().await.is_empty());
+    assert_eq!(scene.state_of(&key).await, "deleted");
 }

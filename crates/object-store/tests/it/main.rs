@@ -24,8 +24,37 @@ fn identity() -> Identity {
     }
 }
 
-async fn bucket() -> (ObjectStore, String) {
-    let (store, bucket) = (ObjectStore::new(&identity()), unique_name());
+/// The name of a bucket that goes with the test.
+struct Bucket(String);
+
+impl std::ops::Deref for Bucket {
+    type Target = str;
+
+    fn deref(&self) -> &str {
+        &self.0
+    }
+}
+
+impl Drop for Bucket {
+    fn drop(&mut self) {
+        let bucket = self.0.clone();
+        // A drop cannot await; the thread has a small runtime of its own.
+        let removal = std::thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread()
+                .enable_all()
+                .build()
+                .unwrap();
+            let removed = runtime.block_on(ObjectStore::new(&identity()).remove_bucket(&bucket));
+            if let Err(error) = removed {
+                eprintln!("bucket {bucket} is left behind: {error}");
+            }
+        });
+        let _ = removal.join();
+    }
+}
+
+async fn bucket() -> (ObjectStore, Bucket) {
+    let (store, bucket) = (ObjectStore::new(&identity()), Bucket(unique_name()));
     assert!(store.ensure_bucket(&bucket).await.unwrap());
     assert!(!store.ensure_bucket(&bucket).await.unwrap(), "it is there now");
     (store, bucket)
@@ -118,7 +147,7 @@ async fn urls_name_the_public_endpoint_while_calls_go_to_the_other() {
     let mut identity = identity();
     // Another name of the same server: a signature holds for the name it was made for, and for no other.
     identity.public_endpoint = identity.endpoint.replace("127.0.0.1", "localhost");
-    let (store, bucket) = (ObjectStore::new(&identity), unique_name());
+    let (store, bucket) = (ObjectStore::new(&identity), Bucket(unique_name()));
     store.ensure_bucket(&bucket).await.unwrap();
     let presigned = store
         .presign_put(&bucket, "a", &terms(b"abc"), MINUTE)
@@ -175,7 +204,7 @@ async fn a_copy_is_bound_to_what_was_verified() {
     store.put(&bucket, "a", b"abc".to_vec()).await.unwrap();
     let etag = store.head(&bucket, "a").await.unwrap().etag;
     let copy = |to: &'static str| {
-        let (store, bucket, etag) = (store.clone(), bucket.clone(), etag.clone());
+        let (store, bucket, etag) = (store.clone(), bucket.to_owned(), etag.clone());
         async move {
             store
                 .copy_verified((&bucket, "a"), &etag, (&bucket, to), "text/plain", 3)
@@ -203,7 +232,7 @@ async fn a_copy_through_this_process_keeps_only_what_was_expected() {
         size_bytes: content.len() as i64,
         sha256: sha256(&content),
     };
-    let (from, to) = ((bucket.as_str(), "a"), (bucket.as_str(), "b"));
+    let (from, to) = ((&*bucket, "a"), (&*bucket, "b"));
     assert_eq!(
         store
             .copy_through(from, to, "text/plain", expected)
@@ -255,7 +284,7 @@ async fn a_listing_shows_every_object_page_by_page() {
     // A page holds a thousand.
     let mut puts = tokio::task::JoinSet::new();
     for worker in 0..16 {
-        let (store, bucket) = (store.clone(), bucket.clone());
+        let (store, bucket) = (store.clone(), bucket.to_owned());
         puts.spawn(async move {
             for i in (worker..1_003).step_by(16) {
                 let key = format!("{i:04}");
@@ -288,7 +317,7 @@ async fn pages_of_allowed_origins_may_send_files_and_others_may_not() {
         .set_cors(&bucket, &["https://app.example".to_owned()])
         .await
         .unwrap();
-    let url = format!("{}/{bucket}/a", identity().endpoint);
+    let url = format!("{}/{}/a", identity().endpoint, bucket.0);
     let preflight = async |origin: &str| {
         let request = Client::new()
             .request(reqwest::Method::OPTIONS, &url)

@@ -1,3 +1,4 @@
+#![cfg(test)]
 //! The ground that everything stands on: the broker, and the database roles as `depot migrate` leaves them.
 
 mod ground;
