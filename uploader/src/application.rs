@@ -174,9 +174,9 @@ struct Work {
 
 impl Work {
     async fn run(self, state: ReadyState, stop: CancellationToken) -> Result<(), ConsumerError> {
-        let probed = stop
-            .run_until_cancelled(probe(&self.store, &self.staging, &self.bucket, &state))
-            .await;
+        // Boxed: what calls the store nests deep, and the stack of a thread is 2 MiB.
+        let probe = Box::pin(probe(&self.store, &self.staging, &self.bucket, &state));
+        let probed = stop.run_until_cancelled(probe).await;
         let Some(copy_conditions) = probed else {
             return Ok(());
         };
@@ -201,7 +201,7 @@ impl Work {
                 Err(waiting.join("; "))
             })
         });
-        let (ended, ()) = tokio::join!(consumer.join(), sweep::run(files, self.sweep, stop));
+        let (ended, ()) = tokio::join!(consumer.join(), Box::pin(sweep::run(files, self.sweep, stop)));
         ended
     }
 }

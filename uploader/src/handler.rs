@@ -103,7 +103,7 @@ async fn until_cancelled<T>(
     upload: &UploadState,
     work: impl Future<Output = Result<T, UploaderError>>,
 ) -> Result<T, UploaderError> {
-    let done = context.cancelled().run_until_cancelled(work).await;
+    let done = context.cancelled().run_until_cancelled(Box::pin(work)).await;
     done.unwrap_or(Err(UploaderError::Cancelled { upload: upload.id }))
 }
 

@@ -110,7 +110,7 @@ async fn copy(
                 .copy_verified(from, etag, to, content_type, upload.size_bytes)
                 .await
         }
-        CopyConditions::Ignored => store.copy_through(from, to, content_type, digest).await,
+        CopyConditions::Ignored => Box::pin(store.copy_through(from, to, content_type, digest)).await,
     };
     copied.map_err(UploaderError::store(upload.id))
 }

@@ -43,7 +43,7 @@ impl ObjectStore {
             .client
             .copy_object()
             .copy_source(copy_source(from))
-            .set_copy_source_if_match(Some(etag.to_owned()).filter(|_| false))
+            .copy_source_if_match(etag)
             .bucket(to.0)
             .key(to.1)
             .content_type(content_type)

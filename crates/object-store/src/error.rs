@@ -134,7 +134,8 @@ pub(crate) async fn within<T, E>(
 where
     E: ProvideErrorMetadata + Error + Send + Sync + 'static,
 {
-    match tokio::time::timeout(deadline, call).await {
+    // The SDK's futures are tens of kilobytes; nested in their callers' they would grow into the stack's size.
+    match tokio::time::timeout(deadline, Box::pin(call)).await {
         Ok(Ok(answer)) => Ok(answer),
         Ok(Err(error)) => Err(StoreError::from_sdk(operation, error)),
         Err(_) => Err(StoreError::timed_out(operation, deadline)),

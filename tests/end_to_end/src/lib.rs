@@ -8,5 +8,5 @@ mod stack;
 
 pub use client::{Answer, Client, sha256_hex};
 pub use log::{LogRecord, produce_raw, read_topic};
-pub use process::{Service, ServiceProcess};
+pub use process::{Service, ServiceProcess, run_program};
 pub use stack::Depot;

@@ -106,6 +106,18 @@ impl ServiceProcess {
     }
 }
 
+/// Runs a program of this workspace with exactly that environment, to its end.
+pub async fn run_program(name: &str, environment: &[(&str, &str)]) -> Result<std::process::Output> {
+    let mut command = Command::new(built_program(name)?);
+    // Away from any .env, which development would read.
+    command
+        .env_clear()
+        .envs(environment.iter().copied())
+        .current_dir(std::env::temp_dir())
+        .stdin(Stdio::null());
+    Ok(command.kill_on_drop(true).output().await?)
+}
+
 /// A program that the workspace's build left beside this test.
 pub(crate) fn built_program(name: &str) -> Result<PathBuf> {
     let test = std::env::current_exe()?;

@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
-use depot_consumer::header as dead_letter;
+use depot_consumer::{Consumer, ConsumerSettings, DeadLetters, header as dead_letter};
 use depot_domain::{CommandId, VersionToken};
+use depot_object_store::CopyConditions;
 use depot_schemas::{
     Entity, Envelope, Event, EventData, EventType, FileOutcome, FileState, UploadData, UploadState, decode,
     header, topics::Topics,
@@ -23,7 +24,8 @@ use rdkafka::{
 use secrecy::SecretString;
 use time::OffsetDateTime;
 use tokio::task::JoinHandle;
-use uploader::{Application, Config, SweepConfig};
+use tokio_util::sync::CancellationToken;
+use uploader::{Application, Config, Files, SweepConfig, UploadEvents};
 
 use crate::{
     gate::Gate,
@@ -359,4 +361,30 @@ async fn an_uploader_that_starts_before_its_object_store_says_so_and_begins_by_i
     pipeline.wait_for(&upload, &[FileOutcome::Stored]).await;
     running.ready().await;
     running.stop().await;
+}
+
+/// The way through this process is the deepest; it has to fit into the stack of a runtime's thread.
+#[tokio::test]
+async fn a_store_that_ignores_conditions_is_served_by_the_running_consumer_too() {
+    let pipeline = Pipeline::new().await;
+    let files = Files {
+        copy_conditions: CopyConditions::Ignored,
+        ..pipeline.scene.files.clone()
+    };
+    let subscribed = [pipeline.names().events(Entity::Uploads)];
+    let group = pipeline.names().group("uploader");
+    let consumer_settings = ConsumerSettings::new(settings().kafka_brokers(), group, subscribed);
+    let dead_letters = DeadLetters::new(settings().kafka_brokers(), &[]).unwrap();
+    let stop = CancellationToken::new();
+    let handler = UploadEvents::new(files);
+    let consumer = Consumer::start_keyed(consumer_settings, handler, dead_letters, stop.clone()).unwrap();
+    let upload = pipeline.scene.staged(&vec![7; 20_000_000]).await;
+    pipeline.send(EventType::UploadReceived, &upload).await;
+    wait_until("it is told", || async {
+        pipeline.scene.told(&upload).await == ["depot.file.stored.v1"]
+    })
+    .await;
+    stop.cancel();
+    consumer.join().await.unwrap();
+    assert_eq!(pipeline.scene.keys().await.len(), 1);
 }

@@ -10,6 +10,7 @@ mod load;
 mod main_job;
 mod memory;
 mod packages;
+mod probes;
 mod readme;
 mod stopped;
 

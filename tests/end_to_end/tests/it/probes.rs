@@ -1,0 +1,71 @@
+use depot_end_to_end::{Depot, Service};
+use reqwest::StatusCode;
+
+const NAMED_METRICS: [&str; 5] = [
+    "depot_request_latency_seconds",
+    "depot_requests_total",
+    "depot_errors_total",
+    "depot_tasks_count",
+    "depot_db_conn_count",
+];
+
+#[tokio::test(flavor = "multi_thread")]
+async fn all_four_admin_ports_have_probes_and_the_named_metrics() {
+    let depot = Depot::start().await.unwrap();
+    for service in Service::ALL {
+        let get = |path: &'static str| reqwest::get(depot.admin_url(service, path));
+        for probe in ["/livez", "/readyz"] {
+            assert_eq!(
+                get(probe).await.unwrap().status(),
+                StatusCode::OK,
+                "{} {probe}",
+                service.name()
+            );
+        }
+        let metrics = get("/metrics").await.unwrap().text().await.unwrap();
+        for name in NAMED_METRICS {
+            assert!(
+                metrics.contains(&format!("# TYPE {name} ")),
+                "{} has no {name}",
+                service.name()
+            );
+            let sample = metrics
+                .lines()
+                .any(|line| !line.starts_with('#') && line.starts_with(name));
+            assert!(sample, "{} has no sample of {name}", service.name());
+        }
+    }
+    for url in [depot.command_url(), depot.query_url()] {
+        for path in ["/health", "/api/v1/health", "/api/v1/openapi.json"] {
+            let answer = reqwest::get(format!("{url}{path}")).await.unwrap();
+            assert_eq!(answer.status(), StatusCode::OK, "{url}{path}");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_service_without_its_settings_names_all_of_them_and_ends() {
+    for service in Service::ALL {
+        let environment = [("APP_ENV", "production")];
+        let output = depot_end_to_end::run_program(service.name(), &environment)
+            .await
+            .unwrap();
+        let said = format!(
+            "{}{}",
+            String::from_utf8_lossy(&output.stdout),
+            String::from_utf8_lossy(&output.stderr)
+        );
+        assert!(!output.status.success(), "{} started:\n{said}", service.name());
+        assert!(said.contains("DATABASE_URL"), "{}:\n{said}", service.name());
+        let other = if service == Service::QueryApi {
+            "JWT_SECRET"
+        } else {
+            "KAFKA_BROKERS"
+        };
+        assert!(
+            said.contains(other),
+            "{} names only the first fault:\n{said}",
+            service.name()
+        );
+    }
+}
