@@ -29,7 +29,7 @@ CREATE TABLE uploader.receipts (
     outcome    text        NOT NULL CHECK (outcome IN ('stored', 'rejected', 'removing', 'removed', 'cancelled')),
     object_key text        REFERENCES uploader.objects (key),
     reason     text,
-    -- The version of the newest fact told about this upload's file; 0 while none was.
+    -- The version of the newest fact told about this upload's file.
     version    bigint      NOT NULL,
     created_at timestamptz NOT NULL DEFAULT now(),
     updated_at timestamptz NOT NULL DEFAULT now(),

@@ -3,7 +3,10 @@ use depot_service::config::S3Config;
 
 use crate::settings;
 
-/// Creates both buckets where missing, with their CORS rules. Runs under an identity that may make buckets, which
+/// Parts of multipart uploads that nobody ended are dropped by the store after this long.
+const UNFINISHED_DAYS: i32 = 2;
+
+/// Creates both buckets where missing, with their CORS and lifecycle rules. Runs under an identity that may make buckets, which
 /// none of the services has: `DEPOT_MINIO_ACCESS_KEY`, `DEPOT_MINIO_SECRET_KEY`.
 pub async fn run() -> anyhow::Result<()> {
     let (s3, origins) = settings::read(|reader| (S3Config::read(reader), reader.list("CORS_ORIGINS")))?;
@@ -23,6 +26,7 @@ pub async fn run() -> anyhow::Result<()> {
         if !origins.is_empty() {
             store.set_cors(bucket, &origins).await?;
         }
+        store.abort_unfinished_multiparts(bucket, UNFINISHED_DAYS).await?;
         println!("{bucket:<32} {state}");
     }
     Ok(())

@@ -127,16 +127,31 @@ impl Client {
         self.send(request).await
     }
 
-    /// Sends the bytes as the announced upload says, without a token.
-    pub async fn put_presigned(&self, upload: &Value, file: impl Into<reqwest::Body>) -> Result<Answer> {
-        let mut request = self
-            .http
-            .put(upload["url"].as_str().context("no url")?)
-            .body(file);
-        for (name, value) in upload["headers"].as_object().into_iter().flatten() {
-            request = request.header(name, value.as_str().unwrap_or_default());
-        }
+    /// Sends bytes piece by piece. Their number is part of the signature, and a stream does not tell it by itself.
+    pub async fn put_presigned_stream(
+        &self,
+        upload: &Value,
+        size: usize,
+        stream: reqwest::Body,
+    ) -> Result<Answer> {
+        let request = self
+            .presigned(upload)?
+            .header("Content-Length", size)
+            .body(stream);
         self.send(request).await
+    }
+
+    /// Sends the bytes as the announced upload says, without a token.
+    pub async fn put_presigned(&self, upload: &Value, file: Vec<u8>) -> Result<Answer> {
+        self.send(self.presigned(upload)?.body(file)).await
+    }
+
+    fn presigned(&self, upload: &Value) -> Result<RequestBuilder> {
+        let request = self.http.put(upload["url"].as_str().context("no url")?);
+        let headers = upload["headers"].as_object().into_iter().flatten();
+        Ok(headers.fold(request, |request, (name, value)| {
+            request.header(name, value.as_str().unwrap_or_default())
+        }))
     }
 
     pub async fn complete_upload(&self, id: &str) -> Result<Answer> {

@@ -39,8 +39,9 @@ async fn the_uploader_stores_a_file_of_any_size_in_flat_memory() {
         .await
         .unwrap();
     let body = stream::iter((0..chunks()).map(move |_| Ok::<_, std::io::Error>(chunk.clone())));
+    let body = reqwest::Body::wrap_stream(body);
     let put = alice
-        .put_presigned(&announced.json(), reqwest::Body::wrap_stream(body))
+        .put_presigned_stream(&announced.json(), chunks() * CHUNK, body)
         .await
         .unwrap();
     assert!(put.status.is_success(), "{put:?}");
