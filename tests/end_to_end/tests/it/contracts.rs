@@ -1,12 +1,10 @@
-use std::collections::BTreeMap;
-
 use depot_end_to_end::{Depot, Service, read_topic, sha256_hex};
 use depot_schemas::{Entity, EventType, header};
 use depot_service::auth::Role;
 use depot_test_stack::wait_until;
-use serde_json::{Value, json};
+use serde_json::json;
 
-use crate::verify;
+use crate::{schema_check::every_event_meets_its_schema, verify};
 
 /// Brings about every declared type of event, and holds what lies in Kafka to the committed schemas.
 #[tokio::test(flavor = "multi_thread")]
@@ -17,48 +15,13 @@ async fn every_declared_event_type_is_written_and_meets_its_schema() {
     bring_about_every_type(&mut depot).await;
     verify::quiet(&depot).await;
 
-    let mut count: BTreeMap<&str, usize> = EventType::ALL
-        .iter()
-        .map(|event_type| (event_type.name(), 0))
-        .collect();
-    for entity in Entity::ALL {
-        for record in read_topic(&depot.topics().events(entity)).await.unwrap() {
-            let event_type = EventType::from_name(record.header(header::TYPE)).expect("a declared type");
-            assert_eq!(event_type.entity(), entity);
-            assert_eq!(record.key_text(), record.header(header::SUBJECT));
-            for name in [
-                header::ID,
-                header::SOURCE,
-                header::TIME,
-                header::CAUSATION_ID,
-                header::RESTORE_EPOCH,
-            ] {
-                assert!(!record.header(name).is_empty(), "{event_type} without {name}");
-            }
-            let value: Value = serde_json::from_slice(&record.payload).unwrap();
-            let errors: Vec<_> = validator(event_type)
-                .iter_errors(&value)
-                .map(|error| error.to_string())
-                .collect();
-            assert!(errors.is_empty(), "{event_type}: {errors:?}");
-            *count.entry(event_type.name()).or_default() += 1;
-        }
-    }
-    for (name, count) in &count {
-        println!("{count:>4} {name}");
-    }
+    let count = every_event_meets_its_schema(&depot).await;
     let missing: Vec<_> = count
         .iter()
         .filter(|(_, count)| **count == 0)
         .map(|(name, _)| name)
         .collect();
     assert!(missing.is_empty(), "declared, and never written: {missing:?}");
-}
-
-fn validator(event_type: EventType) -> jsonschema::Validator {
-    let schemas = concat!(env!("CARGO_MANIFEST_DIR"), "/../../schemas/events/");
-    let text = std::fs::read_to_string(format!("{schemas}{}", event_type.schema_file())).unwrap();
-    jsonschema::validator_for(&serde_json::from_str(&text).unwrap()).unwrap()
 }
 
 async fn bring_about_every_type(depot: &mut Depot) {

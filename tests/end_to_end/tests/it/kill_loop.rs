@@ -6,6 +6,7 @@ use depot_test_stack::wait_until;
 
 use crate::{
     load::{Acknowledged, Load},
+    schema_check::every_event_meets_its_schema,
     verify::{self, lag, open_uploads, unpublished},
 };
 
@@ -26,6 +27,7 @@ async fn no_acknowledged_command_is_lost_doubled_or_reordered_by_kill_9() {
     }
     let acknowledged = load.stop().await;
     verify::quiet(&depot).await;
+    every_event_meets_its_schema(&depot).await;
     let checked = verify::nothing_lost_doubled_or_reordered(&depot, &acknowledged).await;
     println!("{} kills; {checked:?}", 4 * KILLS_EACH);
 }

@@ -12,6 +12,6 @@ mod memory;
 mod packages;
 mod probes;
 mod readme;
+mod schema_check;
 mod stopped;
-
 mod verify;

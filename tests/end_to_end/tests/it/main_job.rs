@@ -4,6 +4,8 @@ use depot_test_stack::wait_until;
 use reqwest::{Method, StatusCode};
 use serde_json::json;
 
+use crate::schema_check::every_event_meets_its_schema;
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_command_becomes_an_event_a_view_and_a_stored_file() {
     let depot = Depot::start().await.unwrap();
@@ -86,6 +88,7 @@ async fn a_command_becomes_an_event_a_view_and_a_stored_file() {
         },
     )
     .await;
+    every_event_meets_its_schema(&depot).await;
     assert!(
         depot
             .backing
@@ -132,6 +135,7 @@ async fn a_rejected_file_gives_its_quota_back_and_leaves_no_object() {
         (&account["used_bytes"], &account["reserved_bytes"]),
         (&json!(0), &json!(0))
     );
+    every_event_meets_its_schema(&depot).await;
     assert!(
         depot
             .backing

@@ -4,7 +4,7 @@ use depot_test_stack::wait_until;
 use reqwest::StatusCode;
 use serde_json::json;
 
-use crate::{load::Load, verify};
+use crate::{load::Load, schema_check::every_event_meets_its_schema, verify};
 
 /// How many processes hold shards of command-api's outbox.
 async fn relays_with_shards(depot: &Depot) -> i64 {
@@ -43,6 +43,7 @@ async fn a_stopped_relay_loses_its_shards_and_what_it_sends_when_it_wakes_change
     }
     let acknowledged = load.stop().await;
     verify::quiet(&depot).await;
+    every_event_meets_its_schema(&depot).await;
     let checked = verify::nothing_lost_doubled_or_reordered(&depot, &acknowledged).await;
     println!("{checked:?}");
 }
