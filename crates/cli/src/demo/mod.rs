@@ -27,7 +27,16 @@ pub struct Endpoints {
     pub command: String,
     pub query: String,
     pub grpc: String,
+    /// Ports of probes and metrics, by service.
+    pub admin: Vec<(&'static str, u16)>,
 }
+
+const ADMIN_PORTS: [(&str, &str, u16); 4] = [
+    ("command-api", "COMMAND_API_ADMIN_PORT", 9180),
+    ("query-api", "QUERY_API_ADMIN_PORT", 9181),
+    ("projector", "PROJECTOR_ADMIN_PORT", 9182),
+    ("uploader", "UPLOADER_ADMIN_PORT", 9183),
+];
 
 const DEMO_FILE_BYTES: usize = 8 * 1024 * 1024;
 
@@ -37,6 +46,9 @@ pub async fn run(arguments: &Arguments) -> anyhow::Result<()> {
             command: reader.url("COMMAND_PUBLIC_URL", "http://localhost:8080"),
             query: reader.url("QUERY_PUBLIC_URL", "http://localhost:8081"),
             grpc: reader.url("GRPC_PUBLIC_URL", "http://localhost:50051"),
+            admin: ADMIN_PORTS
+                .map(|(service, name, default)| (service, reader.port(name, default)))
+                .to_vec(),
         };
         (endpoints, KafkaConfig::read(reader))
     })?;
@@ -81,12 +93,21 @@ async fn read_file(arguments: &Arguments) -> anyhow::Result<Vec<u8>> {
 }
 
 fn print_what_to_try(endpoints: &Endpoints, token: &str, kafka: &KafkaConfig) {
-    let Endpoints { command, query, grpc } = endpoints;
+    let Endpoints {
+        command,
+        query,
+        grpc,
+        admin,
+    } = endpoints;
     let grpc = grpc.trim_start_matches("http://");
+    let metrics: Vec<_> = admin
+        .iter()
+        .map(|(service, port)| format!("  http://localhost:{port}/metrics  {service}"))
+        .collect();
     println!(
         "\nThe stack is running:
   commands  {command}    queries  {query}    gRPC  {grpc}
-  metrics   http://localhost:9180/metrics (9181 query-api, 9182 projector, 9183 uploader)
+{}
 
 A token to try it with (alice, writer, 12 hours):
   export TOKEN={token}
@@ -95,6 +116,6 @@ Three commands to try next:
   curl -s -H \"Authorization: Bearer $TOKEN\" '{query}/api/v1/items?limit=5'
   kcat -C -b {} -t {}.items.v1 -o beginning -e -f 'key %k\\nheaders %h\\n%s\\n\\n'
   grpcurl -plaintext -H \"authorization: Bearer $TOKEN\" -d '{{\"page_size\": 5}}' {grpc} depot.v1.QueryService/ListItems",
-        kafka.brokers, kafka.topic_prefix
+        metrics.join("\n"), kafka.brokers, kafka.topic_prefix
     );
 }
