@@ -57,26 +57,35 @@ impl TestDatabase {
 
     /// A pool of the owner, all schemas writable.
     pub async fn owner_pool(&self) -> PgPool {
-        pool(&self.owner_url(), "command").await
+        pool(&self.owner_url(), "command", &[]).await
     }
 
-    /// A pool as the service of that role has it, with its schema in the search path.
+    /// A pool as the service of that role has it: its schema in the search path, and the server's time-outs, without
+    /// which work that was cut off in mid-statement could hold its locks for ever.
     pub async fn pool(&self, role: ServiceRole) -> PgPool {
         let schema = match role {
             ServiceRole::Command => "command",
             ServiceRole::Uploader => "uploader",
             ServiceRole::Projector | ServiceRole::Query => "read",
         };
-        pool(&self.url(role), schema).await
+        let timeouts = [
+            ("statement_timeout", "30s"),
+            ("idle_in_transaction_session_timeout", "10s"),
+        ];
+        pool(&self.url(role), schema, &timeouts).await
     }
 }
 
-async fn pool(url: &str, schema: &str) -> PgPool {
+async fn pool(url: &str, schema: &str, timeouts: &[(&str, &str)]) -> PgPool {
     let options: PgConnectOptions = url.parse().expect("a URL in the settings");
     PgPoolOptions::new()
         .max_connections(16)
         .acquire_timeout(Duration::from_secs(30))
-        .connect_with(options.options([("search_path", schema)]))
+        .connect_with(
+            options
+                .options([("search_path", schema)])
+                .options(timeouts.iter().copied()),
+        )
         .await
         .expect("the database was just created")
 }
