@@ -1,3 +1,4 @@
+#![cfg(test)]
 //! Types, schema files and the decoder agree.
 
 use std::{collections::HashMap, fs, path::PathBuf};

@@ -1,6 +1,9 @@
 //! The four services as processes, on a database, topics and buckets of one test's own.
 
-#![allow(clippy::expect_used, reason = "a test that cannot be set up is to fail, with the reason")]
+#![allow(
+    clippy::expect_used,
+    reason = "a test that cannot be set up is to fail, with the reason"
+)]
 
 mod backing;
 mod client;
