@@ -330,10 +330,16 @@ async fn only_expired_keys_are_deleted() {
     }
     expire_all(&service).await;
     create(&service, "alive", "a").send().await.expect(201);
-    assert_eq!(
-        key_expiry::step(service.writer.pool()).await.unwrap(),
-        KeyExpiryOutcome::Done(3)
+    // The service's own task deletes them too, and may be the first; rows that it holds are skipped here.
+    let outcome = key_expiry::step(service.writer.pool()).await.unwrap();
+    assert!(
+        matches!(outcome, KeyExpiryOutcome::Done(0..=3)),
+        "{outcome:?}"
     );
+    depot_test_stack::wait_until("the expired keys are gone", || async {
+        keys(&service).await.len() == 1
+    })
+    .await;
     assert_eq!(keys(&service).await, ["alive"]);
 }
 
