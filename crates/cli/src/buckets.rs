@@ -6,8 +6,8 @@ use crate::settings;
 /// Parts of multipart uploads that nobody ended are dropped by the store after this long.
 const UNFINISHED_DAYS: i32 = 2;
 
-/// Creates both buckets where missing, with their CORS and lifecycle rules. Runs under an identity that may make buckets, which
-/// none of the services has: `DEPOT_MINIO_ACCESS_KEY`, `DEPOT_MINIO_SECRET_KEY`.
+/// Creates both buckets where missing, with their CORS and lifecycle rules. Runs under an identity that may make
+/// buckets, which none of the services has: `DEPOT_MINIO_ACCESS_KEY`, `DEPOT_MINIO_SECRET_KEY`.
 pub async fn run() -> anyhow::Result<()> {
     let (s3, origins) = settings::read(|reader| (S3Config::read(reader), reader.list("CORS_ORIGINS")))?;
     let store = ObjectStore::new(&Identity {
@@ -26,7 +26,11 @@ pub async fn run() -> anyhow::Result<()> {
         if !origins.is_empty() {
             store.set_cors(bucket, &origins).await?;
         }
-        store.abort_unfinished_multiparts(bucket, UNFINISHED_DAYS).await?;
+        if !store.abort_unfinished_multiparts(bucket, UNFINISHED_DAYS).await? {
+            eprintln!(
+                "{bucket}: this store has no lifecycle rules; parts of multipart uploads that nobody ended stay"
+            );
+        }
         println!("{bucket:<32} {state}");
     }
     Ok(())

@@ -70,8 +70,9 @@ impl ObjectStore {
     }
 
     /// Lets the store drop the parts of multipart uploads that nobody ended within `days`. It replaces the bucket's
-    /// other lifecycle rules.
-    pub async fn abort_unfinished_multiparts(&self, bucket: &str, days: i32) -> Result<(), StoreError> {
+    /// other lifecycle rules. False where the store has no such rules (`501 NotImplemented`), so that somebody else
+    /// has to drop them.
+    pub async fn abort_unfinished_multiparts(&self, bucket: &str, days: i32) -> Result<bool, StoreError> {
         let operation = || Operation::new("setting the lifecycle", bucket, "");
         let rule = LifecycleRule::builder()
             .id("abort-unfinished-multiparts")
@@ -92,7 +93,11 @@ impl ObjectStore {
             .bucket(bucket)
             .lifecycle_configuration(rules)
             .send();
-        within(DEADLINE, operation(), call).await.map(drop)
+        match within(DEADLINE, operation(), call).await {
+            Ok(_) => Ok(true),
+            Err(StoreError::Refused { status: 501, .. }) => Ok(false),
+            Err(error) => Err(error),
+        }
     }
 }
 
