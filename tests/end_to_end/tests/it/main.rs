@@ -15,3 +15,4 @@ mod readme;
 mod schema_check;
 mod stopped;
 mod verify;
+mod verify_damage;

@@ -175,7 +175,10 @@ fn first_occurrences(records: &[LogRecord], checked: &mut Checked) -> HashMap<St
                     record.header(header::ID),
                     "a repeat with another id"
                 );
-                assert_eq!(first.payload, record.payload, "a repeat with other bytes");
+                assert!(
+                    first.payload == record.payload,
+                    "a repeat with other bytes: {key}"
+                );
             }
         }
     }
