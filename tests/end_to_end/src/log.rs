@@ -38,7 +38,7 @@ impl LogRecord {
     }
 }
 
-/// Everything that lies in a topic now, each partition from its first offset to its end.
+/// Everything that lies in a topic now, partition by partition, each from its first offset to its end.
 pub async fn read_topic(topic: &str) -> Result<Vec<LogRecord>> {
     let topic = topic.to_owned();
     tokio::task::spawn_blocking(move || read_topic_blocking(&topic)).await?
@@ -52,14 +52,18 @@ fn read_topic_blocking(topic: &str) -> Result<Vec<LogRecord>> {
         .set("isolation.level", "read_committed")
         .create()?;
     let metadata = consumer.fetch_metadata(Some(topic), TIMEOUT)?;
+    let topic_metadata = metadata.topics().first().context("no such topic")?;
+    let mut partitions: Vec<i32> = topic_metadata.partitions().iter().map(|p| p.id()).collect();
+    // The broker lists them in any order.
+    partitions.sort_unstable();
     let mut records = Vec::new();
-    for partition in metadata.topics().first().context("no such topic")?.partitions() {
-        let (start, end) = consumer.fetch_watermarks(topic, partition.id(), TIMEOUT)?;
+    for partition in partitions {
+        let (start, end) = consumer.fetch_watermarks(topic, partition, TIMEOUT)?;
         if start == end {
             continue;
         }
         let mut position = TopicPartitionList::new();
-        position.add_partition_offset(topic, partition.id(), Offset::Offset(start))?;
+        position.add_partition_offset(topic, partition, Offset::Offset(start))?;
         consumer.assign(&position)?;
         loop {
             let message = consumer
