@@ -65,7 +65,7 @@ def main():
     for n, (name, colour, percent, points) in enumerate(lines):
         path = " ".join(f"{x(second):.1f},{y(value):.1f}" for second, value in points)
         out.append(f'<polyline points="{path}" fill="none" stroke="{colour}" stroke-width="1.6"{STYLES[percent]}/>')
-        at = LEFT + n * 200
+        at = LEFT + n * 210
         out.append(f'<line x1="{at}" x2="{at + 24}" y1="{HEIGHT - 14}" y2="{HEIGHT - 14}" stroke="{colour}" stroke-width="2"{STYLES[percent]}/>')
         out.append(f'<text x="{at + 30}" y="{HEIGHT - 10}">{name}</text>')
     print("\n".join([*out, "</svg>"]))
