@@ -51,7 +51,7 @@ fn strong_tags(mut text: &str) -> Option<Vec<String>> {
         };
         let (opaque, rest) = rest.strip_prefix('"')?.split_once('"')?;
         if !weak {
-            tags.push(version_of(opaque).to_owned());
+            tags.push(opaque.to_owned());
         }
         text = rest.trim_start();
         match text.strip_prefix(',') {
@@ -59,15 +59,6 @@ fn strong_tags(mut text: &str) -> Option<Vec<String>> {
             None if text.is_empty() => return Some(tags),
             None => return None,
         }
-    }
-}
-
-/// The version that a tag names. The query API adds `-p2` where the second version of its views shows it: another
-/// representation, of the same state.
-fn version_of(opaque: &str) -> &str {
-    match opaque.rsplit_once("-p") {
-        Some((version, projection)) if projection.parse::<u32>().is_ok() => version,
-        _ => opaque,
     }
 }
 
@@ -98,12 +89,6 @@ mod tests {
             parsed(&["\"1\" , \"a,b\"", "\"1.7\""]),
             tags(&["1", "a,b", "1.7"])
         );
-    }
-
-    #[test]
-    fn a_tag_of_rebuilt_views_names_the_same_version() {
-        assert_eq!(parsed(&["\"7-p2\", \"1.7-p13\""]), tags(&["7", "1.7"]));
-        assert_eq!(parsed(&["\"7-p\", \"a-pb\""]), tags(&["7-p", "a-pb"]));
     }
 
     #[test]
