@@ -9,7 +9,7 @@ pub enum Precondition {
     None,
     /// Any version, as long as the thing is there.
     Exists,
-    /// One of these; opaque tags, compared byte for byte.
+    /// One of those that these opaque tags name.
     OneOf(Vec<String>),
 }
 
@@ -19,7 +19,7 @@ impl Precondition {
     pub fn check(&self, current: VersionToken) -> Result<(), Refusal> {
         match self {
             Self::None | Self::Exists => Ok(()),
-            Self::OneOf(tags) if tags.contains(&current.to_string()) => Ok(()),
+            Self::OneOf(tags) if tags.iter().any(|tag| current.is_named_by(tag)) => Ok(()),
             Self::OneOf(_) => Err(Refusal::Stale { current }),
         }
     }

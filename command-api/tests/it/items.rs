@@ -187,7 +187,7 @@ async fn every_precondition_is_answered_as_the_table_says() {
         .send()
         .await
         .expect(200);
-    let cases: [(Option<&str>, u16); 12] = [
+    let cases: [(Option<&str>, u16); 15] = [
         (None, 428),
         (Some("\"1\""), 412),
         (Some("\"3\""), 412),
@@ -198,8 +198,12 @@ async fn every_precondition_is_answered_as_the_table_says() {
         (Some("2"), 400),
         (Some("\"2"), 400),
         (Some("*"), 200),
+        (Some("\"1-p2\""), 412),
+        (Some("\"2-p\""), 412),
         (Some("\"2\""), 200),
         (Some("\"1\", \"2\""), 200),
+        // As the second version of the views gives it out.
+        (Some("\"2-p2\""), 200),
     ];
     for (if_match, expected) in cases {
         for method in ["PUT", "PATCH", "DELETE"] {

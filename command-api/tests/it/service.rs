@@ -43,7 +43,11 @@ impl Service {
     }
 
     pub async fn start_with(settings: &[(&str, &str)]) -> Self {
-        let database = TestDatabase::create().await.unwrap();
+        Self::on(TestDatabase::create().await.unwrap(), settings).await
+    }
+
+    /// On a database that has something in it already.
+    pub async fn on(database: TestDatabase, settings: &[(&str, &str)]) -> Self {
         let (url, pool) = (database.url(ServiceRole::Command), database.owner_pool().await);
         Self::build(&url, pool, Some(database), settings).await
     }

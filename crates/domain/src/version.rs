@@ -20,6 +20,31 @@ impl VersionToken {
     pub fn etag(&self) -> String {
         format!("\"{self}\"")
     }
+
+    /// As the strong entity tag of what version `projection` of the views shows.
+    ///
+    /// The first version of the views adds nothing, so that the tag is the one that a command answered. A later one
+    /// may show the same state in another way, so its tags differ: `"7-p2"`.
+    pub fn view_etag(&self, projection: i32) -> String {
+        if projection == 1 {
+            self.etag()
+        } else {
+            format!("\"{self}-p{projection}\"")
+        }
+    }
+
+    /// Whether the opaque part of an entity tag names this version, whichever version of the views gave it out.
+    pub fn is_named_by(&self, opaque: &str) -> bool {
+        match opaque.strip_prefix(&self.to_string()) {
+            Some("") => true,
+            Some(rest) => rest.strip_prefix("-p").is_some_and(is_digits),
+            None => false,
+        }
+    }
+}
+
+fn is_digits(part: &str) -> bool {
+    !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit())
 }
 
 impl fmt::Display for VersionToken {
@@ -45,8 +70,7 @@ impl FromStr for VersionToken {
             Some((epoch, version)) => (epoch, version),
             None => ("0", text),
         };
-        let digits = |part: &str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit());
-        if !digits(epoch) || !digits(version) {
+        if !is_digits(epoch) || !is_digits(version) {
             return Err(InvalidVersion);
         }
         Ok(Self {
@@ -64,6 +88,28 @@ mod tests {
     fn a_token_reads_back_as_it_was_written() {
         for token in [VersionToken::new(0, 7), VersionToken::new(3, 1)] {
             assert_eq!(token.to_string().parse(), Ok(token));
+        }
+    }
+
+    #[test]
+    fn a_rebuilt_view_has_tags_of_its_own() {
+        let version = VersionToken::new(0, 7);
+        assert_eq!(version.view_etag(1), version.etag());
+        assert_eq!(version.view_etag(2), "\"7-p2\"");
+    }
+
+    #[test]
+    fn a_version_is_named_by_the_tags_of_all_views_and_by_nothing_else() {
+        for version in [VersionToken::new(0, 7), VersionToken::new(1, 7)] {
+            for projection in [1, 2, 13] {
+                let tag = version.view_etag(projection);
+                assert!(version.is_named_by(tag.trim_matches('"')), "{tag}");
+            }
+        }
+        for other in [
+            "", "77", "71", "1.7", "7-p", "7-px", "7-p+2", "7p2", "-p2", "7-p2-p2",
+        ] {
+            assert!(!VersionToken::new(0, 7).is_named_by(other), "{other}");
         }
     }
 

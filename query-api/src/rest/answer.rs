@@ -18,7 +18,7 @@ use crate::read::Held;
 
 /// A stored representation as it is, or 304 for a client that has it. The caller checked that it may be shown.
 pub fn held(headers: &HeaderMap, held: &Held) -> Response {
-    let tag = etag::etag(held.entry.version, held.projection);
+    let tag = held.entry.version.view_etag(held.projection);
     let body = held.entry.body.clone().unwrap_or_default();
     let mut response = if etag::none_match_names(headers, &tag) {
         StatusCode::NOT_MODIFIED.into_response()

@@ -1,19 +1,6 @@
 //! Entity tags of what the views show.
 
-use depot_domain::VersionToken;
 use http::{HeaderMap, HeaderValue, header::IF_NONE_MATCH};
-
-/// The tag of an aggregate's version as one version of the views shows it.
-///
-/// The first version of the views adds nothing, so that the tag is the one that a command answered. A later one may
-/// show the same version of an item in another way, so its tags differ: `"7-p2"`.
-pub fn etag(version: VersionToken, projection: i32) -> String {
-    if projection == 1 {
-        version.etag()
-    } else {
-        format!("\"{version}-p{projection}\"")
-    }
-}
 
 /// The tag as a header's value.
 pub fn value(tag: &str) -> Option<HeaderValue> {
@@ -49,12 +36,5 @@ mod tests {
         for value in ["7", "\"77\"", "\"7-p2\"", ""] {
             assert!(!matches(value), "{value}");
         }
-    }
-
-    #[test]
-    fn a_rebuilt_view_has_tags_of_its_own() {
-        let version = VersionToken::new(0, 7);
-        assert_eq!(etag(version, 1), "\"7\"");
-        assert_eq!(etag(version, 2), "\"7-p2\"");
     }
 }

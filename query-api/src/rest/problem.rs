@@ -80,7 +80,7 @@ impl From<QueryError> for Problem {
                 let problem = Self::of(&ITEM_DELETED)
                     .with_detail(detail)
                     .with_extension("version", version.version);
-                match etag::value(&etag::etag(version, projection)) {
+                match etag::value(&version.view_etag(projection)) {
                     Some(tag) => problem.with_header(ETAG, tag),
                     None => problem,
                 }
