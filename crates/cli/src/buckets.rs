@@ -28,7 +28,7 @@ pub async fn run() -> anyhow::Result<()> {
         }
         if !store.abort_unfinished_multiparts(bucket, UNFINISHED_DAYS).await? {
             eprintln!(
-                "{bucket}: this store has no lifecycle rules; parts of multipart uploads that nobody ended stay"
+                "{bucket}: this store has no lifecycle rules; delete parts of multipart uploads that nobody ended by its own means"
             );
         }
         println!("{bucket:<32} {state}");
