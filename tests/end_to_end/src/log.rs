@@ -87,7 +87,7 @@ fn read_topic_blocking(topic: &str) -> Result<Vec<LogRecord>> {
     Ok(records)
 }
 
-/// Puts any message on a topic, well formed or not.
+/// Puts any message on a topic, well formed or not, into the partition where the relay puts messages of that key.
 pub async fn produce_raw(
     topic: &str,
     key: Option<&str>,
@@ -96,6 +96,7 @@ pub async fn produce_raw(
 ) -> Result<()> {
     let producer: FutureProducer = ClientConfig::new()
         .set("bootstrap.servers", settings().kafka_brokers())
+        .set("partitioner", "murmur2_random")
         .create()?;
     let headers = headers.iter().fold(OwnedHeaders::new(), |all, (key, value)| {
         all.insert(rdkafka::message::Header {

@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex};
 
-use depot_end_to_end::{Depot, LogRecord, produce_raw, read_topic};
+use depot_end_to_end::{Depot, produce_raw, read_topic};
 use depot_schemas::{Entity, header};
 use depot_service::auth::Role;
 use depot_test_stack::wait_until;
@@ -14,33 +14,61 @@ use crate::{
     verify,
 };
 
-/// A statement that damages, one that mends, and what the check says in between. `$1` is the item or upload.
-const DAMAGES: [(&str, &str, &str); 5] = [
-    (
-        "UPDATE read.item_history SET version = 1000 WHERE item_id = $1 AND version = 2",
-        "UPDATE read.item_history SET version = 2 WHERE item_id = $1 AND version = 1000",
-        "history of",
-    ),
-    (
-        "UPDATE read.items SET description = 'old' || description WHERE id = $1",
-        "UPDATE read.items SET description = substr(description, 4) WHERE id = $1",
-        "view of",
-    ),
-    (
-        "UPDATE read.uploads SET status = 'received' WHERE id = $1",
-        "UPDATE read.uploads SET status = 'stored' WHERE id = $1",
-        "upload ",
-    ),
-    (
-        "UPDATE read.items SET files = files || files WHERE files->0->>'upload_id' = $1::text",
-        "UPDATE read.items SET files = jsonb_build_array(files->0) WHERE files->0->>'upload_id' = $1::text",
-        "is attached to",
-    ),
-    (
-        "UPDATE command.storage_accounts SET used_bytes = used_bytes + 1 WHERE $1 IS NOT NULL",
-        "UPDATE command.storage_accounts SET used_bytes = used_bytes - 1 WHERE $1 IS NOT NULL",
-        "quota",
-    ),
+/// What is damaged.
+#[derive(Clone, Copy)]
+enum Subject {
+    Item,
+    Upload,
+    /// The storage account of the load's user.
+    Account,
+}
+
+struct Damage {
+    of: Subject,
+    /// Statements in which `$1` is the subject's id.
+    plant: &'static str,
+    mend: &'static str,
+    /// How the check's complaint begins, or goes on after the id.
+    complaint: &'static str,
+}
+
+const DAMAGES: [Damage; 6] = [
+    Damage {
+        of: Subject::Item,
+        plant: "UPDATE read.item_history SET version = 1000 WHERE item_id = $1::uuid AND version = 2",
+        mend: "UPDATE read.item_history SET version = 2 WHERE item_id = $1::uuid AND version = 1000",
+        complaint: "history of",
+    },
+    Damage {
+        of: Subject::Item,
+        plant: "UPDATE read.items SET description = 'old' || description WHERE id = $1::uuid",
+        mend: "UPDATE read.items SET description = substr(description, 4) WHERE id = $1::uuid",
+        complaint: "view of",
+    },
+    Damage {
+        of: Subject::Item,
+        plant: "UPDATE read.items SET version = version - 1 WHERE id = $1::uuid",
+        mend: "UPDATE read.items SET version = version + 1 WHERE id = $1::uuid",
+        complaint: "view of",
+    },
+    Damage {
+        of: Subject::Upload,
+        plant: "UPDATE read.uploads SET status = 'received' WHERE id = $1::uuid",
+        mend: "UPDATE read.uploads SET status = 'stored' WHERE id = $1::uuid",
+        complaint: "`left == right` failed: upload",
+    },
+    Damage {
+        of: Subject::Upload,
+        plant: "UPDATE read.items SET files = files || files WHERE files->0->>'upload_id' = $1",
+        mend: "UPDATE read.items SET files = jsonb_build_array(files->0) WHERE files->0->>'upload_id' = $1",
+        complaint: "is attached to",
+    },
+    Damage {
+        of: Subject::Account,
+        plant: "UPDATE command.storage_accounts SET used_bytes = used_bytes + 1 WHERE owner = $1",
+        mend: "UPDATE command.storage_accounts SET used_bytes = used_bytes - 1 WHERE owner = $1",
+        complaint: "quota",
+    },
 ];
 
 #[tokio::test(flavor = "multi_thread")]
@@ -51,15 +79,15 @@ async fn the_check_of_the_promises_sees_every_kind_of_damage() {
     let (upload, key) = stored_upload(&depot, &acknowledged).await;
     sees_nothing(&depot, &acknowledged).await;
 
-    for (damage, mend, message) in DAMAGES {
-        let subject = if message.contains("history") || message.contains("view") {
-            &item
-        } else {
-            &upload
+    for damage in DAMAGES {
+        let subject = match damage.of {
+            Subject::Item => &item,
+            Subject::Upload => &upload,
+            Subject::Account => "alice",
         };
-        change(&depot, damage, subject).await;
-        sees(&depot, &acknowledged, message).await;
-        change(&depot, mend, subject).await;
+        change(&depot, damage.plant, subject).await;
+        sees(&depot, &acknowledged, damage.complaint).await;
+        change(&depot, damage.mend, subject).await;
     }
     what_was_acknowledged_otherwise(&depot, &acknowledged, &item).await;
     sees_nothing(&depot, &acknowledged).await;
@@ -75,17 +103,17 @@ async fn the_check_of_the_promises_sees_every_kind_of_damage() {
 /// Acknowledgements that the system never gave are commands that it lost, and the other way round.
 async fn what_was_acknowledged_otherwise(depot: &Arc<Depot>, acknowledged: &Acknowledged, item: &str) {
     let lost_item = copy(acknowledged);
-    let unknown = (1, String::new());
+    let unknown = Uuid::now_v7().to_string();
     lost_item
         .items
         .lock()
         .unwrap()
-        .insert(Uuid::now_v7().to_string(), unknown);
-    sees(depot, &lost_item, "is not in Kafka").await;
+        .insert(unknown.clone(), (1, String::new()));
+    sees(depot, &lost_item, &format!("item {unknown} is not in Kafka")).await;
 
     let lost_version = copy(acknowledged);
     lost_version.items.lock().unwrap().get_mut(item).unwrap().0 += 1;
-    sees(depot, &lost_version, "in Kafka").await;
+    sees(depot, &lost_version, &format!("item {item} in Kafka")).await;
 
     let untold = copy(acknowledged);
     untold.items.lock().unwrap().remove(item);
@@ -99,23 +127,37 @@ async fn damaged_log(depot: &Arc<Depot>, acknowledged: &Acknowledged) {
     let records = read_topic(&topic).await.unwrap();
     let (first, last) = (&records[0], &records[records.len() - 1]);
     assert_ne!(first.partition, last.partition);
-    let new_id = Uuid::now_v7().to_string();
-    write(&topic, first, &Uuid::now_v7().to_string(), "1", &new_id, b"{}").await;
+    let new = || Uuid::now_v7().to_string();
+
+    let reordered = new();
+    for version in ["2", "1"] {
+        write(&topic, &reordered, version, &new(), &new(), b"{}").await;
+    }
+    let of_two_versions = copy(acknowledged);
+    of_two_versions
+        .items
+        .lock()
+        .unwrap()
+        .insert(reordered.clone(), (2, String::new()));
+    sees(depot, &of_two_versions, &format!("item {reordered} in Kafka")).await;
+
+    let cause = first.header(header::CAUSATION_ID);
+    write(&topic, &new(), "1", cause, &new(), b"{}").await;
     sees(depot, acknowledged, "took effect twice").await;
 
     let version = last.header(header::AGGREGATE_VERSION);
-    write(&topic, last, last.key_text(), version, &new_id, &last.payload).await;
+    write(&topic, last.key_text(), version, &new(), &new(), &last.payload).await;
     sees(depot, acknowledged, "a repeat with another id").await;
 
     let (version, id) = (first.header(header::AGGREGATE_VERSION), first.header(header::ID));
-    write(&topic, first, first.key_text(), version, id, b"{}").await;
+    write(&topic, first.key_text(), version, cause, id, b"{}").await;
     sees(depot, acknowledged, "a repeat with other bytes").await;
 }
 
-async fn write(topic: &str, like: &LogRecord, key: &str, version: &str, id: &str, payload: &[u8]) {
+async fn write(topic: &str, key: &str, version: &str, cause: &str, id: &str, payload: &[u8]) {
     let headers = [
         (header::AGGREGATE_VERSION, version),
-        (header::CAUSATION_ID, like.header(header::CAUSATION_ID)),
+        (header::CAUSATION_ID, cause),
         (header::ID, id),
     ];
     produce_raw(topic, Some(key), &headers, payload).await.unwrap();
@@ -167,7 +209,7 @@ async fn stored_upload(depot: &Depot, acknowledged: &Acknowledged) -> (String, S
 async fn change(depot: &Depot, statement: &str, subject: &str) {
     let statement = statement.to_owned();
     let done = sqlx::query(AssertSqlSafe(statement.clone()))
-        .bind(Uuid::parse_str(subject).unwrap())
+        .bind(subject)
         .execute(&depot.database)
         .await
         .unwrap();
