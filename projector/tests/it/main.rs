@@ -14,3 +14,4 @@ mod partitions;
 mod pipeline;
 mod random_histories;
 mod views;
+mod whole_process;

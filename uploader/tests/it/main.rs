@@ -9,3 +9,4 @@ mod scene;
 mod shared_content;
 mod storing;
 mod sweeping;
+mod whole_process;

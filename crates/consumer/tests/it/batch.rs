@@ -10,7 +10,11 @@ use depot_consumer::{
 };
 use tokio_util::sync::CancellationToken;
 
-use crate::log::{Log, Running, dead_letters, decode_text, until};
+use crate::{
+    log::Log,
+    running::{Running, dead_letters, until},
+    texts::decode_text,
+};
 
 /// Stands for the database: offsets and rows that change together.
 #[derive(Clone, Default)]

@@ -5,7 +5,11 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 use depot_consumer::{ConsumerError, Failure, PartitionState, header};
 
-use crate::log::{Handled, Log, Running, Texts, until};
+use crate::{
+    log::Log,
+    running::{Running, until},
+    texts::{Handled, Texts},
+};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn poison_goes_to_the_dead_letters_whole_and_the_next_record_goes_on() {

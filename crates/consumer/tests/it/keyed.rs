@@ -8,7 +8,11 @@ use std::time::Duration;
 use depot_consumer::{GroupProtocol, PartitionState};
 use tokio::sync::Semaphore;
 
-use crate::log::{Handled, Log, Running, Texts, until};
+use crate::{
+    log::Log,
+    running::{Running, until},
+    texts::{Handled, Texts},
+};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn records_of_a_key_run_in_order_while_keys_run_side_by_side() {

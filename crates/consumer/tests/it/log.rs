@@ -1,14 +1,9 @@
 //! A topic of a test's own with its dead-letter topic, and what a test asks of them.
 
-use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use anyhow::Result;
-use depot_consumer::{
-    Consumer, ConsumerSettings, Context, DeadLetters, Failure, KeyHandler, PartitionStatus, Poison, Record,
-};
-use futures::future::BoxFuture;
+use depot_consumer::{ConsumerSettings, Record};
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer as _};
@@ -17,12 +12,11 @@ use rdkafka::producer::{
     BaseRecord, DefaultProducerContext, FutureProducer, FutureRecord, Producer as _, ThreadedProducer,
 };
 use rdkafka::{ClientConfig, Offset, TopicPartitionList};
-use tokio_util::sync::CancellationToken;
 
 const TIMEOUT: Duration = Duration::from_secs(30);
 
 pub fn brokers() -> String {
-    std::env::var("KAFKA_BROKERS").unwrap_or_else(|_| "127.0.0.1:19092".to_owned())
+    depot_test_stack::settings().kafka_brokers().to_owned()
 }
 
 /// `{prefix}.things.v1` and `{prefix}.things.dlq.v1`, deleted with the value.
@@ -258,154 +252,5 @@ fn owned(message: &BorrowedMessage<'_>) -> Record {
                 .collect()
         }),
         ..Record::default()
-    }
-}
-
-/// Decodes text; `bad` is poison, whatever isn't UTF-8 too.
-pub fn decode_text(record: &Record) -> Result<String, Poison> {
-    let bytes = record
-        .payload
-        .as_deref()
-        .ok_or_else(|| Poison::new("no-value", "the record has no value"))?;
-    match std::str::from_utf8(bytes) {
-        Ok("bad") => Err(Poison::new("bad", "the value is `bad`")),
-        Ok(text) => Ok(text.to_owned()),
-        Err(error) => Err(Poison::new("not-text", error.to_string())),
-    }
-}
-
-type Act = Box<dyn Fn(Record, Context) -> BoxFuture<'static, Result<(), Failure>> + Send + Sync>;
-
-/// A keyed handler of text made of a closure, which also keeps what was handled.
-pub struct Texts {
-    act: Act,
-    handled: Handled,
-}
-
-/// Keys and values that were handled to the end, by partition, in the order of their ends.
-#[derive(Clone, Default)]
-pub struct Handled(Arc<Mutex<ByPartition>>);
-
-type ByPartition = BTreeMap<i32, Vec<(String, String)>>;
-
-impl Handled {
-    pub fn note(&self, record: &Record) {
-        let text =
-            |bytes: &Option<Vec<u8>>| String::from_utf8_lossy(bytes.as_deref().unwrap_or(b"-")).into_owned();
-        let entry = (text(&record.key), text(&record.payload));
-        self.0
-            .lock()
-            .unwrap()
-            .entry(record.partition)
-            .or_default()
-            .push(entry);
-    }
-
-    /// Values of one key (or of all), in order.
-    pub fn values(&self, partition: i32, key: Option<&str>) -> Vec<String> {
-        let all = self.0.lock().unwrap();
-        let of_partition = all.get(&partition).into_iter().flatten();
-        of_partition
-            .filter(|(k, _)| key.is_none_or(|key| k == key))
-            .map(|(_, value)| value.clone())
-            .collect()
-    }
-
-    pub fn count(&self) -> usize {
-        self.0.lock().unwrap().values().map(Vec::len).sum()
-    }
-
-    pub fn all_values(&self) -> Vec<String> {
-        self.0
-            .lock()
-            .unwrap()
-            .values()
-            .flatten()
-            .map(|(_, value)| value.clone())
-            .collect()
-    }
-}
-
-impl Texts {
-    pub fn new<F>(handled: &Handled, act: impl Fn(Record, Context) -> F + Send + Sync + 'static) -> Self
-    where
-        F: Future<Output = Result<(), Failure>> + Send + 'static,
-    {
-        Self {
-            act: Box::new(move |record, cx| Box::pin(act(record, cx))),
-            handled: handled.clone(),
-        }
-    }
-
-    /// Does nothing but note.
-    pub fn noting(handled: &Handled) -> Self {
-        Self::new(handled, |_, _| async { Ok(()) })
-    }
-}
-
-impl KeyHandler for Texts {
-    type Event = String;
-
-    fn decode(&self, record: &Record) -> Result<String, Poison> {
-        decode_text(record)
-    }
-
-    async fn handle(&self, _event: &String, record: &Record, cx: &Context) -> Result<(), Failure> {
-        (self.act)(record.clone(), cx.clone()).await?;
-        self.handled.note(record);
-        Ok(())
-    }
-}
-
-/// A consumer under test, with its way to stop.
-pub struct Running {
-    pub consumer: Consumer,
-    pub stop: CancellationToken,
-}
-
-impl Running {
-    pub fn keyed(settings: ConsumerSettings, handler: Texts) -> Self {
-        let stop = CancellationToken::new();
-        let consumer = Consumer::start_keyed(settings, handler, dead_letters(), stop.clone()).expect("start");
-        Self { consumer, stop }
-    }
-
-    pub fn partition(&self, partition: i32) -> Option<PartitionStatus> {
-        let status = self.consumer.handle().status();
-        status
-            .partitions
-            .into_iter()
-            .find(|status| status.partition == partition)
-    }
-
-    pub fn partitions(&self) -> Vec<i32> {
-        self.consumer
-            .handle()
-            .status()
-            .partitions
-            .iter()
-            .map(|status| status.partition)
-            .collect()
-    }
-
-    pub async fn stop(self) {
-        self.stop.cancel();
-        self.consumer.join().await.expect("a clean end");
-    }
-}
-
-pub fn dead_letters() -> DeadLetters {
-    DeadLetters::new(&brokers(), &[]).expect("a dead-letter producer")
-}
-
-/// Waits for a condition with a deadline that outlasts a broker's session timeout.
-pub async fn until(what: &str, mut holds: impl AsyncFnMut() -> bool) {
-    let deadline = tokio::time::Instant::now() + Duration::from_secs(120);
-    while !holds().await {
-        assert!(
-            tokio::time::Instant::now() < deadline,
-            "not within two minutes: {what}"
-        );
-        tokio::time::sleep(Duration::from_millis(20)).await;
     }
 }

@@ -12,3 +12,5 @@ mod keyed;
 mod log;
 mod members;
 mod offsets;
+mod running;
+mod texts;

@@ -10,7 +10,11 @@ use std::time::Duration;
 use depot_consumer::ConsumerSettings;
 use tokio::sync::Semaphore;
 
-use crate::log::{Handled, Log, Running, Texts, brokers, until};
+use crate::{
+    log::{Log, brokers},
+    running::{Running, until},
+    texts::{Handled, Texts},
+};
 
 const PARTITIONS: i32 = 4;
 

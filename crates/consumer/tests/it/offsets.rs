@@ -2,7 +2,11 @@
 
 use depot_consumer::{ConsumerStatus, PartitionState, StartWithoutOffset};
 
-use crate::log::{Handled, Log, Running, Texts, until};
+use crate::{
+    log::Log,
+    running::{Running, until},
+    texts::{Handled, Texts},
+};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn without_a_committed_offset_a_group_begins_where_its_settings_say() {

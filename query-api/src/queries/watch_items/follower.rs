@@ -1,0 +1,115 @@
+//! The side of a stream that reads the history.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use tokio::{
+    sync::{OwnedSemaphorePermit, mpsc, watch},
+    time::{Instant, sleep, timeout},
+};
+
+use super::{WatchEnd, WatchFilter, WatchLimits, WatchMessage, positions::Positions};
+use crate::read::{Views, rows::HistoryRow};
+
+/// Changes of one partition that are read at a time.
+const BATCH: i64 = 32;
+
+/// The side that reads the history.
+pub(super) struct Follower {
+    pub(super) views: Views,
+    pub(super) topic: Arc<str>,
+    pub(super) limits: WatchLimits,
+    pub(super) filter: WatchFilter,
+    pub(super) at: Positions,
+    pub(super) send: mpsc::Sender<WatchMessage>,
+    /// Given back when the stream ends.
+    #[expect(dead_code, reason = "held, never read")]
+    pub(super) place: OwnedSemaphorePermit,
+}
+
+pub(super) enum Ended {
+    ReaderGone,
+    Because(WatchEnd),
+}
+
+impl Follower {
+    /// Sends until the reader is gone, or there is a cause to end.
+    pub(super) async fn follow(&mut self, mut wake: watch::Receiver<u64>) -> Ended {
+        if let Err(ended) = self.send(None).await {
+            return ended;
+        }
+        let mut told = Instant::now();
+        loop {
+            let before = self.at.clone();
+            let (sent, more) = match self.advance().await {
+                Ok(advanced) => advanced,
+                Err(ended) => return ended,
+            };
+            if sent {
+                told = Instant::now();
+            } else if told.elapsed() >= self.limits.bookmark && self.at != before {
+                if let Err(ended) = self.send(None).await {
+                    return ended;
+                }
+                told = Instant::now();
+            }
+            if more {
+                continue;
+            }
+            tokio::select! {
+                // A feed that ended wakes nobody any more; the polls go on.
+                Ok(()) = wake.changed() => {}
+                () = sleep(self.limits.poll) => {}
+                () = self.send.closed() => return Ended::ReaderGone,
+            }
+        }
+    }
+
+    /// Sends what came since the last look, and tells whether anything was sent and whether there is more.
+    async fn advance(&mut self) -> Result<(bool, bool), Ended> {
+        let from: Vec<_> = self
+            .at
+            .0
+            .iter()
+            .map(|(partition, offset)| (*partition, *offset))
+            .collect();
+        let rows = self.views.tail(&self.topic, &from, BATCH).await;
+        let rows = rows.map_err(|error| Ended::Because(WatchEnd::Failed(error.into())))?;
+        let mut read: BTreeMap<i32, (i64, i64)> = BTreeMap::new();
+        let mut sent = false;
+        for row in rows {
+            let (next_offset, count) = read.entry(row.partition).or_insert((row.next_offset, 0));
+            *next_offset = row.next_offset;
+            let Some((offset, change)) = row.change else {
+                continue;
+            };
+            *count += 1;
+            self.at.0.insert(row.partition, offset + 1);
+            if self.filter.admits(&change) {
+                self.send(Some(change)).await?;
+                sent = true;
+            }
+        }
+        let mut more = false;
+        for (partition, (next_offset, count)) in read {
+            if count < BATCH {
+                // All there is was read: what lies between the last change and here is no change.
+                self.at.0.insert(partition, next_offset);
+            } else {
+                more = true;
+            }
+        }
+        Ok((sent, more))
+    }
+
+    async fn send(&self, change: Option<HistoryRow>) -> Result<(), Ended> {
+        let message = WatchMessage {
+            resume_token: self.at.token(&self.topic),
+            change,
+        };
+        match timeout(self.limits.slow_after, self.send.send(message)).await {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(_)) => Err(Ended::ReaderGone),
+            Err(_) => Err(Ended::Because(WatchEnd::SlowReader)),
+        }
+    }
+}
