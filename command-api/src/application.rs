@@ -25,7 +25,7 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     commands::Writer,
     config::Config,
-    http::{self, Accounts, ApiState, Executor, QueryAddress, UploadPolicy},
+    http::{self, Accounts, ApiState, Database, Executor, QueryAddress, UploadPolicy},
     key_expiry,
     saga::{Expiry, SagaEvents, UPLOAD_SAGA, consumer_settings},
     staging::Staging,
@@ -144,6 +144,7 @@ fn api_state(config: &Config, process: &Process, writer: &Writer) -> ApiState {
             default_quota_bytes: config.default_quota_bytes,
         },
         accounts: Accounts(writer.pool().clone()),
+        database: Database(writer.pool().clone()),
     }
 }
 

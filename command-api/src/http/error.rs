@@ -49,6 +49,8 @@ pub fn refusal(refusal: &Refusal) -> Problem {
             .with_extension("limit_bytes", quota.limit_bytes)
             .with_extension("used_bytes", quota.used_bytes)
             .with_extension("reserved_bytes", quota.reserved_bytes),
+        Refusal::NotParked(id) => Problem::of(&problems::AGGREGATE_NOT_PARKED)
+            .with_detail(format!("No event of aggregate {id} waits to be resumed.")),
         Refusal::Invalid(errors) => Problem::validation_failed(faults(errors.clone())),
     }
 }

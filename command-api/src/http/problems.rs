@@ -39,6 +39,8 @@ problem_types! {
         "This key was sent before with another method, path, If-Match or body. Use a new key for a new request.";
     REQUEST_IN_PROGRESS = "request-in-progress", 409, "The first request with this key is still under way",
         "A request with the same Idempotency-Key has not ended yet. Repeat after `Retry-After` to get its answer.";
+    AGGREGATE_NOT_PARKED = "aggregate-not-parked", 404, "The aggregate is not parked",
+        "Kafka has refused no event of this aggregate, or it was resumed and went on.";
     BUSY = "busy", 503, "Too many requests want the same thing",
         "Others were changing the same resource for too long; nothing was done. Repeat after `Retry-After`.";
 }

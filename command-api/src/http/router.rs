@@ -8,7 +8,7 @@ use axum::{
 use depot_service::auth::TokenVerifier;
 use sqlx::PgPool;
 
-use super::{accounts, documentation, executor::Executor, items, redirect, uploads};
+use super::{accounts, admin, documentation, executor::Executor, items, redirect, uploads};
 use crate::staging::Staging;
 
 /// What handlers take; each takes only what it uses.
@@ -20,6 +20,7 @@ pub struct ApiState {
     pub staging: Staging,
     pub uploads: UploadPolicy,
     pub accounts: Accounts,
+    pub database: Database,
 }
 
 /// Where the query API is for clients: `http://host:port`, without a slash at the end.
@@ -36,6 +37,10 @@ impl QueryAddress {
 /// Where accounts are read.
 #[derive(Debug, Clone)]
 pub struct Accounts(pub PgPool);
+
+/// Where operators look.
+#[derive(Debug, Clone)]
+pub struct Database(pub PgPool);
 
 /// How uploads are granted.
 #[derive(Debug, Clone, Copy)]
@@ -67,6 +72,7 @@ pub fn router(state: ApiState) -> Router {
         .route("/api/v1/uploads/{id}/{*rest}", read())
         .route("/api/v1/accounts/{owner}", get(accounts::read))
         .route("/api/v1/accounts/{owner}/limit", put(accounts::set_limit))
+        .merge(admin::routes(Arc::clone(&state.tokens)))
         .merge(documentation::routes())
         .merge(depot_service::health::public_routes())
         .with_state(state)

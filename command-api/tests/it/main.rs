@@ -2,6 +2,7 @@
 //! off and the saga's handlers are called; signing needs no network.
 #![cfg(test)]
 
+mod admin;
 mod api;
 mod bad_input;
 mod client;
