@@ -4,6 +4,7 @@
 
 mod cut_off;
 mod gate;
+mod parking;
 mod pipeline;
 mod scene;
 mod shared_content;
