@@ -25,7 +25,8 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     commands::Writer,
     config::Config,
-    http::{self, Accounts, ApiState, Database, Executor, QueryAddress, UploadPolicy},
+    dead_letters::{self, DeadLetterIndex, LetterLog, Redriver, index_settings},
+    http::{self, Accounts, ApiState, Database, DeadLetterDesk, Executor, QueryAddress, UploadPolicy},
     key_expiry,
     saga::{Expiry, SagaEvents, UPLOAD_SAGA, consumer_settings},
     staging::Staging,
@@ -46,8 +47,10 @@ pub enum StartError {
     Bind(#[from] BindError),
     #[error("a listener has no address")]
     Address(#[source] std::io::Error),
-    #[error("the saga's consumer does not start")]
+    #[error("a consumer does not start")]
     Consumer(#[from] ConsumerError),
+    #[error("the producer that redrives cannot be made")]
+    Redrive(#[source] rdkafka::error::KafkaError),
 }
 
 /// A service that is listening.
@@ -86,7 +89,10 @@ impl Application {
             start_relay(&process, &config, &pool, doorbell);
         }
         if config.saga_enabled {
-            start_saga(&process, &config, topics, &writer)?;
+            start_saga(&process, &config, topics.clone(), &writer)?;
+        }
+        if config.dead_letters_enabled {
+            start_dead_letters(&process, &config, topics, &pool)?;
         }
         process.shutdown.spawn(
             "key expiry",
@@ -145,6 +151,10 @@ fn api_state(config: &Config, process: &Process, writer: &Writer) -> ApiState {
         },
         accounts: Accounts(writer.pool().clone()),
         database: Database(writer.pool().clone()),
+        dead_letters: DeadLetterDesk {
+            log: LetterLog::new(&config.kafka.brokers, &client_settings(config)),
+            topics: Topics::new(&config.kafka.topic_prefix),
+        },
     }
 }
 
@@ -180,6 +190,30 @@ fn start_saga(process: &Process, config: &Config, topics: Topics, writer: &Write
     process
         .shutdown
         .spawn("saga deadlines", run_deadlines(writer.clone(), stop));
+    Ok(())
+}
+
+/// The index of the dead letters, and what brings them back. Neither is needed for commands, so readiness is silent.
+fn start_dead_letters(
+    process: &Process,
+    config: &Config,
+    topics: Topics,
+    pool: &PgPool,
+) -> Result<(), StartError> {
+    let (brokers, client) = (&config.kafka.brokers, client_settings(config));
+    let stop = process.shutdown.token();
+    let settings = index_settings(brokers, &topics, client.clone());
+    let letters = DeadLetters::new(brokers, &client)?;
+    let index = DeadLetterIndex(pool.clone());
+    let consumer = Consumer::start_keyed(settings, index, letters, stop.clone())?;
+    process
+        .shutdown
+        .spawn_critical("dead letter index", consumer.join());
+    let log = LetterLog::new(brokers, &client);
+    let redriver = Redriver::new(pool.clone(), log, topics, brokers, &client).map_err(StartError::Redrive)?;
+    process
+        .shutdown
+        .spawn("redrive", dead_letters::run(redriver, stop));
     Ok(())
 }
 

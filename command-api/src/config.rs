@@ -1,5 +1,6 @@
 //! The groups of `depot_service::config`, and `QUERY_PUBLIC_URL`, `DEFAULT_QUOTA_BYTES`, `UPLOAD_URL_TTL_SECONDS`,
-//! `UPLOAD_GRACE_SECONDS`, `IDEMPOTENCY_TTL_HOURS`, `RELAY_ENABLED`, `SAGA_ENABLED`.
+//! `UPLOAD_GRACE_SECONDS`, `IDEMPOTENCY_TTL_HOURS`, `RELAY_ENABLED`, `SAGA_ENABLED`,
+//! `DEAD_LETTERS_ENABLED`.
 
 use std::time::Duration;
 
@@ -36,6 +37,8 @@ pub struct Config {
     pub relay_enabled: bool,
     /// Whether this process runs the saga and its deadlines.
     pub saga_enabled: bool,
+    /// Whether this process indexes and redrives dead letters.
+    pub dead_letters_enabled: bool,
 }
 
 impl Config {
@@ -70,6 +73,7 @@ impl Config {
             idempotency_ttl_hours: reader.number("IDEMPOTENCY_TTL_HOURS", 24, 24..=8_760),
             relay_enabled: reader.boolean("RELAY_ENABLED", true),
             saga_enabled: reader.boolean("SAGA_ENABLED", true),
+            dead_letters_enabled: reader.boolean("DEAD_LETTERS_ENABLED", true),
         };
         reader.finish()?;
         Ok(config)

@@ -33,6 +33,12 @@ pub enum Refusal {
     Invalid(Vec<FieldError>),
     #[error("aggregate {0} is not parked")]
     NotParked(Uuid),
+    #[error("there is no such dead letter")]
+    NoDeadLetter,
+    #[error("the dead letter is {state}")]
+    DeadLetterNotOpen { state: String },
+    #[error("group {group} has no retry topic for {topic}")]
+    NoRetryTopic { group: String, topic: String },
 }
 
 impl Refusal {

@@ -5,11 +5,15 @@ use axum::{
     extract::FromRef,
     routing::{get, post, put},
 };
+use depot_schemas::topics::Topics;
 use depot_service::auth::TokenVerifier;
 use sqlx::PgPool;
 
 use super::{accounts, admin, documentation, executor::Executor, items, redirect, uploads};
-use crate::staging::Staging;
+use crate::{
+    dead_letters::{LetterLog, retry_sources},
+    staging::Staging,
+};
 
 /// What handlers take; each takes only what it uses.
 #[derive(Clone, FromRef)]
@@ -21,6 +25,7 @@ pub struct ApiState {
     pub uploads: UploadPolicy,
     pub accounts: Accounts,
     pub database: Database,
+    pub dead_letters: DeadLetterDesk,
 }
 
 /// Where the query API is for clients: `http://host:port`, without a slash at the end.
@@ -41,6 +46,21 @@ pub struct Accounts(pub PgPool);
 /// Where operators look.
 #[derive(Debug, Clone)]
 pub struct Database(pub PgPool);
+
+/// Where dead letters are read, and which can be brought back.
+#[derive(Debug, Clone)]
+pub struct DeadLetterDesk {
+    pub log: LetterLog,
+    pub topics: Topics,
+}
+
+impl DeadLetterDesk {
+    /// Each `(group, source topic)` that has a retry topic.
+    pub fn sources(&self) -> Vec<(String, String)> {
+        let sources = retry_sources(&self.topics).into_iter();
+        sources.map(|(source, _)| source).collect()
+    }
+}
 
 /// How uploads are granted.
 #[derive(Debug, Clone, Copy)]

@@ -6,6 +6,7 @@ mod admin;
 mod api;
 mod bad_input;
 mod client;
+mod dead_letters;
 mod expiry;
 mod faults;
 mod idempotency;

@@ -229,13 +229,14 @@ impl<P: ParkedKeys> Retries<P> {
         };
         let origin = Origin::of(record);
         let group = &self.tenure.group;
-        let place = self.ask(|| self.topics.parked.place(group, key, &origin)).await?;
+        let mut place = self.ask(|| self.topics.parked.place(group, key, &origin)).await?;
+        if place == Place::NotParked && record.header(header::REDRIVEN).is_some() {
+            // Brought back from the dead letters: it takes its place among those of its key, and what comes of it from
+            // here on follows.
+            self.park(key, &origin, self.slot(tier, Duration::ZERO)).await?;
+            place = self.ask(|| self.topics.parked.place(group, key, &origin)).await?;
+        }
         match self.known(place) {
-            Place::NotParked if record.header(header::REDRIVEN).is_some() => {
-                // Brought back from the dead letters: from here on what comes of its key follows it.
-                self.park(key, &origin, self.slot(tier, Duration::ZERO)).await?;
-                Ok(Turn::Handle)
-            }
             Place::NotParked => Ok(Turn::Pass),
             Place::Oldest(slot) if slot.tier == tier => Ok(Turn::Handle),
             // A copy that was left behind, or the row was written and the copy was not: it belongs there.

@@ -539,18 +539,23 @@ async fn a_dead_letter_that_is_brought_back_is_handled_and_a_copy_that_nobody_as
     let world = World::new(1).await;
     let story = Story::default();
     let offset = world.tell("a", "a1").await;
-    world.commit(&world.source(), offset + 1).await;
+    let second = world.tell("a", "a2").await;
+    world.commit(&world.source(), second + 1).await;
     world.put_copy(0, 70, "a", "stray", OwnedHeaders::new()).await;
-    let redriven = OwnedHeaders::new().insert(Header {
-        key: header::REDRIVEN,
-        value: Some("1"),
-    });
+    let redriven = || {
+        OwnedHeaders::new().insert(Header {
+            key: header::REDRIVEN,
+            value: Some("1"),
+        })
+    };
+    // The first fails once more: the second waits for it.
     story.fails("a1", 1);
-    world.put_copy(0, offset, "a", "a1", redriven).await;
+    world.put_copy(0, offset, "a", "a1", redriven()).await;
+    world.put_copy(0, second, "a", "a2", redriven()).await;
     let member = world.member(&story);
     world.settled().await;
     member.stop().await;
-    assert_eq!(story.handled(), ["a/a1"]);
+    assert_eq!(story.handled(), ["a/a1", "a/a2"]);
 }
 
 #[tokio::test]

@@ -1,6 +1,8 @@
 //! `/api/v1/admin`: for operators. All of it needs the role `admin`, whatever its handlers ask; what changes something
 //! is an [`crate::commands::AdminAction`], which is written to the audit in the transaction that does it.
 
+mod dlq;
+mod dlq_cursor;
 mod outbox;
 
 use std::sync::Arc;
@@ -22,8 +24,14 @@ use super::router::ApiState;
 
 #[derive(OpenApi)]
 #[openapi(
-    paths(outbox::read, outbox::resume),
-    components(schemas(outbox::OutboxBody, outbox::ShardBody, outbox::ParkedBody, outbox::ResumedBody)),
+    paths(
+        outbox::read, outbox::resume,
+        dlq::list, dlq::show, dlq::redrive, dlq::discard, dlq::redrive_one, dlq::discard_one,
+    ),
+    components(schemas(
+        dlq::LetterFilter, dlq::LetterState, dlq::LetterBody, dlq::LettersBody, dlq::HeaderBody, dlq::WholeLetterBody,
+        dlq::RedriveBody, dlq::DiscardBody, dlq::CountBody,
+        outbox::OutboxBody, outbox::ShardBody, outbox::ParkedBody, outbox::ResumedBody)),
     tags((name = "admin", description = "For operators: role `admin`; every change is written to the audit"))
 )]
 pub struct AdminApi;
@@ -36,6 +44,21 @@ pub fn routes(tokens: Arc<TokenVerifier>) -> Router<ApiState> {
         .route(
             "/api/v1/admin/outbox/parked/{aggregate}/resume",
             post(outbox::resume),
+        )
+        .route("/api/v1/admin/dlq", get(dlq::list))
+        .route("/api/v1/admin/dlq/redrive", post(dlq::redrive))
+        .route("/api/v1/admin/dlq/discard", post(dlq::discard))
+        .route(
+            "/api/v1/admin/dlq/{group}/{topic}/{partition}/{offset}",
+            get(dlq::show),
+        )
+        .route(
+            "/api/v1/admin/dlq/{group}/{topic}/{partition}/{offset}/redrive",
+            post(dlq::redrive_one),
+        )
+        .route(
+            "/api/v1/admin/dlq/{group}/{topic}/{partition}/{offset}/discard",
+            post(dlq::discard_one),
         )
         .route("/api/v1/admin/{*rest}", any(nothing_here))
         .layer(from_fn_with_state(tokens, require_admin))
