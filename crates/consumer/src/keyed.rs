@@ -220,10 +220,10 @@ async fn process<H: KeyHandler, P: ParkedKeys>(
     retries: Option<&Retries<P>>,
     record: &Record,
 ) -> Result<(), End> {
-    if let Some(retries) = retries {
-        if retries.turn(record).await? == Turn::Pass {
-            return Ok(());
-        }
+    if let Some(retries) = retries
+        && retries.turn(record).await? == Turn::Pass
+    {
+        return Ok(());
     }
     let poison = match decode_caught(|| handler.decode(record)) {
         Ok(event) => match attempt(handler, assignment, retries, record, &event).await? {

@@ -340,6 +340,9 @@ async fn while_the_object_store_is_away_uploads_wait_and_no_dead_letter_is_writt
     }
     running.stop().await;
     assert!(pipeline.dead_letters().await.is_empty());
+    for topic in pipeline.names().retries() {
+        assert!(read_all(topic).await.is_empty(), "an outage exhausts nothing");
+    }
 }
 
 #[tokio::test]
