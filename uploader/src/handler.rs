@@ -8,10 +8,6 @@ use tracing::Instrument;
 
 use crate::{error::UploaderError, files::Files, remove_upload::remove_upload, store_upload::store_upload};
 
-/// How often an upload fails on the store in a row before the store is asked whether it serves others: about fifteen
-/// seconds, by the consumer's delays.
-const ATTEMPTS_BEFORE_PROBE: u32 = 8;
-
 /// Handles the events of uploads; those of one upload in order, different ones side by side.
 #[derive(Debug, Clone)]
 pub struct UploadEvents {
@@ -32,28 +28,6 @@ pub enum Asked {
 impl UploadEvents {
     pub fn new(files: Files) -> Self {
         Self { files }
-    }
-
-    /// Whether it is the store that is away, or this one object that the store cannot serve: the latter when it has
-    /// failed many times in a row, and the same store does the same operations on another object.
-    async fn failure(&self, error: UploaderError, context: &Context) -> Failure {
-        if !matches!(error, UploaderError::Store { .. }) || context.attempt() < ATTEMPTS_BEFORE_PROBE {
-            return error.into();
-        }
-        let files = &self.files;
-        let tag = uuid::Uuid::now_v7().to_string();
-        let probe = Box::pin(
-            files
-                .store
-                .probe_copy_conditions(&files.staging, &files.bucket, &tag),
-        );
-        match context.cancelled().run_until_cancelled(probe).await {
-            Some(Ok(_)) => {
-                let message = format!("{error}, while it serves others");
-                Failure::retry_later(message, error)
-            }
-            Some(Err(_)) | None => error.into(),
-        }
     }
 }
 
@@ -119,10 +93,7 @@ impl KeyHandler for UploadEvents {
             }
             Ok::<_, UploaderError>(())
         };
-        match work.instrument(span).await {
-            Ok(()) => Ok(()),
-            Err(error) => Err(self.failure(error, context).await),
-        }
+        work.instrument(span).await.map_err(Failure::from)
     }
 }
 
