@@ -10,7 +10,10 @@ use std::{
 
 use depot_consumer::{Consumer, ConsumerError, ConsumerHandle, DeadLetters, PartitionState};
 use depot_outbox::{Doorbell, Relay, RelayOptions};
-use depot_saga::timeout::{self, TimeoutOptions};
+use depot_saga::{
+    Saga,
+    timeout::{self, OnTimeout, TimeoutOptions},
+};
 use depot_schemas::topics::Topics;
 use depot_service::{
     auth::TokenVerifier,
@@ -27,7 +30,10 @@ use crate::{
     config::Config,
     http::{self, Accounts, ApiState, Executor, QueryAddress, UploadPolicy},
     key_expiry,
-    saga::{Expiry, SagaEvents, UPLOAD_SAGA, consumer_settings},
+    saga::{
+        ITEM_DELETION_SAGA, ItemDeletionDeadlines, SagaEvents, UPLOAD_SAGA, UploadDeadlines,
+        consumer_settings,
+    },
     staging::Staging,
     store,
 };
@@ -176,22 +182,21 @@ fn start_saga(process: &Process, config: &Config, topics: Topics, writer: &Write
         std::future::ready(check_consumer(&handle, &joined))
     });
     process.shutdown.spawn_critical("saga consumer", consumer.join());
-    process
-        .shutdown
-        .spawn("saga deadlines", run_deadlines(writer.clone(), stop));
+    let uploads = UploadDeadlines(writer.clone());
+    process.shutdown.spawn(
+        "upload deadlines",
+        run_deadlines(writer.pool().clone(), &UPLOAD_SAGA, uploads, stop.clone()),
+    );
+    let deletions = ItemDeletionDeadlines(writer.clone());
+    process.shutdown.spawn(
+        "item deletion deadlines",
+        run_deadlines(writer.pool().clone(), &ITEM_DELETION_SAGA, deletions, stop),
+    );
     Ok(())
 }
 
-async fn run_deadlines(writer: Writer, stop: CancellationToken) {
-    let pool = writer.pool().clone();
-    timeout::run(
-        pool,
-        &UPLOAD_SAGA,
-        TimeoutOptions::default(),
-        Expiry(writer),
-        stop,
-    )
-    .await;
+async fn run_deadlines(pool: PgPool, saga: &'static Saga, handler: impl OnTimeout, stop: CancellationToken) {
+    timeout::run(pool, saga, TimeoutOptions::default(), handler, stop).await;
 }
 
 /// The settings that every Kafka client starts from, without the brokers, which have an argument of their own.

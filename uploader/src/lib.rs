@@ -3,6 +3,7 @@
 //! In order of reading: `handler.rs` (what an event asks for), `store_upload.rs` (`verify.rs`, copy,
 //! `conclude.rs`), `remove_upload.rs` (let go), `sweep.rs` (what a crash left behind).
 
+mod answer_again;
 mod application;
 mod conclude;
 mod config;

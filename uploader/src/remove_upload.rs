@@ -10,6 +10,7 @@ use depot_schemas::{EventType, FileOutcome, FileState, UploadState};
 use sqlx::PgConnection;
 
 use crate::{
+    answer_again::answer_again,
     conclude::delete_object,
     error::UploaderError,
     facts,
@@ -20,8 +21,10 @@ use crate::{
 
 /// What is left to do once the receipt says that the file goes.
 enum Decided {
-    /// The fact is told, now or before.
+    /// The fact is told, in this transaction.
     Told,
+    /// The fact was told before.
+    ToldBefore,
     /// Nobody refers to the object any more. The fact is told when the store has deleted it.
     Delete { object_key: String },
 }
@@ -35,9 +38,13 @@ pub async fn remove_upload(
     upload: &UploadState,
     cause: CommandId,
 ) -> Result<(), UploaderError> {
-    if let Decided::Delete { object_key } = decide(files, upload, cause).await? {
-        delete_object(files, upload, &object_key).await?;
-        finish(files, upload, cause).await?;
+    match decide(files, upload, cause).await? {
+        Decided::Delete { object_key } => {
+            delete_object(files, upload, &object_key).await?;
+            finish(files, upload, cause).await?;
+        }
+        Decided::ToldBefore => drop(answer_again(files, upload, cause).await?),
+        Decided::Told => {}
     }
     let staged = upload.id.to_string();
     let deleted = files.store.delete(&files.staging, &staged).await;
@@ -71,7 +78,7 @@ async fn let_go(
 ) -> Result<Decided, UploaderError> {
     let failed = || UploaderError::database("let go of the file", upload.id);
     match receipt {
-        Receipt::Concluded(Outcome::Removed | Outcome::Cancelled) => return Ok(Decided::Told),
+        Receipt::Concluded(Outcome::Removed | Outcome::Cancelled) => return Ok(Decided::ToldBefore),
         Receipt::Concluded(_) => {}
         Receipt::Referring { object_key } => {
             receipts::mark_removing(connection, upload.id)
@@ -110,7 +117,7 @@ async fn mark_and_tell(
     upload: &UploadState,
     cause: CommandId,
 ) -> Result<(), UploaderError> {
-    let version = receipts::mark_removed(connection, upload.id).await;
+    let version = receipts::mark_removed(connection, upload).await;
     let version = version.map_err(UploaderError::database("record the removal", upload.id))?;
     tell_removed(files, connection, upload, version, cause).await
 }

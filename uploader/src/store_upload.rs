@@ -6,6 +6,7 @@ use depot_object_store::{CopyConditions, CopyOutcome, Digest};
 use depot_schemas::UploadState;
 
 use crate::{
+    answer_again::answer_again,
     conclude::{conclude, reject, share},
     error::UploaderError,
     files::Files,
@@ -46,6 +47,7 @@ pub async fn store_upload(
 
 async fn bring_about(files: &Files, upload: &UploadState, cause: CommandId) -> Result<Stored, UploaderError> {
     if is_concluded(files, upload).await? {
+        answer_again(files, upload, cause).await?;
         return Ok(Stored::KnownAlready);
     }
     for _ in 0..VERIFICATIONS {

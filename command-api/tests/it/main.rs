@@ -5,9 +5,11 @@
 mod api;
 mod bad_input;
 mod client;
+mod deadlines;
 mod expiry;
 mod faults;
 mod idempotency;
+mod item_deletion;
 mod items;
 mod pipeline;
 mod quota;

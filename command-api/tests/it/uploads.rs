@@ -61,9 +61,10 @@ async fn a_file_is_announced_for_an_item_that_is_there_and_ones_own() {
         .await
         .expect_problem(410, "item-deleted");
     let counts = service.counts().await;
+    // The saga is that of the item's deletion.
     assert_eq!(
         (counts["uploads"], counts["accounts"], counts["sagas"]),
-        (0, 0, 0)
+        (0, 0, 1)
     );
 }
 
@@ -98,11 +99,15 @@ async fn complete_says_received_once_and_is_no_error_again() {
     assert_eq!(again.etag(), "\"2\"");
     assert_eq!(service.kinds(id).await, ["upload.requested", "upload.received"]);
     assert_eq!(service.saga(id).await, ("running".into(), "awaiting_file".into()));
-    let deadline: Option<time::OffsetDateTime> = sqlx::query_scalar("SELECT deadline FROM command.sagas")
-        .fetch_one(&service.pool)
-        .await
-        .unwrap();
-    assert_eq!(deadline, None);
+    let seconds: f64 =
+        sqlx::query_scalar("SELECT extract(epoch FROM deadline - updated_at)::float8 FROM command.sagas")
+            .fetch_one(&service.pool)
+            .await
+            .unwrap();
+    assert_eq!(
+        seconds, 60.0,
+        "the uploader is asked again, whatever the URL's end"
+    );
     let body = service
         .by("alice", "POST", &format!("/api/v1/uploads/{id}/complete"))
         .json(json!({"x": 1}));

@@ -269,6 +269,11 @@ impl Upload {
     /// The outcome stands, and what may lie in the object store is asked to be removed: a new version for the
     /// event that asks.
     pub fn request_removal(self, now: OffsetDateTime) -> Self {
+        self.ask_again(now)
+    }
+
+    /// Nothing changes but the version: for an event that asks once more for what was asked before.
+    pub fn ask_again(self, now: OffsetDateTime) -> Self {
         Self {
             version: self.version + 1,
             updated_at: now.max(self.updated_at),

@@ -2,7 +2,9 @@
 //! Storing and removing on a real database and a real S3 server. Most tests call for an event's work by
 //! hand; `pipeline.rs` runs the whole process on Kafka.
 
+mod asked_again;
 mod cut_off;
+mod full_store;
 mod gate;
 mod pipeline;
 mod scene;
