@@ -7,6 +7,7 @@ use depot_schemas::{EventType, FileOutcome, FileState, UploadState};
 use crate::{
     error::UploaderError,
     facts,
+    fail_point::FailPoint as _,
     files::Files,
     receipts::{self, Answer, Outcome},
 };
@@ -18,14 +19,18 @@ pub(crate) async fn answer_again(
     cause: CommandId,
 ) -> Result<bool, UploaderError> {
     let failed = || UploaderError::database("answer again", upload.id);
-    let mut transaction = files.pool.begin().await.map_err(failed())?;
-    let answer = receipts::answer_again(&mut transaction, upload).await;
+    let mut transaction = files.pool.begin().fail_point().await.map_err(failed())?;
+    let answer = receipts::answer_again(&mut transaction, upload)
+        .fail_point()
+        .await;
     let Some(answer) = answer.map_err(failed())? else {
         return Ok(false);
     };
     let (event_type, file) = fact(upload, answer);
-    facts::tell(files, &mut transaction, event_type, file, cause).await?;
-    transaction.commit().await.map_err(failed())?;
+    facts::tell(files, &mut transaction, event_type, file, cause)
+        .fail_point()
+        .await?;
+    transaction.commit().fail_point().await.map_err(failed())?;
     files.doorbell.ring();
     tracing::info!(upload.id = %upload.id, upload.version = upload.version, "asked again, answered again");
     Ok(true)

@@ -9,6 +9,7 @@ mod conclude;
 mod config;
 mod error;
 mod facts;
+mod fail_point;
 mod files;
 mod handler;
 mod metrics;

@@ -4,7 +4,7 @@ use depot_domain::{RejectReason, Sha256};
 use depot_object_store::{Digest, StoreError};
 use depot_schemas::UploadState;
 
-use crate::{error::UploaderError, files::Files};
+use crate::{error::UploaderError, fail_point::FailPoint as _, files::Files};
 
 /// What was found in staging.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -36,7 +36,7 @@ pub struct Rejection {
 pub async fn verify(files: &Files, upload: &UploadState) -> Result<Verified, UploaderError> {
     let failed = || UploaderError::store(upload.id);
     let staged = upload.id.to_string();
-    let reading = match files.store.open(&files.staging, &staged, None).await {
+    let reading = match files.store.open(&files.staging, &staged, None).fail_point().await {
         Err(StoreError::NotFound(_)) => return Ok(missing()),
         opened => opened.map_err(failed())?,
     };
@@ -44,7 +44,7 @@ pub async fn verify(files: &Files, upload: &UploadState) -> Result<Verified, Upl
         return Ok(of_another_size(reading.size_bytes, upload.size_bytes));
     }
     let etag = reading.etag.clone();
-    let digest = reading.digest().await.map_err(failed())?;
+    let digest = reading.digest().fail_point().await.map_err(failed())?;
     if digest.size_bytes != upload.size_bytes {
         // The connection ended early without an error.
         let detail = format!("{} of {} bytes were read", digest.size_bytes, upload.size_bytes);
