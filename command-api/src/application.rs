@@ -143,6 +143,7 @@ fn api_state(config: &Config, process: &Process, writer: &Writer) -> ApiState {
             grace: config.upload_grace,
             default_quota_bytes: config.default_quota_bytes,
         },
+        accepted_types: Arc::new(config.accepted_types.clone()),
         accounts: Accounts(writer.pool().clone()),
     }
 }

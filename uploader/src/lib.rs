@@ -1,15 +1,17 @@
 //! Moves files from staging into the bucket of files: verified, each content once, and with the outcome told.
 //!
-//! In order of reading: `handler.rs` (what an event asks for), `store_upload.rs` (`verify.rs`, copy,
-//! `conclude.rs`), `remove_upload.rs` (let go), `sweep.rs` (what a crash left behind).
+//! In order of reading: `handler.rs` (what an event asks for), `store_upload.rs` (`verify.rs`,
+//! `inspect.rs`, copy, `conclude.rs`), `remove_upload.rs` (let go), `sweep.rs` (what a crash left behind).
 
 mod application;
 mod conclude;
 mod config;
+mod content_type;
 mod error;
 mod facts;
 mod files;
 mod handler;
+mod inspect;
 mod metrics;
 mod object_key;
 mod objects;

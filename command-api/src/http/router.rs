@@ -5,6 +5,7 @@ use axum::{
     extract::FromRef,
     routing::{get, post, put},
 };
+use depot_domain::AcceptedTypes;
 use depot_service::auth::TokenVerifier;
 use sqlx::PgPool;
 
@@ -19,6 +20,7 @@ pub struct ApiState {
     pub query: QueryAddress,
     pub staging: Staging,
     pub uploads: UploadPolicy,
+    pub accepted_types: Arc<AcceptedTypes>,
     pub accounts: Accounts,
 }
 

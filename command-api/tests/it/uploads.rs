@@ -158,3 +158,24 @@ async fn an_aborted_upload_gives_its_quota_back_and_cannot_be_completed() {
     assert_eq!(service.kinds(id).await, ["upload.requested", "upload.aborted"]);
     assert_eq!(service.saga(id).await, ("compensated".into(), "aborted".into()));
 }
+
+#[tokio::test]
+async fn a_type_of_content_that_is_not_accepted_is_refused_with_those_that_are() {
+    let own = [("UPLOAD_CONTENT_TYPES", "image/png, text/html")];
+    let service = Service::start_with(&own).await;
+    let item = service.item("alice").await;
+    let before = service.counts().await;
+    let request = |content_type: &str| {
+        service.upload_request("alice", item, 1).json(json!({
+            "item_id": item, "file_name": "a", "content_type": content_type, "size_bytes": 1,
+            "sha256": "ab".repeat(32),
+        }))
+    };
+    let refused = request("application/pdf").send().await;
+    let refused = refused.expect_problem(422, "validation-failed");
+    assert_eq!(refused.pointers(), ["/content_type"]);
+    let detail = refused.json()["errors"][0]["detail"].as_str().unwrap().to_owned();
+    assert_eq!(detail, "is application/pdf, accepted are image/png, text/html");
+    assert_eq!(service.counts().await, before, "nothing is left behind");
+    request("Text/HTML").send().await.expect(201);
+}

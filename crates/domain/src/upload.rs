@@ -109,7 +109,7 @@ impl FromStr for UploadStatus {
     }
 }
 
-/// Why a file was not accepted. The first three are found by the uploader, the others by the saga.
+/// Why a file was not accepted. The last two are found by the saga, the others by the uploader.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum RejectReason {
@@ -117,6 +117,8 @@ pub enum RejectReason {
     ContentMissing,
     SizeMismatch,
     ChecksumMismatch,
+    /// The bytes are of another type than was announced.
+    ContentTypeMismatch,
     /// The item was deleted while the file was on its way.
     ItemDeleted,
     TooManyFiles,
@@ -128,6 +130,7 @@ impl RejectReason {
             Self::ContentMissing => "content_missing",
             Self::SizeMismatch => "size_mismatch",
             Self::ChecksumMismatch => "checksum_mismatch",
+            Self::ContentTypeMismatch => "content_type_mismatch",
             Self::ItemDeleted => "item_deleted",
             Self::TooManyFiles => "too_many_files",
         }

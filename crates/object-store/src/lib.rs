@@ -18,5 +18,5 @@ pub use error::{Operation, StoreError};
 pub use objects::{Listed, ObjectInfo, Page};
 pub use presign::{Download, Presigned, UploadTerms};
 pub use probe::{CopyConditions, PROBE_PREFIX};
-pub use read::{Digest, Reading};
+pub use read::{Digest, Hasher, Reading};
 pub use store::{Identity, ObjectStore};

@@ -378,7 +378,7 @@ async fn a_store_that_ignores_conditions_is_served_by_the_running_consumer_too()
     let stop = CancellationToken::new();
     let handler = UploadEvents::new(files);
     let consumer = Consumer::start_keyed(consumer_settings, handler, dead_letters, stop.clone()).unwrap();
-    let upload = pipeline.scene.staged(&vec![7; 20_000_000]).await;
+    let upload = pipeline.scene.staged(&vec![b'7'; 20_000_000]).await;
     pipeline.send(EventType::UploadReceived, &upload).await;
     wait_until("it is told", || async {
         pipeline.scene.told(&upload).await == ["depot.file.stored.v1"]
