@@ -6,6 +6,7 @@
 
 mod buckets;
 mod copy;
+mod disposition;
 mod error;
 mod objects;
 mod presign;
@@ -14,6 +15,7 @@ mod read;
 mod store;
 
 pub use copy::CopyOutcome;
+pub use disposition::Disposition;
 pub use error::{Operation, StoreError};
 pub use objects::{Listed, ObjectInfo, Page};
 pub use presign::{Download, Presigned, UploadTerms};
