@@ -10,7 +10,10 @@ use std::{
 
 use depot_consumer::{Consumer, ConsumerError, ConsumerHandle, DeadLetters, PartitionState};
 use depot_outbox::{Doorbell, Relay, RelayOptions};
-use depot_saga::timeout::{self, TimeoutOptions};
+use depot_saga::{
+    Saga,
+    timeout::{self, OnTimeout, TimeoutOptions},
+};
 use depot_schemas::topics::Topics;
 use depot_service::{
     auth::TokenVerifier,
@@ -25,9 +28,13 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     commands::Writer,
     config::Config,
-    http::{self, Accounts, ApiState, Executor, QueryAddress, UploadPolicy},
+    dead_letters::{self, DeadLetterIndex, LetterLog, Redriver, index_settings},
+    http::{self, Accounts, ApiState, Database, DeadLetterDesk, Executor, QueryAddress, UploadPolicy},
     key_expiry,
-    saga::{Expiry, SagaEvents, UPLOAD_SAGA, consumer_settings},
+    saga::{
+        ITEM_DELETION_SAGA, ItemDeletionDeadlines, SagaEvents, UPLOAD_SAGA, UploadDeadlines,
+        consumer_settings,
+    },
     staging::Staging,
     store,
 };
@@ -46,8 +53,10 @@ pub enum StartError {
     Bind(#[from] BindError),
     #[error("a listener has no address")]
     Address(#[source] std::io::Error),
-    #[error("the saga's consumer does not start")]
+    #[error("a consumer does not start")]
     Consumer(#[from] ConsumerError),
+    #[error("the producer that redrives cannot be made")]
+    Redrive(#[source] rdkafka::error::KafkaError),
 }
 
 /// A service that is listening.
@@ -86,7 +95,10 @@ impl Application {
             start_relay(&process, &config, &pool, doorbell);
         }
         if config.saga_enabled {
-            start_saga(&process, &config, topics, &writer)?;
+            start_saga(&process, &config, topics.clone(), &writer)?;
+        }
+        if config.dead_letters_enabled {
+            start_dead_letters(&process, &config, topics, &pool)?;
         }
         process.shutdown.spawn(
             "key expiry",
@@ -143,7 +155,13 @@ fn api_state(config: &Config, process: &Process, writer: &Writer) -> ApiState {
             grace: config.upload_grace,
             default_quota_bytes: config.default_quota_bytes,
         },
+        accepted_types: Arc::new(config.accepted_types.clone()),
         accounts: Accounts(writer.pool().clone()),
+        database: Database(writer.pool().clone()),
+        dead_letters: DeadLetterDesk {
+            log: LetterLog::new(&config.kafka.brokers, &client_settings(config)),
+            topics: Topics::new(&config.kafka.topic_prefix),
+        },
     }
 }
 
@@ -176,22 +194,45 @@ fn start_saga(process: &Process, config: &Config, topics: Topics, writer: &Write
         std::future::ready(check_consumer(&handle, &joined))
     });
     process.shutdown.spawn_critical("saga consumer", consumer.join());
-    process
-        .shutdown
-        .spawn("saga deadlines", run_deadlines(writer.clone(), stop));
+    let uploads = UploadDeadlines(writer.clone());
+    process.shutdown.spawn(
+        "upload deadlines",
+        run_deadlines(writer.pool().clone(), &UPLOAD_SAGA, uploads, stop.clone()),
+    );
+    let deletions = ItemDeletionDeadlines(writer.clone());
+    process.shutdown.spawn(
+        "item deletion deadlines",
+        run_deadlines(writer.pool().clone(), &ITEM_DELETION_SAGA, deletions, stop),
+    );
     Ok(())
 }
 
-async fn run_deadlines(writer: Writer, stop: CancellationToken) {
-    let pool = writer.pool().clone();
-    timeout::run(
-        pool,
-        &UPLOAD_SAGA,
-        TimeoutOptions::default(),
-        Expiry(writer),
-        stop,
-    )
-    .await;
+/// The index of the dead letters, and what brings them back. Neither is needed for commands, so readiness is silent.
+fn start_dead_letters(
+    process: &Process,
+    config: &Config,
+    topics: Topics,
+    pool: &PgPool,
+) -> Result<(), StartError> {
+    let (brokers, client) = (&config.kafka.brokers, client_settings(config));
+    let stop = process.shutdown.token();
+    let settings = index_settings(brokers, &topics, client.clone());
+    let letters = DeadLetters::new(brokers, &client)?;
+    let index = DeadLetterIndex(pool.clone());
+    let consumer = Consumer::start_keyed(settings, index, letters, stop.clone())?;
+    process
+        .shutdown
+        .spawn_critical("dead letter index", consumer.join());
+    let log = LetterLog::new(brokers, &client);
+    let redriver = Redriver::new(pool.clone(), log, topics, brokers, &client).map_err(StartError::Redrive)?;
+    process
+        .shutdown
+        .spawn("redrive", dead_letters::run(redriver, stop));
+    Ok(())
+}
+
+async fn run_deadlines(pool: PgPool, saga: &'static Saga, handler: impl OnTimeout, stop: CancellationToken) {
+    timeout::run(pool, saga, TimeoutOptions::default(), handler, stop).await;
 }
 
 /// The settings that every Kafka client starts from, without the brokers, which have an argument of their own.

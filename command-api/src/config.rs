@@ -1,8 +1,10 @@
 //! The groups of `depot_service::config`, and `QUERY_PUBLIC_URL`, `DEFAULT_QUOTA_BYTES`, `UPLOAD_URL_TTL_SECONDS`,
-//! `UPLOAD_GRACE_SECONDS`, `IDEMPOTENCY_TTL_HOURS`, `RELAY_ENABLED`, `SAGA_ENABLED`.
+//! `UPLOAD_GRACE_SECONDS`, `UPLOAD_CONTENT_TYPES`, `IDEMPOTENCY_TTL_HOURS`, `RELAY_ENABLED`, `SAGA_ENABLED`,
+//! `DEAD_LETTERS_ENABLED`.
 
 use std::time::Duration;
 
+use depot_domain::{AcceptedTypes, Invalid};
 use depot_service::config::{
     ConfigErrors, ConfigReader, DatabaseConfig, Environment, HttpConfig, JwtConfig, KafkaConfig,
     ProcessConfig, S3Config, TelemetryConfig,
@@ -30,12 +32,16 @@ pub struct Config {
     pub upload_url_ttl: Duration,
     /// How long after that an upload may still be completed.
     pub upload_grace: Duration,
+    /// The types of content that may be uploaded.
+    pub accepted_types: AcceptedTypes,
     /// How long answers are kept for repeats.
     pub idempotency_ttl_hours: i32,
     /// Whether this process publishes the outbox.
     pub relay_enabled: bool,
     /// Whether this process runs the saga and its deadlines.
     pub saga_enabled: bool,
+    /// Whether this process indexes and redrives dead letters.
+    pub dead_letters_enabled: bool,
 }
 
 impl Config {
@@ -66,12 +72,26 @@ impl Config {
             // A signature of S3 lasts at most seven days.
             upload_url_ttl: reader.seconds("UPLOAD_URL_TTL_SECONDS", 900, 1..=604_800),
             upload_grace: reader.seconds("UPLOAD_GRACE_SECONDS", 60, 0..=86_400),
+            accepted_types: accepted_types(&mut reader),
             // Repeats are promised to be recognised for at least 24 hours.
             idempotency_ttl_hours: reader.number("IDEMPOTENCY_TTL_HOURS", 24, 24..=8_760),
             relay_enabled: reader.boolean("RELAY_ENABLED", true),
             saga_enabled: reader.boolean("SAGA_ENABLED", true),
+            dead_letters_enabled: reader.boolean("DEAD_LETTERS_ENABLED", true),
         };
         reader.finish()?;
         Ok(config)
     }
+}
+
+fn accepted_types(reader: &mut ConfigReader) -> AcceptedTypes {
+    let entries = reader.list("UPLOAD_CONTENT_TYPES");
+    AcceptedTypes::parse(entries).unwrap_or_else(|Invalid(errors)| {
+        for error in errors {
+            let shown: String = error.pointer.chars().take(60).collect();
+            let fix = "set media types such as image/png, with commas between them";
+            reader.fault("UPLOAD_CONTENT_TYPES", format!("`{shown}` cannot be used"), fix);
+        }
+        AcceptedTypes::default()
+    })
 }

@@ -6,6 +6,7 @@
 pub mod application;
 pub mod commands;
 pub mod config;
+pub mod dead_letters;
 pub mod http;
 pub mod key_expiry;
 pub mod saga;

@@ -2,7 +2,8 @@
 
 use std::{sync::Arc, time::Duration};
 
-use depot_object_store::{Identity, ObjectStore, StoreError};
+use depot_domain::{may_be_shown, served_type};
+use depot_object_store::{Disposition, Identity, ObjectStore, StoreError};
 use depot_service::config::S3Config;
 use time::OffsetDateTime;
 
@@ -33,14 +34,26 @@ impl DownloadUrls {
         }
     }
 
-    /// A URL of the object under `key`, to be saved under `file_name`.
+    /// A URL of the object under `key`, to be saved under `file_name`; or to be shown, where that is asked for and
+    /// content of the type may be. What a browser could run is saved as bytes of no type.
     ///
     /// # Errors
     /// [`QueryError::Download`]: the settings do not allow to sign.
-    pub async fn sign(&self, key: &str, file_name: &str, content_type: &str) -> Result<Download, QueryError> {
+    pub async fn sign(
+        &self,
+        key: &str,
+        file_name: &str,
+        content_type: &str,
+        wanted: Disposition,
+    ) -> Result<Download, QueryError> {
+        let disposition = match wanted {
+            Disposition::Inline if may_be_shown(content_type) => Disposition::Inline,
+            Disposition::Inline | Disposition::Attachment => Disposition::Attachment,
+        };
         let presented = depot_object_store::Download {
             file_name: file_name.to_owned(),
-            content_type: content_type.to_owned(),
+            content_type: served_type(content_type).to_owned(),
+            disposition,
         };
         // Taken before the signature, which counts from its own moment: never later than the real end.
         let expires_at = OffsetDateTime::now_utc() + self.ttl;

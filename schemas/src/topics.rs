@@ -9,6 +9,9 @@ pub const MAX_MESSAGE_BYTES: i32 = 1024 * 1024;
 /// `max.message.bytes` of the dead-letter topics: the original plus the headers that say why.
 pub const MAX_DEAD_LETTER_BYTES: i32 = 2 * 1024 * 1024;
 
+/// The retry topics of the uploader: the delay as it stands in the name, and in seconds.
+pub const UPLOAD_RETRIES: [(&str, u64); 3] = [("30s", 30), ("5m", 300), ("1h", 3_600)];
+
 /// Topic names under one prefix: `depot` in every installation, unique in a test.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Topics {
@@ -53,9 +56,9 @@ impl Topics {
         format!("{}.{}.dlq.v1", self.prefix, entity.as_str())
     }
 
-    /// Where an upload's message waits for its next attempt; `delay` as in `30s`.
-    pub fn retry(&self, delay: &str) -> String {
-        format!("{}.uploads.retry.{delay}.v1", self.prefix)
+    /// Where an upload's message waits for its next attempt, in the order of the attempts.
+    pub fn retries(&self) -> [String; UPLOAD_RETRIES.len()] {
+        UPLOAD_RETRIES.map(|(delay, _)| format!("{}.uploads.retry.{delay}.v1", self.prefix))
     }
 
     /// A consumer group's name, for example `depot.projector`.
@@ -79,7 +82,7 @@ impl Topics {
         };
         let events = Entity::ALL.map(|entity| spec(self.events(entity), MAX_MESSAGE_BYTES));
         let dead_letters = Entity::ALL.map(|entity| spec(self.dead_letters(entity), MAX_DEAD_LETTER_BYTES));
-        let retries = ["30s", "5m"].map(|delay| spec(self.retry(delay), MAX_DEAD_LETTER_BYTES));
+        let retries = self.retries().map(|name| spec(name, MAX_DEAD_LETTER_BYTES));
         events.into_iter().chain(dead_letters).chain(retries).collect()
     }
 }

@@ -2,7 +2,7 @@
 
 use std::{net::SocketAddr, time::Duration};
 
-use depot_consumer::{Consumer, ConsumerError, ConsumerSettings, DeadLetters};
+use depot_consumer::{Consumer, ConsumerError, ConsumerSettings, DeadLetters, RetryTier, RetryTopics};
 use depot_object_store::{CopyConditions, Identity, ObjectStore};
 use depot_outbox::{Doorbell, Relay, RelayOptions};
 use depot_retry::Delays;
@@ -21,7 +21,9 @@ use crate::{
     config::{Config, SweepConfig},
     files::Files,
     handler::UploadEvents,
-    metrics, sweep,
+    metrics,
+    parked_keys::ParkedUploads,
+    sweep,
 };
 
 /// Why the process does not start.
@@ -71,6 +73,7 @@ impl Application {
             settings: consumer_settings(&config, &topics),
             dead_letters: DeadLetters::new(&config.kafka.brokers, &client_settings(&config))
                 .map_err(BuildError::DeadLetters)?,
+            tiers: tiers(&config, &topics),
             store: ObjectStore::new(&identity(&config.s3)),
             staging: config.s3.staging_bucket,
             bucket: config.s3.bucket,
@@ -158,10 +161,16 @@ fn consumer_settings(config: &Config, topics: &Topics) -> ConsumerSettings {
     settings
 }
 
+fn tiers(config: &Config, topics: &Topics) -> Vec<RetryTier> {
+    let tiers = topics.retries().into_iter().zip(config.retry_delays);
+    tiers.map(|(topic, delay)| RetryTier { topic, delay }).collect()
+}
+
 /// The work of the process.
 struct Work {
     settings: ConsumerSettings,
     dead_letters: DeadLetters,
+    tiers: Vec<RetryTier>,
     store: ObjectStore,
     staging: String,
     bucket: String,
@@ -191,7 +200,12 @@ impl Work {
             doorbell: self.doorbell,
         };
         let handler = UploadEvents::new(files.clone());
-        let consumer = Consumer::start_keyed(self.settings, handler, self.dead_letters, stop.clone())?;
+        let retries = RetryTopics {
+            tiers: self.tiers,
+            parked: ParkedUploads(files.pool.clone()),
+        };
+        let (settings, letters) = (self.settings, self.dead_letters);
+        let consumer = Consumer::start_keyed_with_retries(settings, handler, retries, letters, stop.clone())?;
         let handle = consumer.handle();
         self.readiness.check("events", move || {
             let waiting = handle.status().waiting_for();

@@ -5,8 +5,8 @@ use depot_schemas::{EventType, FileOutcome, FileState, UploadState};
 use sqlx::PgConnection;
 
 use crate::{
-    error::UploaderError, facts, files::Files, metrics, objects, receipts, receipts::Outcome,
-    store_upload::Stored, verify::Rejection,
+    error::UploaderError, facts, fail_point::FailPoint as _, files::Files, metrics, objects, receipts,
+    receipts::Outcome, store_upload::Stored, verify::Rejection,
 };
 
 /// Refers to an object that has the same content, if there is one.
@@ -16,17 +16,21 @@ pub(crate) async fn share(
     cause: CommandId,
 ) -> Result<Option<Stored>, UploaderError> {
     let failed = || UploaderError::database("share an object", upload.id);
-    let mut transaction = files.pool.begin().await.map_err(failed())?;
+    let mut transaction = files.pool.begin().fail_point().await.map_err(failed())?;
     let Some(key) = objects::lock_live(&mut transaction, &upload.sha256)
+        .fail_point()
         .await
         .map_err(failed())?
     else {
         return Ok(None);
     };
-    if !record_stored(files, &mut transaction, upload, &key, cause).await? {
+    if !record_stored(files, &mut transaction, upload, &key, cause)
+        .fail_point()
+        .await?
+    {
         return Ok(Some(Stored::KnownAlready));
     }
-    transaction.commit().await.map_err(failed())?;
+    transaction.commit().fail_point().await.map_err(failed())?;
     Ok(Some(announce_stored(files, upload, key)))
 }
 
@@ -38,16 +42,20 @@ pub(crate) async fn conclude(
     key: &str,
     cause: CommandId,
 ) -> Result<Option<Stored>, UploaderError> {
-    let stored = match try_to_conclude(files, upload, key, cause).await {
-        // Another copy became live at this very moment; it is seen now.
-        Err(error) if error.is_unique_violation() => try_to_conclude(files, upload, key, cause).await?,
-        tried => tried?,
+    let mut is_first_attempt = true;
+    let stored = loop {
+        let tried = try_to_conclude(files, upload, key, cause).fail_point().await;
+        match tried {
+            // Another copy became live at this very moment; it is seen now.
+            Err(error) if is_first_attempt && error.is_unique_violation() => is_first_attempt = false,
+            tried => break tried?,
+        }
     };
     match &stored {
         Some(Stored::Stored { object_key }) if object_key == key => {}
         None => {}
         // The receipt refers to another object, or to none.
-        Some(_) => give_up_copy(files, upload, key).await,
+        Some(_) => give_up_copy(files, upload, key).fail_point().await,
     }
     Ok(stored)
 }
@@ -59,13 +67,15 @@ async fn try_to_conclude(
     cause: CommandId,
 ) -> Result<Option<Stored>, UploaderError> {
     let failed = || UploaderError::database("conclude the copy", upload.id);
-    let mut transaction = files.pool.begin().await.map_err(failed())?;
+    let mut transaction = files.pool.begin().fail_point().await.map_err(failed())?;
     let winner = objects::lock_live(&mut transaction, &upload.sha256)
+        .fail_point()
         .await
         .map_err(failed())?;
     let referred = match winner {
         Some(winner) => winner,
         None if objects::make_live(&mut transaction, key)
+            .fail_point()
             .await
             .map_err(failed())? =>
         {
@@ -73,11 +83,14 @@ async fn try_to_conclude(
         }
         None => return Ok(None),
     };
-    if !record_stored(files, &mut transaction, upload, &referred, cause).await? {
+    if !record_stored(files, &mut transaction, upload, &referred, cause)
+        .fail_point()
+        .await?
+    {
         // Rolled back: the copy is not made live.
         return Ok(Some(Stored::KnownAlready));
     }
-    transaction.commit().await.map_err(failed())?;
+    transaction.commit().fail_point().await.map_err(failed())?;
     Ok(Some(announce_stored(files, upload, referred)))
 }
 
@@ -88,17 +101,18 @@ async fn try_to_conclude(
 async fn give_up_copy(files: &Files, upload: &UploadState, key: &str) {
     let given_up = async {
         let failed = || UploaderError::database("give up a copy", upload.id);
-        let mut connection = files.pool.acquire().await.map_err(failed())?;
+        let mut connection = files.pool.acquire().fail_point().await.map_err(failed())?;
         let is_ours = objects::discard_copy(&mut connection, key)
+            .fail_point()
             .await
             .map_err(failed())?;
         drop(connection);
         if is_ours {
-            delete_object(files, upload, key).await?;
+            delete_object(files, upload, key).fail_point().await?;
         }
         Ok::<_, UploaderError>(())
     };
-    if let Err(error) = given_up.await {
+    if let Err(error) = given_up.fail_point().await {
         tracing::warn!(upload.id = %upload.id, %error, "a copy that is not needed is left to the sweep");
     }
 }
@@ -109,11 +123,12 @@ pub(crate) async fn delete_object(
     upload: &UploadState,
     key: &str,
 ) -> Result<(), UploaderError> {
-    let deleted = files.store.delete(&files.bucket, key).await;
+    let deleted = files.store.delete(&files.bucket, key).fail_point().await;
     deleted.map_err(UploaderError::store(upload.id))?;
     let failed = || UploaderError::database("confirm a deletion", upload.id);
-    let mut connection = files.pool.acquire().await.map_err(failed())?;
+    let mut connection = files.pool.acquire().fail_point().await.map_err(failed())?;
     objects::mark_deleted(&mut connection, key)
+        .fail_point()
         .await
         .map_err(failed())
 }
@@ -127,7 +142,9 @@ async fn record_stored(
     key: &str,
     cause: CommandId,
 ) -> Result<bool, UploaderError> {
-    let inserted = receipts::insert(connection, upload, Outcome::Stored, Some(key), None).await;
+    let inserted = receipts::insert(connection, upload, Outcome::Stored, Some(key), None)
+        .fail_point()
+        .await;
     if !inserted.map_err(UploaderError::database("insert the receipt", upload.id))? {
         return Ok(false);
     }
@@ -142,7 +159,9 @@ async fn record_stored(
         detail: None,
         version: 1,
     };
-    facts::tell(files, connection, EventType::FileStored, file, cause).await?;
+    facts::tell(files, connection, EventType::FileStored, file, cause)
+        .fail_point()
+        .await?;
     Ok(true)
 }
 
@@ -160,9 +179,11 @@ pub(crate) async fn reject(
     cause: CommandId,
 ) -> Result<Stored, UploaderError> {
     let failed = || UploaderError::database("record the rejection", upload.id);
-    let mut transaction = files.pool.begin().await.map_err(failed())?;
+    let mut transaction = files.pool.begin().fail_point().await.map_err(failed())?;
     let reason = rejection.reason.as_str();
-    let inserted = receipts::insert(&mut transaction, upload, Outcome::Rejected, None, Some(reason)).await;
+    let inserted = receipts::insert(&mut transaction, upload, Outcome::Rejected, None, Some(reason))
+        .fail_point()
+        .await;
     if !inserted.map_err(failed())? {
         return Ok(Stored::KnownAlready);
     }
@@ -177,8 +198,10 @@ pub(crate) async fn reject(
         detail: Some(rejection.detail),
         version: 1,
     };
-    facts::tell(files, &mut transaction, EventType::FileRejected, file, cause).await?;
-    transaction.commit().await.map_err(failed())?;
+    facts::tell(files, &mut transaction, EventType::FileRejected, file, cause)
+        .fail_point()
+        .await?;
+    transaction.commit().fail_point().await.map_err(failed())?;
     files.doorbell.ring();
     metrics::count_file("rejected", 0);
     Ok(Stored::Rejected)

@@ -1,7 +1,8 @@
-//! `UPLOAD_CONCURRENCY`, `SWEEP_INTERVAL_SECONDS`, `SWEEP_GRACE_SECONDS`, and the groups of `depot_service::config`.
+//! `UPLOAD_CONCURRENCY`, `UPLOAD_RETRY_DELAYS_SECONDS`, `SWEEP_INTERVAL_SECONDS`, `SWEEP_GRACE_SECONDS`, and the groups of `depot_service::config`.
 
 use std::time::Duration;
 
+use depot_schemas::topics::UPLOAD_RETRIES;
 use depot_service::config::{
     ConfigErrors, ConfigReader, DatabaseConfig, Environment, KafkaConfig, ProcessConfig, S3Config,
     TelemetryConfig,
@@ -17,6 +18,8 @@ pub struct Config {
     pub telemetry: TelemetryConfig,
     /// Files moved at once, a partition.
     pub concurrency: usize,
+    /// How long a message waits in each of the retry topics.
+    pub retry_delays: [Duration; UPLOAD_RETRIES.len()],
     pub sweep: SweepConfig,
 }
 
@@ -51,6 +54,7 @@ impl Config {
             s3: S3Config::read(&mut reader),
             telemetry: TelemetryConfig::read(&mut reader),
             concurrency: reader.number("UPLOAD_CONCURRENCY", 4, 1..=64),
+            retry_delays: retry_delays(&mut reader),
             sweep: SweepConfig {
                 interval: reader.seconds("SWEEP_INTERVAL_SECONDS", 300, 1..=86_400),
                 grace: reader.seconds("SWEEP_GRACE_SECONDS", 7_200, 0..=604_800),
@@ -59,4 +63,26 @@ impl Config {
         reader.finish()?;
         Ok(config)
     }
+}
+
+/// The delays that the topics are named after, unless others are set.
+fn retry_delays(reader: &mut ConfigReader) -> [Duration; UPLOAD_RETRIES.len()] {
+    const NAME: &str = "UPLOAD_RETRY_DELAYS_SECONDS";
+    let declared = UPLOAD_RETRIES.map(|(_, seconds)| seconds);
+    let Some(text) = reader.optional_text(NAME) else {
+        return declared.map(Duration::from_secs);
+    };
+    let parsed: Result<Vec<u64>, _> = text.split(',').map(|part| part.trim().parse()).collect();
+    let delays = parsed.ok().and_then(|delays| delays.try_into().ok());
+    let delays = delays.filter(|delays: &[u64; UPLOAD_RETRIES.len()]| {
+        delays.is_sorted() && delays.iter().all(|seconds| (1..=604_800).contains(seconds))
+    });
+    if delays.is_none() {
+        let fix = format!(
+            "set {} whole numbers from 1 to 604800 that do not fall, with commas between them",
+            UPLOAD_RETRIES.len()
+        );
+        reader.fault(NAME, format!("is {text:?}"), fix);
+    }
+    delays.unwrap_or(declared).map(Duration::from_secs)
 }

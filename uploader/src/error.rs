@@ -52,9 +52,13 @@ impl UploaderError {
 }
 
 impl From<UploaderError> for Failure {
-    /// All of it passes: a dependency is away, or an operator has to mend a key or a grant. Either way the work
-    /// waits, and the message is not to blame.
+    /// Nearly all of it passes with its dependency: that is away, or an operator has to mend a key or a grant. The work
+    /// waits, and the message is not to blame. A client that replaces its object again and again is that upload's own
+    /// matter, and holds up no other.
     fn from(error: UploaderError) -> Self {
-        Failure::transient(error.to_string(), error)
+        match error {
+            UploaderError::Restless { .. } => Failure::retry_later(error.to_string(), error),
+            _ => Failure::transient(error.to_string(), error),
+        }
     }
 }

@@ -7,7 +7,7 @@ use depot_service::telemetry;
 use sqlx::PgConnection;
 use time::OffsetDateTime;
 
-use crate::{error::UploaderError, files::Files};
+use crate::{error::UploaderError, fail_point::FailPoint as _, files::Files};
 
 /// Appends a fact about a file, caused by the event with the id `cause`.
 pub(crate) async fn tell(
@@ -30,5 +30,5 @@ pub(crate) async fn tell(
     };
     let failed = |source| UploaderError::Append { upload, source };
     let event = NewEvent::from_event(&files.topics, &event).map_err(|invalid| failed(invalid.into()))?;
-    append(connection, vec![event]).await.map_err(failed)
+    append(connection, vec![event]).fail_point().await.map_err(failed)
 }

@@ -91,9 +91,9 @@ impl KeyHandler for UploadEvents {
                 }
                 Asked::Nothing => {}
             }
-            Ok(())
+            Ok::<_, UploaderError>(())
         };
-        work.instrument(span).await
+        work.instrument(span).await.map_err(Failure::from)
     }
 }
 

@@ -1,18 +1,23 @@
 //! Moves files from staging into the bucket of files: verified, each content once, and with the outcome told.
 //!
-//! In order of reading: `handler.rs` (what an event asks for), `store_upload.rs` (`verify.rs`, copy,
-//! `conclude.rs`), `remove_upload.rs` (let go), `sweep.rs` (what a crash left behind).
+//! In order of reading: `handler.rs` (what an event asks for), `store_upload.rs` (`verify.rs`,
+//! `inspect.rs`, copy, `conclude.rs`), `remove_upload.rs` (let go), `sweep.rs` (what a crash left behind).
 
+mod answer_again;
 mod application;
 mod conclude;
 mod config;
+mod content_type;
 mod error;
 mod facts;
+mod fail_point;
 mod files;
 mod handler;
+mod inspect;
 mod metrics;
 mod object_key;
 mod objects;
+mod parked_keys;
 mod receipts;
 mod remove_upload;
 mod store_upload;
@@ -24,6 +29,7 @@ pub use config::{Config, SweepConfig};
 pub use error::UploaderError;
 pub use files::Files;
 pub use handler::{Asked, UploadEvents};
+pub use parked_keys::ParkedUploads;
 pub use remove_upload::remove_upload;
 pub use store_upload::{Stored, store_upload};
 pub use sweep::{Swept, sweep};

@@ -78,17 +78,54 @@ pub(crate) async fn insert(
     reason: Option<&str>,
 ) -> Result<bool, sqlx::Error> {
     let inserted = sqlx::query!(
-        "INSERT INTO uploader.receipts (upload_id, item_id, outcome, object_key, reason, version)
-         VALUES ($1, $2, $3, $4, $5, 1) ON CONFLICT (upload_id) DO NOTHING",
+        "INSERT INTO uploader.receipts (upload_id, item_id, outcome, object_key, reason, version, asked_version)
+         VALUES ($1, $2, $3, $4, $5, 1, $6) ON CONFLICT (upload_id) DO NOTHING",
         upload.id,
         upload.item_id,
         outcome.as_str(),
         object_key,
-        reason
+        reason,
+        upload.version
     )
     .execute(connection)
     .await?;
     Ok(inserted.rows_affected() == 1)
+}
+
+/// What was answered before, to a question that is asked once more.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Answer {
+    pub outcome: Outcome,
+    pub object_key: Option<String>,
+    pub reason: Option<String>,
+    /// The version of the fact that answers.
+    pub version: i64,
+}
+
+/// Takes the question that `upload` is in its version as answered, and says what to answer; none if it was answered
+/// before, in this version or a later one, or has no receipt.
+pub(crate) async fn answer_again(
+    connection: &mut PgConnection,
+    upload: &UploadState,
+) -> Result<Option<Answer>, sqlx::Error> {
+    let row = sqlx::query!(
+        "UPDATE uploader.receipts SET version = version + 1, asked_version = $2, updated_at = now()
+         WHERE upload_id = $1 AND asked_version < $2 AND outcome <> 'removing'
+         RETURNING outcome, object_key, reason, version",
+        upload.id,
+        upload.version
+    )
+    .fetch_optional(connection)
+    .await?;
+    let answer = row.map(|row| {
+        Ok(Answer {
+            outcome: Outcome::from_column(&row.outcome)?,
+            object_key: row.object_key,
+            reason: row.reason,
+            version: row.version,
+        })
+    });
+    answer.transpose()
 }
 
 /// The stored file is being let go of; its key stays on record until it is gone.
@@ -103,11 +140,16 @@ pub(crate) async fn mark_removing(connection: &mut PgConnection, upload: Uuid) -
 }
 
 /// The upload has no file any more; answers the version of the fact to tell.
-pub(crate) async fn mark_removed(connection: &mut PgConnection, upload: Uuid) -> Result<i64, sqlx::Error> {
+pub(crate) async fn mark_removed(
+    connection: &mut PgConnection,
+    upload: &UploadState,
+) -> Result<i64, sqlx::Error> {
     sqlx::query_scalar!(
-        "UPDATE uploader.receipts SET outcome = 'removed', object_key = NULL, version = version + 1, updated_at = now()
+        "UPDATE uploader.receipts SET outcome = 'removed', object_key = NULL, version = version + 1,
+                asked_version = greatest(asked_version, $2), updated_at = now()
          WHERE upload_id = $1 RETURNING version",
-        upload
+        upload.id,
+        upload.version
     )
     .fetch_one(connection)
     .await

@@ -10,9 +10,11 @@ use depot_schemas::{EventType, FileOutcome, FileState, UploadState};
 use sqlx::PgConnection;
 
 use crate::{
+    answer_again::answer_again,
     conclude::delete_object,
     error::UploaderError,
     facts,
+    fail_point::FailPoint as _,
     files::Files,
     metrics, objects, receipts,
     receipts::{Outcome, Receipt},
@@ -20,8 +22,10 @@ use crate::{
 
 /// What is left to do once the receipt says that the file goes.
 enum Decided {
-    /// The fact is told, now or before.
+    /// The fact is told, in this transaction.
     Told,
+    /// The fact was told before.
+    ToldBefore,
     /// Nobody refers to the object any more. The fact is told when the store has deleted it.
     Delete { object_key: String },
 }
@@ -35,28 +39,38 @@ pub async fn remove_upload(
     upload: &UploadState,
     cause: CommandId,
 ) -> Result<(), UploaderError> {
-    if let Decided::Delete { object_key } = decide(files, upload, cause).await? {
-        delete_object(files, upload, &object_key).await?;
-        finish(files, upload, cause).await?;
+    match decide(files, upload, cause).fail_point().await? {
+        Decided::Delete { object_key } => {
+            delete_object(files, upload, &object_key).fail_point().await?;
+            finish(files, upload, cause).fail_point().await?;
+        }
+        Decided::ToldBefore => drop(answer_again(files, upload, cause).fail_point().await?),
+        Decided::Told => {}
     }
     let staged = upload.id.to_string();
-    let deleted = files.store.delete(&files.staging, &staged).await;
+    let deleted = files.store.delete(&files.staging, &staged).fail_point().await;
     deleted.map_err(UploaderError::store(upload.id))
 }
 
 async fn decide(files: &Files, upload: &UploadState, cause: CommandId) -> Result<Decided, UploaderError> {
     let failed = || UploaderError::database("let go of the file", upload.id);
-    let mut transaction = files.pool.begin().await.map_err(failed())?;
-    let is_first = receipts::insert(&mut transaction, upload, Outcome::Cancelled, None, None).await;
+    let mut transaction = files.pool.begin().fail_point().await.map_err(failed())?;
+    let is_first = receipts::insert(&mut transaction, upload, Outcome::Cancelled, None, None)
+        .fail_point()
+        .await;
     let decided = if is_first.map_err(failed())? {
-        tell_removed(files, &mut transaction, upload, 1, cause).await?;
+        tell_removed(files, &mut transaction, upload, 1, cause)
+            .fail_point()
+            .await?;
         Decided::Told
     } else {
-        let receipt = receipts::lock(&mut transaction, upload.id).await;
+        let receipt = receipts::lock(&mut transaction, upload.id).fail_point().await;
         let receipt = receipt.map_err(failed())?;
-        let_go(files, &mut transaction, upload, receipt, cause).await?
+        let_go(files, &mut transaction, upload, receipt, cause)
+            .fail_point()
+            .await?
     };
-    transaction.commit().await.map_err(failed())?;
+    transaction.commit().fail_point().await.map_err(failed())?;
     files.doorbell.ring();
     Ok(decided)
 }
@@ -71,35 +85,43 @@ async fn let_go(
 ) -> Result<Decided, UploaderError> {
     let failed = || UploaderError::database("let go of the file", upload.id);
     match receipt {
-        Receipt::Concluded(Outcome::Removed | Outcome::Cancelled) => return Ok(Decided::Told),
+        Receipt::Concluded(Outcome::Removed | Outcome::Cancelled) => return Ok(Decided::ToldBefore),
         Receipt::Concluded(_) => {}
         Receipt::Referring { object_key } => {
             receipts::mark_removing(connection, upload.id)
+                .fail_point()
                 .await
                 .map_err(failed())?;
-            let is_last = objects::release(connection, &object_key, upload.id).await;
+            let is_last = objects::release(connection, &object_key, upload.id)
+                .fail_point()
+                .await;
             if is_last.map_err(failed())? {
                 return Ok(Decided::Delete { object_key });
             }
         }
     }
-    mark_and_tell(files, connection, upload, cause).await?;
+    mark_and_tell(files, connection, upload, cause)
+        .fail_point()
+        .await?;
     Ok(Decided::Told)
 }
 
 /// The object is gone: the receipt says so, and so does the fact.
 async fn finish(files: &Files, upload: &UploadState, cause: CommandId) -> Result<(), UploaderError> {
     let failed = || UploaderError::database("record the removal", upload.id);
-    let mut transaction = files.pool.begin().await.map_err(failed())?;
+    let mut transaction = files.pool.begin().fail_point().await.map_err(failed())?;
     let receipt = receipts::lock(&mut transaction, upload.id)
+        .fail_point()
         .await
         .map_err(failed())?;
     // Another instance that was given the same partition may have come to this point first.
     if !matches!(receipt, Receipt::Referring { .. }) {
         return Ok(());
     }
-    mark_and_tell(files, &mut transaction, upload, cause).await?;
-    transaction.commit().await.map_err(failed())?;
+    mark_and_tell(files, &mut transaction, upload, cause)
+        .fail_point()
+        .await?;
+    transaction.commit().fail_point().await.map_err(failed())?;
     files.doorbell.ring();
     Ok(())
 }
@@ -110,9 +132,11 @@ async fn mark_and_tell(
     upload: &UploadState,
     cause: CommandId,
 ) -> Result<(), UploaderError> {
-    let version = receipts::mark_removed(connection, upload.id).await;
+    let version = receipts::mark_removed(connection, upload).fail_point().await;
     let version = version.map_err(UploaderError::database("record the removal", upload.id))?;
-    tell_removed(files, connection, upload, version, cause).await
+    tell_removed(files, connection, upload, version, cause)
+        .fail_point()
+        .await
 }
 
 async fn tell_removed(
@@ -133,7 +157,9 @@ async fn tell_removed(
         detail: None,
         version,
     };
-    facts::tell(files, connection, EventType::FileRemoved, file, cause).await?;
+    facts::tell(files, connection, EventType::FileRemoved, file, cause)
+        .fail_point()
+        .await?;
     metrics::count_file("removed", 0);
     Ok(())
 }

@@ -1,13 +1,17 @@
 //! `UploadReceived`: verify, copy under a key of its own, conclude. Killed at any line and begun again, the outcome
 //! is the same, once: the receipt decides.
 
+use std::{future::Future, pin::Pin};
+
 use depot_domain::CommandId;
-use depot_object_store::{CopyConditions, CopyOutcome, Digest};
+use depot_object_store::{CopyConditions, CopyOutcome, Digest, StoreError};
 use depot_schemas::UploadState;
 
 use crate::{
+    answer_again::answer_again,
     conclude::{conclude, reject, share},
     error::UploaderError,
+    fail_point::FailPoint as _,
     files::Files,
     object_key, objects, receipts,
     verify::{Verified, verify},
@@ -36,31 +40,39 @@ pub async fn store_upload(
     upload: &UploadState,
     cause: CommandId,
 ) -> Result<Stored, UploaderError> {
-    let stored = bring_about(files, upload, cause).await?;
+    let stored = bring_about(files, upload, cause).fail_point().await?;
     // The outcome is on record: what lies in staging is of no use. What stays behind is the sweep's.
-    if let Err(error) = files.store.delete(&files.staging, &upload.id.to_string()).await {
+    if let Err(error) = files
+        .store
+        .delete(&files.staging, &upload.id.to_string())
+        .fail_point()
+        .await
+    {
         tracing::warn!(upload.id = %upload.id, %error, "the staged object is left to the sweep");
     }
     Ok(stored)
 }
 
 async fn bring_about(files: &Files, upload: &UploadState, cause: CommandId) -> Result<Stored, UploaderError> {
-    if is_concluded(files, upload).await? {
+    if is_concluded(files, upload).fail_point().await? {
+        answer_again(files, upload, cause).fail_point().await?;
         return Ok(Stored::KnownAlready);
     }
     for _ in 0..VERIFICATIONS {
-        let (etag, digest) = match verify(files, upload).await? {
+        let (etag, digest) = match verify(files, upload).fail_point().await? {
             Verified::AsAnnounced { etag, digest } => (etag, digest),
-            Verified::Rejected(rejection) => return reject(files, upload, rejection, cause).await,
+            Verified::Rejected(rejection) => {
+                return reject(files, upload, rejection, cause).fail_point().await;
+            }
         };
-        if let Some(stored) = share(files, upload, cause).await? {
+        if let Some(stored) = share(files, upload, cause).fail_point().await? {
             return Ok(stored);
         }
-        let key = claim(files, upload).await?;
-        if copy(files, upload, &etag, digest, &key).await? == CopyOutcome::SourceChanged {
+        let key = claim(files, upload).fail_point().await?;
+        if copy(files, upload, &etag, digest, &key).fail_point().await? == CopyOutcome::SourceChanged {
             continue;
         }
-        if let Some(stored) = conclude(files, upload, &key, cause).await? {
+        if let Some(stored) = conclude(files, upload, &key, cause).fail_point().await? {
             return Ok(stored);
         }
     }
@@ -69,8 +81,9 @@ async fn bring_about(files: &Files, upload: &UploadState, cause: CommandId) -> R
 
 async fn is_concluded(files: &Files, upload: &UploadState) -> Result<bool, UploaderError> {
     let failed = || UploaderError::database("read the receipt", upload.id);
-    let mut connection = files.pool.acquire().await.map_err(failed())?;
+    let mut connection = files.pool.acquire().fail_point().await.map_err(failed())?;
     receipts::exists(&mut connection, upload.id)
+        .fail_point()
         .await
         .map_err(failed())
 }
@@ -78,11 +91,13 @@ async fn is_concluded(files: &Files, upload: &UploadState) -> Result<bool, Uploa
 /// Claims a key to copy to, and commits that before the first byte: what a crash leaves behind is on record.
 async fn claim(files: &Files, upload: &UploadState) -> Result<String, UploaderError> {
     let failed = || UploaderError::database("claim a key", upload.id);
-    let mut connection = files.pool.acquire().await.map_err(failed())?;
+    let mut connection = files.pool.acquire().fail_point().await.map_err(failed())?;
     let mut attempt = 0;
     loop {
         let key = object_key::object_key(&upload.sha256, upload.id, attempt);
-        let claimed = objects::claim(&mut connection, &key, &upload.sha256, upload.size_bytes).await;
+        let claimed = objects::claim(&mut connection, &key, &upload.sha256, upload.size_bytes)
+            .fail_point()
+            .await;
         if claimed.map_err(failed())? {
             return Ok(key);
         }
@@ -104,13 +119,13 @@ async fn copy(
         (files.bucket.as_str(), key),
     );
     let (store, content_type) = (&files.store, &upload.content_type);
-    let copied = match files.copy_conditions {
-        CopyConditions::Honoured => {
-            store
-                .copy_verified(from, etag, to, content_type, upload.size_bytes)
-                .await
-        }
-        CopyConditions::Ignored => Box::pin(store.copy_through(from, to, content_type, digest)).await,
-    };
+    let copying: Pin<Box<dyn Future<Output = Result<CopyOutcome, StoreError>> + Send>> =
+        match files.copy_conditions {
+            CopyConditions::Honoured => {
+                Box::pin(store.copy_verified(from, etag, to, content_type, upload.size_bytes))
+            }
+            CopyConditions::Ignored => Box::pin(store.copy_through(from, to, content_type, digest)),
+        };
+    let copied = copying.fail_point().await;
     copied.map_err(UploaderError::store(upload.id))
 }

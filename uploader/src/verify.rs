@@ -4,7 +4,9 @@ use depot_domain::{RejectReason, Sha256};
 use depot_object_store::{Digest, StoreError};
 use depot_schemas::UploadState;
 
-use crate::{error::UploaderError, files::Files};
+use crate::{
+    content_type::Mismatch, error::UploaderError, fail_point::FailPoint as _, files::Files, inspect::inspect,
+};
 
 /// What was found in staging.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -36,7 +38,7 @@ pub struct Rejection {
 pub async fn verify(files: &Files, upload: &UploadState) -> Result<Verified, UploaderError> {
     let failed = || UploaderError::store(upload.id);
     let staged = upload.id.to_string();
-    let reading = match files.store.open(&files.staging, &staged, None).await {
+    let reading = match files.store.open(&files.staging, &staged, None).fail_point().await {
         Err(StoreError::NotFound(_)) => return Ok(missing()),
         opened => opened.map_err(failed())?,
     };
@@ -44,7 +46,8 @@ pub async fn verify(files: &Files, upload: &UploadState) -> Result<Verified, Upl
         return Ok(of_another_size(reading.size_bytes, upload.size_bytes));
     }
     let etag = reading.etag.clone();
-    let digest = reading.digest().await.map_err(failed())?;
+    let inspected = inspect(reading).fail_point().await.map_err(failed())?;
+    let digest = inspected.digest;
     if digest.size_bytes != upload.size_bytes {
         // The connection ended early without an error.
         let detail = format!("{} of {} bytes were read", digest.size_bytes, upload.size_bytes);
@@ -53,6 +56,9 @@ pub async fn verify(files: &Files, upload: &UploadState) -> Result<Verified, Upl
     let found = Sha256::from_digest(digest.sha256);
     if found.as_str() != upload.sha256 {
         return Ok(of_another_content(found, upload));
+    }
+    if let Err(mismatch) = inspected.compare_type(&upload.content_type) {
+        return Ok(of_another_type(mismatch, found, upload));
     }
     Ok(Verified::AsAnnounced { etag, digest })
 }
@@ -84,5 +90,17 @@ fn of_another_content(found: Sha256, upload: &UploadState) -> Verified {
             upload.sha256
         ),
         found_sha256: Some(found),
+    })
+}
+
+fn of_another_type(mismatch: Mismatch, found: Sha256, upload: &UploadState) -> Verified {
+    Verified::Rejected(Rejection {
+        reason: RejectReason::ContentTypeMismatch,
+        found_bytes: Some(upload.size_bytes),
+        found_sha256: Some(found),
+        detail: format!(
+            "the file's bytes are {}, {} was announced: request the upload with the type that it is",
+            mismatch.found, upload.content_type
+        ),
     })
 }

@@ -32,7 +32,7 @@ impl UseCase for AbortUpload {
             UploadDecision::Changed(upload) => {
                 store::uploads::update(unit.conn(), &upload, from).await?;
                 quota::release_reserved(unit, account, &upload).await?;
-                depot_saga::store::advance(unit.conn(), &UPLOAD_SAGA, self.id.0, step::ABORTED, None).await?;
+                depot_saga::store::advance(unit.conn(), &UPLOAD_SAGA, self.id.0, step::ABORTED).await?;
                 let actor = self.actor.subject.as_str();
                 unit.record_upload(EventType::UploadAborted, &upload, &["status", "reason"], actor);
                 Ok(UploadAnswer {

@@ -29,8 +29,7 @@ impl UseCase for CompleteUpload {
             UploadDecision::Unchanged(upload) => Ok(UploadAnswer { upload, version }),
             UploadDecision::Changed(upload) => {
                 store::uploads::update(unit.conn(), &upload, from).await?;
-                depot_saga::store::advance(unit.conn(), &UPLOAD_SAGA, self.id.0, step::AWAITING_FILE, None)
-                    .await?;
+                depot_saga::store::advance(unit.conn(), &UPLOAD_SAGA, self.id.0, step::AWAITING_FILE).await?;
                 let actor = self.actor.subject.as_str();
                 unit.record_upload(EventType::UploadReceived, &upload, &["status"], actor);
                 Ok(UploadAnswer {

@@ -6,8 +6,9 @@ use super::{
     Actor, CommandError, ItemAnswer, Precondition, UnitOfWork, UseCase,
     change_item::{self, ChangeItem},
 };
+use crate::saga::ITEM_DELETION_SAGA;
 
-/// Deletes an item for good. Its uploads follow: the saga ends them when it sees the event.
+/// Deletes an item for good, and begins the saga that ends its uploads and has their files removed.
 #[derive(Debug, Clone)]
 pub struct DeleteItem {
     pub actor: Actor,
@@ -25,7 +26,9 @@ impl UseCase for DeleteItem {
             precondition: &self.precondition,
             event_type: EventType::ItemDeleted,
         };
-        change.execute(unit, |item, now| Ok(item.delete(now)?)).await
+        let deleted = change.execute(unit, |item, now| Ok(item.delete(now)?)).await?;
+        depot_saga::store::begin(unit.conn(), &ITEM_DELETION_SAGA, self.id.0, None).await?;
+        Ok(deleted)
     }
 
     async fn authorize(&self, conn: &mut PgConnection) -> Result<(), CommandError> {

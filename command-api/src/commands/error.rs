@@ -3,6 +3,7 @@ use depot_domain::{
 };
 use depot_outbox::AppendError;
 use depot_saga::store::SagaStoreError;
+use uuid::Uuid;
 
 use crate::store::{Nature, StoreError};
 
@@ -30,6 +31,14 @@ pub enum Refusal {
     QuotaExceeded(#[from] QuotaExceeded),
     #[error("{} fields of the result would be invalid", .0.len())]
     Invalid(Vec<FieldError>),
+    #[error("aggregate {0} is not parked")]
+    NotParked(Uuid),
+    #[error("there is no such dead letter")]
+    NoDeadLetter,
+    #[error("the dead letter is {state}")]
+    DeadLetterNotOpen { state: String },
+    #[error("group {group} has no retry topic for {topic}")]
+    NoRetryTopic { group: String, topic: String },
 }
 
 impl Refusal {

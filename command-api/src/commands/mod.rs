@@ -4,9 +4,11 @@
 //! and records its events, all in a [`UnitOfWork`] that its caller begins and commits.
 
 mod abort_upload;
+mod audited;
 mod change_item;
 mod complete_upload;
 mod create_item;
+mod dead_letters;
 mod delete_item;
 mod error;
 mod events;
@@ -14,18 +16,22 @@ mod patch_item;
 mod precondition;
 mod replace_item;
 mod request_upload;
+mod resume_aggregate;
 mod set_account_limit;
 mod unit_of_work;
 
 pub use abort_upload::AbortUpload;
+pub use audited::{AdminAction, AuditEntry, Audited};
 pub use complete_upload::CompleteUpload;
 pub use create_item::CreateItem;
+pub use dead_letters::{DiscardDeadLetters, RedriveDeadLetters};
 pub use delete_item::DeleteItem;
 pub use error::{CommandError, Refusal};
 pub use patch_item::{ItemPatch, PatchItem};
 pub use precondition::Precondition;
 pub use replace_item::ReplaceItem;
 pub use request_upload::RequestUpload;
+pub use resume_aggregate::ResumeAggregate;
 pub use set_account_limit::SetAccountLimit;
 pub use unit_of_work::{UnitOfWork, Writer};
 

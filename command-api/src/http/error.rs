@@ -49,6 +49,16 @@ pub fn refusal(refusal: &Refusal) -> Problem {
             .with_extension("limit_bytes", quota.limit_bytes)
             .with_extension("used_bytes", quota.used_bytes)
             .with_extension("reserved_bytes", quota.reserved_bytes),
+        Refusal::NotParked(id) => Problem::of(&problems::AGGREGATE_NOT_PARKED)
+            .with_detail(format!("No event of aggregate {id} waits to be resumed.")),
+        Refusal::NoDeadLetter => Problem::of(&problems::DEAD_LETTER_NOT_FOUND)
+            .with_detail("No group has given up a message of this topic, partition and offset."),
+        Refusal::DeadLetterNotOpen { state } => Problem::of(&problems::DEAD_LETTER_NOT_OPEN)
+            .with_detail(format!("The dead letter is {state}."))
+            .with_extension("state", state.as_str()),
+        Refusal::NoRetryTopic { group, topic } => Problem::of(&problems::NO_RETRY_TOPIC).with_detail(
+            format!("Group {group} has no retry topic for messages of {topic}."),
+        ),
         Refusal::Invalid(errors) => Problem::validation_failed(faults(errors.clone())),
     }
 }

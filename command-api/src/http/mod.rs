@@ -1,6 +1,7 @@
 //! REST: what is taken and answered, in terms of HTTP.
 
 mod accounts;
+mod admin;
 mod answer;
 mod documentation;
 mod error;
@@ -17,4 +18,4 @@ mod write_request;
 
 pub use executor::Executor;
 pub use openapi::document;
-pub use router::{Accounts, ApiState, QueryAddress, UploadPolicy, router};
+pub use router::{Accounts, ApiState, Database, DeadLetterDesk, QueryAddress, UploadPolicy, router};

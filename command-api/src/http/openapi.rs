@@ -7,11 +7,11 @@ use utoipa::{
     openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme},
 };
 
-use super::{accounts, items, uploads};
+use super::{accounts, admin, items, uploads};
 
 /// The OpenAPI 3.1 document of this API, made from its handlers.
 pub fn document() -> utoipa::openapi::OpenApi {
-    Api::openapi()
+    Api::openapi().merge_from(admin::AdminApi::openapi())
 }
 
 #[derive(OpenApi)]

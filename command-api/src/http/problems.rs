@@ -39,6 +39,15 @@ problem_types! {
         "This key was sent before with another method, path, If-Match or body. Use a new key for a new request.";
     REQUEST_IN_PROGRESS = "request-in-progress", 409, "The first request with this key is still under way",
         "A request with the same Idempotency-Key has not ended yet. Repeat after `Retry-After` to get its answer.";
+    AGGREGATE_NOT_PARKED = "aggregate-not-parked", 404, "The aggregate is not parked",
+        "Kafka has refused no event of this aggregate, or it was resumed and went on.";
+    DEAD_LETTER_NOT_FOUND = "dead-letter-not-found", 404, "There is no such dead letter",
+        "No group is known to have given up this message, or its letter is no longer in its topic.";
+    DEAD_LETTER_NOT_OPEN = "dead-letter-not-open", 409, "The dead letter is not open",
+        "It is being redriven, was redriven, or was discarded; `state` says which. If it fails again it is open again.";
+    NO_RETRY_TOPIC = "no-retry-topic", 409, "The group that failed has no retry topic",
+        "Dead letters are brought back only to a retry topic of the group that failed, and this group has none: the \
+         source topic would reach every group. The letter can be read and discarded.";
     BUSY = "busy", 503, "Too many requests want the same thing",
         "Others were changing the same resource for too long; nothing was done. Repeat after `Retry-After`.";
 }

@@ -5,11 +5,16 @@ use axum::{
     extract::FromRef,
     routing::{get, post, put},
 };
+use depot_domain::AcceptedTypes;
+use depot_schemas::topics::Topics;
 use depot_service::auth::TokenVerifier;
 use sqlx::PgPool;
 
-use super::{accounts, documentation, executor::Executor, items, redirect, uploads};
-use crate::staging::Staging;
+use super::{accounts, admin, documentation, executor::Executor, items, redirect, uploads};
+use crate::{
+    dead_letters::{LetterLog, retry_sources},
+    staging::Staging,
+};
 
 /// What handlers take; each takes only what it uses.
 #[derive(Clone, FromRef)]
@@ -19,7 +24,10 @@ pub struct ApiState {
     pub query: QueryAddress,
     pub staging: Staging,
     pub uploads: UploadPolicy,
+    pub accepted_types: Arc<AcceptedTypes>,
     pub accounts: Accounts,
+    pub database: Database,
+    pub dead_letters: DeadLetterDesk,
 }
 
 /// Where the query API is for clients: `http://host:port`, without a slash at the end.
@@ -36,6 +44,25 @@ impl QueryAddress {
 /// Where accounts are read.
 #[derive(Debug, Clone)]
 pub struct Accounts(pub PgPool);
+
+/// Where operators look.
+#[derive(Debug, Clone)]
+pub struct Database(pub PgPool);
+
+/// Where dead letters are read, and which can be brought back.
+#[derive(Debug, Clone)]
+pub struct DeadLetterDesk {
+    pub log: LetterLog,
+    pub topics: Topics,
+}
+
+impl DeadLetterDesk {
+    /// Each `(group, source topic)` that has a retry topic.
+    pub fn sources(&self) -> Vec<(String, String)> {
+        let sources = retry_sources(&self.topics).into_iter();
+        sources.map(|(source, _)| source).collect()
+    }
+}
 
 /// How uploads are granted.
 #[derive(Debug, Clone, Copy)]
@@ -67,6 +94,7 @@ pub fn router(state: ApiState) -> Router {
         .route("/api/v1/uploads/{id}/{*rest}", read())
         .route("/api/v1/accounts/{owner}", get(accounts::read))
         .route("/api/v1/accounts/{owner}/limit", put(accounts::set_limit))
+        .merge(admin::routes(Arc::clone(&state.tokens)))
         .merge(documentation::routes())
         .merge(depot_service::health::public_routes())
         .with_state(state)

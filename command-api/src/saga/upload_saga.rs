@@ -6,6 +6,7 @@ use depot_domain::{
 use depot_schemas::EventType;
 
 use super::{
+    item_deletion::take_stock,
     machine::{ACTOR, UPLOAD_SAGA, step},
     quota,
 };
@@ -128,7 +129,7 @@ async fn attach(
     }
     store::uploads::update(unit.conn(), &upload, from).await?;
     quota::settle(unit, account, &upload).await?;
-    depot_saga::store::advance(unit.conn(), &UPLOAD_SAGA, upload.id.0, step::ATTACHED, None).await?;
+    depot_saga::store::advance(unit.conn(), &UPLOAD_SAGA, upload.id.0, step::ATTACHED).await?;
     unit.record_upload(EventType::UploadStored, &upload, &["status", "object_key"], ACTOR);
     Ok(SagaOutcome::Attached)
 }
@@ -147,7 +148,7 @@ async fn reject(
     };
     store::uploads::update(unit.conn(), &upload, from).await?;
     quota::release_reserved(unit, account, &upload).await?;
-    depot_saga::store::advance(unit.conn(), &UPLOAD_SAGA, upload.id.0, to, None).await?;
+    depot_saga::store::advance(unit.conn(), &UPLOAD_SAGA, upload.id.0, to).await?;
     unit.record_upload(EventType::UploadRejected, &upload, &["status", "reason"], ACTOR);
     Ok(true)
 }
@@ -157,7 +158,7 @@ pub(super) async fn request_removal(unit: &mut UnitOfWork, upload: Upload) -> Re
     let from = upload.version;
     let upload = upload.request_removal(unit.now());
     store::uploads::update(unit.conn(), &upload, from).await?;
-    depot_saga::store::advance(unit.conn(), &UPLOAD_SAGA, upload.id.0, step::REMOVING, None).await?;
+    depot_saga::store::advance(unit.conn(), &UPLOAD_SAGA, upload.id.0, step::REMOVING).await?;
     unit.record_upload(EventType::FileRemovalRequested, &upload, &[], ACTOR);
     Ok(())
 }
@@ -197,7 +198,7 @@ pub async fn file_rejected(
     })
 }
 
-/// `FileRemoved`: the saga that asked for it is at its end.
+/// `FileRemoved`: the saga that asked for it is at its end, and so may be the deletion of its item.
 ///
 /// # Errors
 /// Faults of the database; nothing was done.
@@ -207,15 +208,16 @@ pub async fn file_removed(
     cause: CommandId,
 ) -> Result<SagaOutcome, CommandError> {
     let mut unit = writer.begin(cause, ROW_LOCK_TIMEOUT).await?;
-    if belongs(&mut unit, id).await?.is_none() {
+    let Some(belongs) = belongs(&mut unit, id).await? else {
         return Ok(SagaOutcome::UnknownUpload);
-    }
+    };
     lock_upload(&mut unit, id).await?;
     let at = depot_saga::store::current(unit.conn(), &UPLOAD_SAGA, id.0).await?;
     if at.is_none_or(|at| at.name != step::REMOVING) {
         return Ok(SagaOutcome::NothingToDo);
     }
-    depot_saga::store::advance(unit.conn(), &UPLOAD_SAGA, id.0, step::REMOVED, None).await?;
+    depot_saga::store::advance(unit.conn(), &UPLOAD_SAGA, id.0, step::REMOVED).await?;
+    take_stock(&mut unit, belongs.item_id, false).await?;
     unit.commit().await?;
     Ok(SagaOutcome::Removed)
 }

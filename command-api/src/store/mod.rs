@@ -4,6 +4,7 @@
 
 pub mod accounts;
 pub mod audit;
+pub mod dead_letters;
 mod error;
 pub mod idempotency;
 pub mod items;

@@ -107,6 +107,24 @@ pub async fn open_or_stored_of_item(
     Ok(ids.into_iter().map(UploadId).collect())
 }
 
+/// Whether the saga of one of the item's uploads has not ended.
+pub async fn unfinished_of_item(
+    conn: &mut PgConnection,
+    item: ItemId,
+    saga: &str,
+) -> Result<bool, StoreError> {
+    sqlx::query_scalar!(
+        r#"SELECT EXISTS (
+               SELECT FROM command.uploads u JOIN command.sagas s ON s.saga = $2 AND s.saga_id = u.id
+               WHERE u.item_id = $1 AND s.state IN ('running', 'compensating', 'stuck')) AS "unfinished!""#,
+        item.0,
+        saga
+    )
+    .fetch_one(conn)
+    .await
+    .map_err(StoreError::doing("look at the sagas of an item's uploads"))
+}
+
 pub async fn insert(conn: &mut PgConnection, upload: &Upload) -> Result<(), StoreError> {
     let request = &upload.request;
     sqlx::query!(

@@ -1,10 +1,10 @@
 use command_api::{
     commands::{Actor, CompleteUpload, Precondition, UseCase as _},
-    saga::{Expiry, UPLOAD_SAGA},
+    saga::{UPLOAD_SAGA, UploadDeadlines},
     store::transaction::ROW_LOCK_TIMEOUT,
 };
 use depot_domain::{CommandId, Owner, UploadId};
-use depot_saga::timeout::{self, OnTimeout as _, TimeoutOptions, TimeoutOutcome};
+use depot_saga::timeout::{self, Due, OnTimeout as _, TimeoutOptions, TimeoutOutcome};
 use uuid::Uuid;
 
 use crate::service::Service;
@@ -14,10 +14,19 @@ async fn step(service: &Service) -> TimeoutOutcome {
         batch: 2,
         ..TimeoutOptions::default()
     };
-    let expiry = Expiry(service.writer.clone());
+    let expiry = UploadDeadlines(service.writer.clone());
     timeout::step(service.writer.pool(), &UPLOAD_SAGA, options, &expiry)
         .await
         .unwrap()
+}
+
+/// The deadline of an upload whose bytes are awaited.
+fn of_bytes(id: Uuid) -> Due {
+    Due {
+        saga_id: id,
+        step: "awaiting_bytes".to_owned(),
+        attempts: 0,
+    }
 }
 
 async fn make_due(service: &Service) {
@@ -85,7 +94,10 @@ async fn uploads_that_were_never_completed_expire_in_batches_and_release_their_q
             .await
             .expect_problem(409, "upload-ended");
         // Told twice, as after a crash between its commit and the next deadline.
-        Expiry(service.writer.clone()).timed_out(id).await.unwrap();
+        UploadDeadlines(service.writer.clone())
+            .timed_out(&of_bytes(id))
+            .await
+            .unwrap();
         assert_eq!(service.kinds(id).await.len(), 2);
     }
     assert_eq!(service.quota("alice").await, (0, 0));
@@ -97,10 +109,12 @@ async fn a_completed_upload_does_not_expire_however_late_it_gets() {
     let item = service.item("alice").await;
     let id = service.upload("alice", item, 10).await;
     service.complete("alice", id).await.expect(202);
-    make_due(&service).await;
     assert_eq!(step(&service).await, TimeoutOutcome::Nothing);
     // Even if its deadline had been taken before.
-    Expiry(service.writer.clone()).timed_out(id).await.unwrap();
+    UploadDeadlines(service.writer.clone())
+        .timed_out(&of_bytes(id))
+        .await
+        .unwrap();
     assert_eq!(service.upload_status(id).await.0, "received");
     assert_eq!(service.quota("alice").await, (0, 10));
 }
@@ -117,8 +131,8 @@ async fn where_complete_has_the_row_first_the_expiry_leaves_it() {
         .await
         .unwrap();
     completion(id).execute(&mut unit).await.unwrap();
-    let expiry = Expiry(service.writer.clone());
-    let expiring = tokio::spawn(async move { expiry.timed_out(id).await });
+    let expiry = UploadDeadlines(service.writer.clone());
+    let expiring = tokio::spawn(async move { expiry.timed_out(&of_bytes(id)).await });
     service.somebody_waits().await;
     unit.commit().await.unwrap();
     expiring.await.unwrap().unwrap();
@@ -138,8 +152,8 @@ async fn where_the_expiry_has_the_row_first_complete_is_refused() {
         .execute(&mut *holder)
         .await
         .unwrap();
-    let expiry = Expiry(service.writer.clone());
-    let expiring = tokio::spawn(async move { expiry.timed_out(id).await });
+    let expiry = UploadDeadlines(service.writer.clone());
+    let expiring = tokio::spawn(async move { expiry.timed_out(&of_bytes(id)).await });
     service.somebody_waits().await;
     let path = format!("/api/v1/uploads/{id}/complete");
     let completing = tokio::spawn(service.by("alice", "POST", &path).send());
@@ -162,7 +176,7 @@ async fn a_deadline_whose_taker_dies_is_due_again_after_the_lease() {
     let taken = depot_saga::store::take_due(&mut conn, &UPLOAD_SAGA, 10, 0.0)
         .await
         .unwrap();
-    assert_eq!(taken, [id]);
+    assert_eq!(taken, [of_bytes(id)]);
     depot_test_stack::wait_until("the deadline is due again", || async {
         step(&service).await != TimeoutOutcome::Nothing
     })

@@ -83,6 +83,7 @@ impl Service {
             ("CORS_ORIGINS", "https://shop.example"),
             ("RELAY_ENABLED", "false"),
             ("SAGA_ENABLED", "false"),
+            ("DEAD_LETTERS_ENABLED", "false"),
         ]
         .map(|(name, value)| (name.to_owned(), value.to_owned()))
         .into();

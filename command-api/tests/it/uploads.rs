@@ -61,9 +61,10 @@ async fn a_file_is_announced_for_an_item_that_is_there_and_ones_own() {
         .await
         .expect_problem(410, "item-deleted");
     let counts = service.counts().await;
+    // The saga is that of the item's deletion.
     assert_eq!(
         (counts["uploads"], counts["accounts"], counts["sagas"]),
-        (0, 0, 0)
+        (0, 0, 1)
     );
 }
 
@@ -98,11 +99,15 @@ async fn complete_says_received_once_and_is_no_error_again() {
     assert_eq!(again.etag(), "\"2\"");
     assert_eq!(service.kinds(id).await, ["upload.requested", "upload.received"]);
     assert_eq!(service.saga(id).await, ("running".into(), "awaiting_file".into()));
-    let deadline: Option<time::OffsetDateTime> = sqlx::query_scalar("SELECT deadline FROM command.sagas")
-        .fetch_one(&service.pool)
-        .await
-        .unwrap();
-    assert_eq!(deadline, None);
+    let seconds: f64 =
+        sqlx::query_scalar("SELECT extract(epoch FROM deadline - updated_at)::float8 FROM command.sagas")
+            .fetch_one(&service.pool)
+            .await
+            .unwrap();
+    assert_eq!(
+        seconds, 60.0,
+        "the uploader is asked again, whatever the URL's end"
+    );
     let body = service
         .by("alice", "POST", &format!("/api/v1/uploads/{id}/complete"))
         .json(json!({"x": 1}));
@@ -157,4 +162,25 @@ async fn an_aborted_upload_gives_its_quota_back_and_cannot_be_completed() {
     );
     assert_eq!(service.kinds(id).await, ["upload.requested", "upload.aborted"]);
     assert_eq!(service.saga(id).await, ("compensated".into(), "aborted".into()));
+}
+
+#[tokio::test]
+async fn a_type_of_content_that_is_not_accepted_is_refused_with_those_that_are() {
+    let own = [("UPLOAD_CONTENT_TYPES", "image/png, text/html")];
+    let service = Service::start_with(&own).await;
+    let item = service.item("alice").await;
+    let before = service.counts().await;
+    let request = |content_type: &str| {
+        service.upload_request("alice", item, 1).json(json!({
+            "item_id": item, "file_name": "a", "content_type": content_type, "size_bytes": 1,
+            "sha256": "ab".repeat(32),
+        }))
+    };
+    let refused = request("application/pdf").send().await;
+    let refused = refused.expect_problem(422, "validation-failed");
+    assert_eq!(refused.pointers(), ["/content_type"]);
+    let detail = refused.json()["errors"][0]["detail"].as_str().unwrap().to_owned();
+    assert_eq!(detail, "is application/pdf, accepted are image/png, text/html");
+    assert_eq!(service.counts().await, before, "nothing is left behind");
+    request("Text/HTML").send().await.expect(201);
 }

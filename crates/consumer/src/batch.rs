@@ -186,7 +186,7 @@ impl<H: BatchHandler> Work<H> {
                 Ok(BatchOutcome::Stored) => return Ok(Ok(Applied::Stored)),
                 Ok(BatchOutcome::Reload) => return Ok(Ok(Applied::Reload)),
                 Err(Failure::Poison(poison)) => return Ok(Ok(Applied::Poison(poison))),
-                Err(failure @ Failure::Transient { .. }) => {
+                Err(failure @ (Failure::Transient { .. } | Failure::RetryLater { .. })) => {
                     metrics.transient.increment(1);
                     if attempts.pause(chain(&failure)).await.is_err() {
                         return Ok(Err(Interrupted));

@@ -18,6 +18,7 @@ use crate::handler::{BatchHandler, KeyHandler};
 use crate::keyed::KeyedDriver;
 use crate::offset_source::OffsetSource;
 use crate::rebalance::GroupContext;
+use crate::retry::{NothingParked, ParkedKeys, RetryTopics};
 use crate::settings::ConsumerSettings;
 use crate::status::ConsumerHandle;
 
@@ -46,8 +47,36 @@ impl Consumer {
         dead_letters: DeadLetters,
         shutdown: CancellationToken,
     ) -> Result<Self, ConsumerError> {
+        let driver: KeyedDriver<H, NothingParked> = KeyedDriver {
+            handler: Arc::new(handler),
+            retries: None,
+        };
+        Self::start(settings, Box::new(driver), dead_letters, &shutdown)
+    }
+
+    /// As [`Consumer::start_keyed`], for a group with retry topics, which are subscribed to beside the settings' own.
+    /// [`crate::Failure::RetryLater`] sends a record there.
+    ///
+    /// # Errors
+    /// As [`Consumer::start_keyed`]; [`ConsumerError::Settings`] where there is no tier.
+    pub fn start_keyed_with_retries<H: KeyHandler, P: ParkedKeys>(
+        mut settings: ConsumerSettings,
+        handler: H,
+        retries: RetryTopics<P>,
+        dead_letters: DeadLetters,
+        shutdown: CancellationToken,
+    ) -> Result<Self, ConsumerError> {
+        if retries.tiers.is_empty() {
+            return Err(ConsumerError::Settings {
+                group: settings.group,
+                message: "tiers: at least one retry topic is needed".to_owned(),
+            });
+        }
+        let tiers = retries.tiers.iter().map(|tier| tier.topic.clone());
+        settings.topics.extend(tiers);
         let driver = KeyedDriver {
             handler: Arc::new(handler),
+            retries: Some(Arc::new(retries)),
         };
         Self::start(settings, Box::new(driver), dead_letters, &shutdown)
     }

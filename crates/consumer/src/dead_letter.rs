@@ -41,6 +41,15 @@ pub mod header {
     /// When it failed last: RFC 3339, UTC.
     pub const LAST_FAILURE: &str = "depot_dlq_last_failure";
 
+    /// In a retry topic: not to be handled before this moment. Unix milliseconds, decimal text.
+    pub const NOT_BEFORE: &str = "depot_retry_not_before";
+    /// In a retry topic: how often it has failed since it came from its source or from the dead letters. Decimal text.
+    pub const FAILURES: &str = "depot_retry_failures";
+    /// How often it was brought back from the dead letters: decimal text.
+    pub const REDRIVEN: &str = "depot_dlq_redriven";
+
+    /// What only a retry topic carries.
+    pub(crate) const RETRY: [&str; 2] = [NOT_BEFORE, FAILURES];
     /// Where a record came from first: written once, kept when it fails again after a redrive.
     pub(super) const ORIGIN: [&str; 6] = [
         ORIGINAL_TOPIC,
@@ -147,7 +156,19 @@ impl DeadLetters {
         let topic = dead_letter_topic(&record.topic).ok_or_else(|| DeadLetterError::NoTopic {
             topic: record.topic.to_string(),
         })?;
-        let headers = headers(record, group, poison, now).iter().fold(
+        self.send(record, &topic, headers(record, group, poison, now))
+            .await
+    }
+
+    /// Sends a record's key, value and timestamp with these headers to the same partition of another topic, and waits
+    /// for its delivery report.
+    pub(crate) async fn send(
+        &self,
+        record: &Record,
+        topic: &str,
+        headers: Vec<(String, Option<Vec<u8>>)>,
+    ) -> Result<(), DeadLetterError> {
+        let headers = headers.iter().fold(
             OwnedHeaders::new_with_capacity(record.headers.len() + 11),
             |headers, (name, value)| {
                 headers.insert(Header {
@@ -157,7 +178,7 @@ impl DeadLetters {
             },
         );
         let letter = FutureRecord::<[u8], [u8]> {
-            topic: &topic,
+            topic,
             partition: Some(record.partition),
             payload: record.payload.as_deref(),
             key: record.key.as_deref(),
@@ -176,7 +197,7 @@ impl DeadLetters {
             source_topic: record.topic.to_string(),
             partition: record.partition,
             offset: record.offset,
-            topic: topic.clone(),
+            topic: topic.to_owned(),
             source: Box::new(source),
         })
     }
@@ -190,7 +211,6 @@ fn headers(
     poison: &Poison,
     now: OffsetDateTime,
 ) -> Vec<(String, Option<Vec<u8>>)> {
-    let redriven = record.header(header::ORIGINAL_TOPIC).is_some();
     let attempts = record
         .header_str(header::ATTEMPTS)
         .and_then(|text| text.parse::<u64>().ok())
@@ -202,16 +222,29 @@ fn headers(
         .header(header::FIRST_FAILURE)
         .map_or_else(|| now.clone(), <[u8]>::to_vec);
 
-    let replaced =
-        |name: &str| header::REASON.contains(&name) || (!redriven && header::ORIGIN.contains(&name));
-    let mut headers: Vec<(String, Option<Vec<u8>>)> = record
-        .headers
-        .iter()
-        .filter(|(name, _)| !replaced(name))
-        .cloned()
-        .collect();
+    let mut headers = with_origin(record, group);
+    headers.retain(|(name, _)| {
+        !header::REASON.contains(&name.as_str()) && !header::RETRY.contains(&name.as_str())
+    });
     let mut add = |name: &str, value: Vec<u8>| headers.push((name.to_owned(), Some(value)));
-    if !redriven {
+    add(header::REASON_CLASS, poison.reason_class.as_bytes().to_vec());
+    add(
+        header::REASON_MESSAGE,
+        shortened(&poison.message).as_bytes().to_vec(),
+    );
+    add(header::ATTEMPTS, attempts.to_string().into_bytes());
+    add(header::FIRST_FAILURE, first);
+    add(header::LAST_FAILURE, now);
+    headers
+}
+
+/// The headers of a record, and where it was read first; a copy keeps what it says of that.
+pub(crate) fn with_origin(record: &Record, group: &str) -> Vec<(String, Option<Vec<u8>>)> {
+    let is_copy = record.header(header::ORIGINAL_TOPIC).is_some();
+    let mut headers = record.headers.clone();
+    if !is_copy {
+        headers.retain(|(name, _)| !header::ORIGIN.contains(&name.as_str()));
+        let mut add = |name: &str, value: Vec<u8>| headers.push((name.to_owned(), Some(value)));
         add(header::ORIGINAL_TOPIC, record.topic.as_bytes().to_vec());
         add(
             header::ORIGINAL_PARTITION,
@@ -227,14 +260,6 @@ fn headers(
         );
         add(header::ORIGINAL_CONSUMER_GROUP, group.as_bytes().to_vec());
     }
-    add(header::REASON_CLASS, poison.reason_class.as_bytes().to_vec());
-    add(
-        header::REASON_MESSAGE,
-        shortened(&poison.message).as_bytes().to_vec(),
-    );
-    add(header::ATTEMPTS, attempts.to_string().into_bytes());
-    add(header::FIRST_FAILURE, first);
-    add(header::LAST_FAILURE, now);
     headers
 }
 

@@ -30,11 +30,8 @@ impl Poison {
     }
 }
 
-/// Why a record or batch was not handled. The three kinds are never mixed: a business refusal is none of them, it is an
+/// Why a record or batch was not handled. The kinds are never mixed: a business refusal is none of them, it is an
 /// outcome that the handler records, and `Ok`.
-///
-/// (A fault of one message that may pass while others pass will be a kind of its own, `RetryLater`, which sends the
-/// record to a retry topic. Until then such a fault is [`Failure::Transient`].)
 #[derive(Debug, thiserror::Error)]
 pub enum Failure {
     /// The record goes to the dead-letter topic with its original bytes, then the partition moves on.
@@ -47,6 +44,17 @@ pub enum Failure {
         /// What was being done, and to what.
         message: String,
         /// The dependency's own error.
+        #[source]
+        source: Option<BoxError>,
+    },
+    /// A fault of this one message that may pass, while others pass: it goes to a retry topic, and what follows of its
+    /// key goes with it; after the last retry topic it goes to the dead letters. To be answered only when the
+    /// dependency is known to work for others. Without retry topics, and in batches, it is as [`Failure::Transient`].
+    #[error("{message}")]
+    RetryLater {
+        /// What was being done, and to what.
+        message: String,
+        /// The cause.
         #[source]
         source: Option<BoxError>,
     },
@@ -71,6 +79,14 @@ impl Failure {
     /// [`Failure::Transient`] with its cause.
     pub fn transient(message: impl Into<String>, source: impl Into<BoxError>) -> Self {
         Self::Transient {
+            message: message.into(),
+            source: Some(source.into()),
+        }
+    }
+
+    /// [`Failure::RetryLater`] with its cause.
+    pub fn retry_later(message: impl Into<String>, source: impl Into<BoxError>) -> Self {
+        Self::RetryLater {
             message: message.into(),
             source: Some(source.into()),
         }

@@ -11,18 +11,20 @@ use tokio::task::{JoinError, JoinSet};
 use crate::attempt::{Assignment, Interrupted, decode_caught, handle_caught};
 use crate::error::{ConsumerError, chain};
 use crate::group::Driver;
-use crate::handler::{Failure, KeyHandler};
+use crate::handler::{Failure, KeyHandler, Poison};
 use crate::offset_source::CommittedOffsets;
 use crate::ordered_commit::OrderedCommit;
 use crate::partition::PartitionReader;
 use crate::record::Record;
+use crate::retry::{ParkedKeys, Retries, RetryTopics, Turn};
 
 /// Drives a [`KeyHandler`].
-pub(crate) struct KeyedDriver<H> {
+pub(crate) struct KeyedDriver<H, P> {
     pub(crate) handler: Arc<H>,
+    pub(crate) retries: Option<Arc<RetryTopics<P>>>,
 }
 
-impl<H: KeyHandler> Driver for KeyedDriver<H> {
+impl<H: KeyHandler, P: ParkedKeys> Driver for KeyedDriver<H, P> {
     fn commits_to_kafka(&self) -> bool {
         true
     }
@@ -32,13 +34,25 @@ impl<H: KeyHandler> Driver for KeyedDriver<H> {
         reader: PartitionReader,
         assignment: Assignment,
     ) -> BoxFuture<'static, Result<(), ConsumerError>> {
-        let lanes = Lanes::new(Arc::clone(&self.handler), assignment);
-        run(reader, lanes).boxed()
+        let (handler, retries) = (Arc::clone(&self.handler), self.retries.clone());
+        run(reader, handler, retries, assignment).boxed()
     }
 }
 
-async fn run<H: KeyHandler>(mut reader: PartitionReader, mut lanes: Lanes<H>) -> Result<(), ConsumerError> {
-    let assignment = lanes.assignment.clone();
+async fn run<H: KeyHandler, P: ParkedKeys>(
+    mut reader: PartitionReader,
+    handler: Arc<H>,
+    topics: Option<Arc<RetryTopics<P>>>,
+    assignment: Assignment,
+) -> Result<(), ConsumerError> {
+    let mut lanes = Lanes::new(handler, assignment.clone());
+    // Before the offset is loaded: what a former owner parks has then been read, or is refused.
+    if let Some(topics) = topics {
+        match Retries::begin(topics, &assignment).await {
+            Ok(retries) => lanes.retries = Some(retries),
+            Err(Interrupted) => return Ok(()),
+        }
+    }
     let offsets = CommittedOffsets {
         consumer: Arc::clone(reader.consumer()),
         start: assignment.settings.start,
@@ -102,8 +116,9 @@ impl From<Interrupted> for End {
 }
 
 /// The records of a partition that are taken and not passed.
-struct Lanes<H> {
+struct Lanes<H, P> {
     handler: Arc<H>,
+    retries: Option<Retries<P>>,
     assignment: Assignment,
     running: JoinSet<Ended>,
     /// A lane is here while one of its records runs or waits; its queue holds those that wait.
@@ -113,10 +128,11 @@ struct Lanes<H> {
     commit: OrderedCommit,
 }
 
-impl<H: KeyHandler> Lanes<H> {
+impl<H: KeyHandler, P: ParkedKeys> Lanes<H, P> {
     fn new(handler: Arc<H>, assignment: Assignment) -> Self {
         Self {
             handler,
+            retries: None,
             assignment,
             running: JoinSet::new(),
             queues: HashMap::new(),
@@ -157,8 +173,9 @@ impl<H: KeyHandler> Lanes<H> {
                 continue;
             };
             let (handler, assignment) = (Arc::clone(&self.handler), self.assignment.clone());
+            let retries = self.retries.clone();
             self.running.spawn(async move {
-                let result = process(&*handler, &assignment, &record).await;
+                let result = process(&*handler, &assignment, retries.as_ref(), &record).await;
                 Ended {
                     lane,
                     offset: record.offset,
@@ -196,26 +213,70 @@ impl<H: KeyHandler> Lanes<H> {
     }
 }
 
-/// One record until it is passed: handled, or in the dead letters.
-async fn process<H: KeyHandler>(handler: &H, assignment: &Assignment, record: &Record) -> Result<(), End> {
-    let event = match decode_caught(|| handler.decode(record)) {
-        Ok(event) => event,
-        Err(poison) => return Ok(assignment.dead_letter(record, &poison).await?),
+/// One record until it is passed: handled, in a retry topic, or in the dead letters.
+async fn process<H: KeyHandler, P: ParkedKeys>(
+    handler: &H,
+    assignment: &Assignment,
+    retries: Option<&Retries<P>>,
+    record: &Record,
+) -> Result<(), End> {
+    if let Some(retries) = retries
+        && retries.turn(record).await? == Turn::Pass
+    {
+        return Ok(());
+    }
+    let poison = match decode_caught(|| handler.decode(record)) {
+        Ok(event) => match attempt(handler, assignment, retries, record, &event).await? {
+            Outcome::Handled => None,
+            Outcome::Moved => return Ok(()),
+            Outcome::Poison(poison) => Some(poison),
+        },
+        Err(poison) => Some(poison),
     };
+    if let Some(poison) = poison {
+        assignment.dead_letter(record, &poison).await?;
+    }
+    if let Some(retries) = retries {
+        retries.release(record).await?;
+    }
+    Ok(())
+}
+
+/// What the handler made of a record.
+enum Outcome {
+    Handled,
+    /// It waits in a retry topic.
+    Moved,
+    Poison(Poison),
+}
+
+async fn attempt<H: KeyHandler, P: ParkedKeys>(
+    handler: &H,
+    assignment: &Assignment,
+    retries: Option<&Retries<P>>,
+    record: &Record,
+    event: &H::Event,
+) -> Result<Outcome, End> {
     let metrics = &assignment.progress.metrics;
     let mut attempts = assignment.attempts();
     loop {
         let context = attempts.next_context();
         let started = Instant::now();
-        let outcome = handle_caught(handler.handle(&event, record, &context)).await;
+        let outcome = handle_caught(handler.handle(event, record, &context)).await;
         metrics.handle_seconds.record(started.elapsed().as_secs_f64());
         match outcome {
             Ok(()) => {
                 metrics.processed.increment(1);
-                return Ok(());
+                return Ok(Outcome::Handled);
             }
-            Err(Failure::Poison(poison)) => return Ok(assignment.dead_letter(record, &poison).await?),
-            Err(failure @ Failure::Transient { .. }) => {
+            Err(Failure::Poison(poison)) => return Ok(Outcome::Poison(poison)),
+            Err(failure @ (Failure::Transient { .. } | Failure::RetryLater { .. })) => {
+                if let (Some(retries), Failure::RetryLater { .. }) = (retries, &failure) {
+                    return Ok(match retries.later(record, &chain(&failure)).await? {
+                        Ok(()) => Outcome::Moved,
+                        Err(poison) => Outcome::Poison(poison),
+                    });
+                }
                 metrics.transient.increment(1);
                 attempts.pause(chain(&failure)).await?;
             }

@@ -6,8 +6,9 @@
 //! - [`Consumer::start_batch`]: what has gathered is handed over in order, and the handler stores the next offset in
 //!   its own transaction; an [`OffsetSource`] tells where to begin. For projections.
 //!
-//! Three kinds of [`Failure`] are kept apart: *poison* goes to the dead-letter topic first and is then passed;
-//! *transient* pauses the work and tries again for as long as it takes; *fatal* stops the consumer.
+//! The kinds of [`Failure`] are kept apart: *poison* goes to the dead-letter topic first and is then passed;
+//! *transient* pauses the work and tries again for as long as it takes; *retry later* sends one message through
+//! [`RetryTopics`], and what follows of its key after it; *fatal* stops the consumer.
 //!
 //! How it runs: one thread polls the group (rebalances, commits, statistics) and nothing else, so a slow handler never
 //! costs the membership. Each assigned partition has a task of its own that takes records from the partition's own
@@ -31,6 +32,7 @@ mod partition;
 mod progress;
 mod rebalance;
 mod record;
+mod retry;
 mod settings;
 mod status;
 
@@ -42,5 +44,8 @@ pub use metrics::describe_metrics;
 pub use offset_source::{OffsetSource, OffsetUnavailable};
 pub use ordered_commit::OrderedCommit;
 pub use record::{Record, TimestampType};
+pub use retry::{
+    Origin, ParkedKeys, ParkedUnavailable, Place, RetryTier, RetryTopics, Slot, Tenure, TenureLost,
+};
 pub use settings::{ConsumerSettings, GroupProtocol, StartWithoutOffset};
 pub use status::{ConsumerHandle, ConsumerStatus, PartitionState, PartitionStatus, Trouble};

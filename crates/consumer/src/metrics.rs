@@ -20,7 +20,7 @@ pub fn describe_metrics() {
     describe_counter!(
         RECORDS,
         Unit::Count,
-        "Records passed, by outcome: processed or dead_lettered"
+        "Records passed, by outcome: processed, dead_lettered or retried (sent to a retry topic)"
     );
     describe_counter!(
         TRANSIENT,
@@ -66,6 +66,7 @@ pub fn describe_metrics() {
 pub(crate) struct PartitionMetrics {
     pub(crate) processed: Counter,
     pub(crate) dead_lettered: Counter,
+    pub(crate) retried: Counter,
     pub(crate) transient: Counter,
     pub(crate) batches_stored: Counter,
     pub(crate) batches_reloaded: Counter,
@@ -86,6 +87,7 @@ impl PartitionMetrics {
         Self {
             processed: counter!(RECORDS, &labels("processed")),
             dead_lettered: counter!(RECORDS, &labels("dead_lettered")),
+            retried: counter!(RECORDS, &labels("retried")),
             transient: counter!(TRANSIENT, &place()),
             batches_stored: counter!(BATCHES, &labels("stored")),
             batches_reloaded: counter!(BATCHES, &labels("reload")),

@@ -4,6 +4,7 @@
 //! decision is a pure function that a test can call. Transport formats belong to the services, event formats to
 //! `depot-schemas`.
 
+mod content_policy;
 mod field_error;
 mod ids;
 mod item;
@@ -13,6 +14,7 @@ mod upload;
 mod upload_fields;
 mod version;
 
+pub use content_policy::{AcceptedTypes, PASSIVE_TYPES, may_be_shown, served_type};
 pub use field_error::{FieldError, Invalid};
 pub use ids::{CommandId, EventId, InvalidId, ItemId, Owner, UploadId};
 pub use item::{FileRef, Item, ItemContent, ItemDecision, ItemError};

@@ -109,7 +109,7 @@ impl FromStr for UploadStatus {
     }
 }
 
-/// Why a file was not accepted. The first three are found by the uploader, the others by the saga.
+/// Why a file was not accepted. The last two are found by the saga, the others by the uploader.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum RejectReason {
@@ -117,6 +117,8 @@ pub enum RejectReason {
     ContentMissing,
     SizeMismatch,
     ChecksumMismatch,
+    /// The bytes are of another type than was announced.
+    ContentTypeMismatch,
     /// The item was deleted while the file was on its way.
     ItemDeleted,
     TooManyFiles,
@@ -128,6 +130,7 @@ impl RejectReason {
             Self::ContentMissing => "content_missing",
             Self::SizeMismatch => "size_mismatch",
             Self::ChecksumMismatch => "checksum_mismatch",
+            Self::ContentTypeMismatch => "content_type_mismatch",
             Self::ItemDeleted => "item_deleted",
             Self::TooManyFiles => "too_many_files",
         }
@@ -269,6 +272,11 @@ impl Upload {
     /// The outcome stands, and what may lie in the object store is asked to be removed: a new version for the
     /// event that asks.
     pub fn request_removal(self, now: OffsetDateTime) -> Self {
+        self.ask_again(now)
+    }
+
+    /// Nothing changes but the version: for an event that asks once more for what was asked before.
+    pub fn ask_again(self, now: OffsetDateTime) -> Self {
         Self {
             version: self.version + 1,
             updated_at: now.max(self.updated_at),

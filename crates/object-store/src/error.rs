@@ -39,7 +39,7 @@ pub enum StoreError {
     /// The object is not the one that was named by its ETag, or is there already.
     #[error("{0}: the object is not the one that was named")]
     PreconditionFailed(Operation),
-    /// The store is away or overloaded: the same call may succeed later.
+    /// The store is away, overloaded or full: the same call may succeed later.
     #[error("{operation}: the object store does not answer for now")]
     Transient {
         operation: Operation,
@@ -97,6 +97,17 @@ impl StoreError {
                 operation,
                 status: 0,
                 code: "InvalidRequest".to_owned(),
+                source: Box::new(error),
+            },
+            // A full store or bucket is made room in; servers say it with 507, 403 or 400.
+            (
+                _,
+                "QuotaExceeded"
+                | "InsufficientStorage"
+                | "XMinioStorageFull"
+                | "XMinioAdminBucketQuotaExceeded",
+            ) => Self::Transient {
+                operation,
                 source: Box::new(error),
             },
             (Some(404), _) | (_, "NoSuchKey" | "NoSuchUpload" | "NotFound") => Self::NotFound(operation),

@@ -6,6 +6,7 @@
 
 mod buckets;
 mod copy;
+mod disposition;
 mod error;
 mod objects;
 mod presign;
@@ -14,9 +15,10 @@ mod read;
 mod store;
 
 pub use copy::CopyOutcome;
+pub use disposition::Disposition;
 pub use error::{Operation, StoreError};
 pub use objects::{Listed, ObjectInfo, Page};
 pub use presign::{Download, Presigned, UploadTerms};
 pub use probe::{CopyConditions, PROBE_PREFIX};
-pub use read::{Digest, Reading};
+pub use read::{Digest, Hasher, Reading};
 pub use store::{Identity, ObjectStore};

@@ -4,6 +4,7 @@ use aws_sdk_s3::{error::SdkError, presigning::PresigningConfig};
 use base64::{Engine, engine::general_purpose::STANDARD};
 
 use crate::{
+    disposition::Disposition,
     error::{Operation, StoreError},
     store::ObjectStore,
 };
@@ -31,6 +32,7 @@ pub struct UploadTerms {
 pub struct Download {
     pub file_name: String,
     pub content_type: String,
+    pub disposition: Disposition,
 }
 
 impl ObjectStore {
@@ -71,7 +73,7 @@ impl ObjectStore {
         })
     }
 
-    /// Signs a GET that browsers save rather than show.
+    /// Signs a GET whose answer carries the type and the disposition that are given here, whatever the object's own are.
     pub async fn presign_get(
         &self,
         bucket: &str,
@@ -86,7 +88,7 @@ impl ObjectStore {
             .bucket(bucket)
             .key(key)
             .response_content_type(&download.content_type)
-            .response_content_disposition(attachment(&download.file_name))
+            .response_content_disposition(download.disposition.header(&download.file_name))
             .presigned(expiring(valid_for, operation())?)
             .await
             .map_err(|error| StoreError::from_sdk(operation(), error))?;
@@ -108,41 +110,4 @@ fn expiring(valid_for: Duration, operation: Operation) -> Result<PresigningConfi
             source: Box::new(error),
         }
     })
-}
-
-/// `Content-Disposition: attachment` after RFC 6266, with the name in RFC 8187's encoding beside a plain one.
-fn attachment(file_name: &str) -> String {
-    let plain: String = file_name
-        .chars()
-        .map(|c| {
-            if c.is_ascii_alphanumeric() || " .-_".contains(c) {
-                c
-            } else {
-                '_'
-            }
-        })
-        .collect();
-    let mut encoded = String::new();
-    for byte in file_name.bytes() {
-        if byte.is_ascii_alphanumeric() || b"!#$&+-.^_`|~".contains(&byte) {
-            encoded.push(char::from(byte));
-        } else {
-            encoded.push_str(&format!("%{byte:02X}"));
-        }
-    }
-    format!("attachment; filename=\"{plain}\"; filename*=UTF-8''{encoded}")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::attachment;
-
-    #[test]
-    fn a_file_name_cannot_leave_its_header() {
-        assert_eq!(
-            attachment("a\"; x=\"ü.txt"),
-            "attachment; filename=\"a__ x__ü.txt\"; filename*=UTF-8''a%22%3B%20x%3D%22%C3%BC.txt"
-                .replace('ü', "_")
-        );
-    }
 }

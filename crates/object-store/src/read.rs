@@ -77,7 +77,7 @@ impl Reading {
 }
 
 /// Size and SHA-256 of a sequence of pieces.
-pub(crate) struct Hasher {
+pub struct Hasher {
     size_bytes: i64,
     sha256: Context,
 }
@@ -92,12 +92,12 @@ impl Default for Hasher {
 }
 
 impl Hasher {
-    pub(crate) fn update(&mut self, piece: &[u8]) {
+    pub fn update(&mut self, piece: &[u8]) {
         self.size_bytes += piece.len() as i64;
         self.sha256.update(piece);
     }
 
-    pub(crate) fn finish(self) -> Digest {
+    pub fn finish(self) -> Digest {
         let mut sha256 = [0; 32];
         sha256.copy_from_slice(self.sha256.finish().as_ref());
         Digest {

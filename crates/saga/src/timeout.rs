@@ -21,12 +21,22 @@ pub enum TimeoutOutcome {
     Handled { taken: usize, failed: usize },
 }
 
+/// A deadline that has passed, and was taken.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Due {
+    pub saga_id: Uuid,
+    /// The step whose deadline it is. The saga may have moved on since.
+    pub step: String,
+    /// How often that step had asked again.
+    pub attempts: i32,
+}
+
 /// What a saga does when its deadline has passed.
 pub trait OnTimeout: Send + Sync {
     type Error: std::error::Error + Send + Sync + 'static;
 
     /// Must be idempotent: the same deadline may come again.
-    fn timed_out(&self, saga_id: Uuid) -> impl Future<Output = Result<(), Self::Error>> + Send;
+    fn timed_out(&self, due: &Due) -> impl Future<Output = Result<(), Self::Error>> + Send;
 }
 
 /// How the loop takes deadlines.
@@ -67,12 +77,13 @@ pub async fn step<H: OnTimeout>(
         return Ok(TimeoutOutcome::Nothing);
     }
     let mut failed = 0;
-    for saga_id in &due {
-        if let Err(error) = handler.timed_out(*saga_id).await {
+    for due in &due {
+        if let Err(error) = handler.timed_out(due).await {
             failed += 1;
             tracing::warn!(
                 saga.name = saga.name,
-                saga.id = %saga_id,
+                saga.id = %due.saga_id,
+                saga.step = due.step,
                 error = &error as &(dyn std::error::Error + 'static),
                 "a passed deadline could not be handled, it is due again after the lease"
             );
@@ -86,6 +97,14 @@ pub async fn step<H: OnTimeout>(
         taken: due.len(),
         failed,
     })
+}
+
+/// Tells how many sagas are stuck: the gauge to raise an alarm on.
+async fn tell_stuck(pool: &PgPool, saga: &Saga) -> Result<(), sqlx::Error> {
+    let mut conn = pool.acquire().await?;
+    let stuck = crate::resume::stuck(&mut conn, saga).await?;
+    metrics::gauge!("depot_sagas_stuck", "saga" => saga.name).set(stuck as f64);
+    Ok(())
 }
 
 /// Runs [`step`] until cancelled. A full batch is followed by the next at once.
@@ -110,6 +129,13 @@ pub async fn run<H: OnTimeout>(
             }
         };
         if !full {
+            if let Err(error) = tell_stuck(&pool, saga).await {
+                tracing::debug!(
+                    saga.name = saga.name,
+                    error = &error as &(dyn std::error::Error + 'static),
+                    "stuck sagas could not be counted"
+                );
+            }
             cancel
                 .run_until_cancelled(tokio::time::sleep(options.interval))
                 .await;

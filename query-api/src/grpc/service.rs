@@ -3,6 +3,7 @@
 use std::{collections::HashSet, pin::Pin, sync::Arc};
 
 use depot_domain::{ItemId, ItemStatus};
+use depot_object_store::Disposition;
 use depot_proto::v1::{
     self,
     batch_get_items_response::{Deleted, NotFound, Result as BatchResult, result::Outcome},
@@ -141,7 +142,11 @@ impl QueryService for QueryRpc {
         let id = fields.id("upload_id", &message.upload_id);
         let at_least = fields.at_least(message.at_least, &call);
         let id = fields.finish(id)?;
-        let download = queries::download(&self.queries, &call.principal, id, at_least)
+        let disposition = match message.inline {
+            true => Disposition::Inline,
+            false => Disposition::Attachment,
+        };
+        let download = queries::download(&self.queries, &call.principal, id, at_least, disposition)
             .await
             .map_err(status::of)?;
         let expires_at = Some(convert::timestamp(download.expires_at));

@@ -1,4 +1,5 @@
 use depot_domain::UploadId;
+use depot_object_store::Disposition;
 use depot_service::auth::Principal;
 use serde::Serialize;
 use time::OffsetDateTime;
@@ -17,7 +18,8 @@ pub struct Download {
     pub expires_at: OffsetDateTime,
 }
 
-/// A presigned URL of a stored upload's file; for the upload's owner and for admins.
+/// A presigned URL of a stored upload's file, shown by browsers where that is wanted and safe, else saved; for the
+/// upload's owner and for admins.
 ///
 /// # Errors
 /// [`QueryError::NotStored`], [`QueryError::Download`] and those of [`get_upload`].
@@ -26,6 +28,7 @@ pub async fn download(
     principal: &Principal,
     id: UploadId,
     at_least: Option<AtLeast>,
+    wanted: Disposition,
 ) -> Result<Download, QueryError> {
     get_upload(queries, principal, id, at_least).await?;
     // Where the file lies is in the row alone: no cache knows it, and a removed file must not be signed for.
@@ -35,7 +38,7 @@ pub async fn download(
         Some(key) if upload.status == "stored" => {
             queries
                 .downloads
-                .sign(key, &upload.file_name, &upload.content_type)
+                .sign(key, &upload.file_name, &upload.content_type, wanted)
                 .await
         }
         _ => Err(QueryError::NotStored {

@@ -5,6 +5,7 @@ use axum::{
     extract::{RawQuery, State},
     response::{IntoResponse as _, Redirect, Response},
 };
+use depot_object_store::Disposition;
 use depot_read_model::UploadView;
 use depot_service::{auth::Principal, params::PathParams, problem::Problem};
 use http::HeaderMap;
@@ -55,13 +56,15 @@ pub async fn show(
 /// The file of a stored upload; for its owner and for admins.
 ///
 /// Answers with a redirect to a presigned URL of the object store, which holds for a few minutes. Don't send the
-/// bearer token along to the store.
+/// bearer token along to the store. What a browser could run (HTML, SVG, scripts, programs) is saved, as bytes of no
+/// type.
 #[utoipa::path(
     get,
     path = "/api/v1/uploads/{id}/content",
     tag = "uploads",
     params(
         ("id" = Uuid, Path, description = "The upload's id."),
+        ("disposition" = Option<String>, Query, description = "`attachment`, the default: browsers save the file. `inline`: they show it, if it is a PNG, JPEG, GIF or WebP; any other file is saved all the same."),
         ("redirect" = Option<bool>, Query, description = "`false`: answer with the URL as JSON."),
         ("min_version" = Option<String>, Query, description = "Never go by an older version than this one; wait for it."),
         ("Prefer" = Option<String>, Header, description = "`wait=SECONDS`, at most 30."),
@@ -89,10 +92,16 @@ pub async fn content(
     let redirect = parameters.one("redirect", |text| {
         text.parse().map_err(|_| "is neither true nor false")
     });
+    let disposition = parameters.one("disposition", |text| match text {
+        "attachment" => Ok(Disposition::Attachment),
+        "inline" => Ok(Disposition::Inline),
+        _ => Err("is neither attachment nor inline"),
+    });
     let min_version = parameters.min_version();
     parameters.finish()?;
     let wanted = Wanted::of(min_version, &headers);
-    let response = match download(&queries, &principal, answer::parse_id(&id)?, wanted.at_least).await {
+    let (id, disposition) = (answer::parse_id(&id)?, disposition.unwrap_or_default());
+    let response = match download(&queries, &principal, id, wanted.at_least, disposition).await {
         Ok(download) if redirect.unwrap_or(true) => Redirect::temporary(&download.url).into_response(),
         Ok(download) => Json(download).into_response(),
         Err(error) => error.into_response(),

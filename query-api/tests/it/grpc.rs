@@ -251,6 +251,7 @@ async fn uploads_and_downloads_are_for_their_owner_and_for_admins() {
         let get = v1::GetDownloadUrlRequest {
             upload_id: id.to_string(),
             at_least: None,
+            inline: false,
         };
         let got = client.get_download_url(by(subject, &[role], get)).await;
         assert_eq!(
@@ -262,6 +263,7 @@ async fn uploads_and_downloads_are_for_their_owner_and_for_admins() {
     let get = v1::GetDownloadUrlRequest {
         upload_id: pending.to_string(),
         at_least: None,
+        inline: true,
     };
     let refused = client
         .get_download_url(by("alice", &[Role::Reader], get))
@@ -368,4 +370,36 @@ async fn health_and_reflection_answer_without_a_token() {
     assert!(names.contains(&"depot.v1.QueryService".to_owned()), "{names:?}");
     let answer = answers.message().await.unwrap().unwrap().message_response;
     assert!(matches!(answer, Some(MessageResponse::FileDescriptorResponse(_))));
+}
+
+#[tokio::test]
+async fn a_url_is_for_showing_only_where_that_is_asked_for_and_safe() {
+    let harness = Harness::start().await;
+    let mut client = QueryServiceClient::new(channel(&harness).await);
+    for (content_type, inline, kind) in [
+        ("image/png", true, "inline"),
+        ("image/png", false, "attachment"),
+        ("text/html", true, "attachment"),
+    ] {
+        let id = Uuid::now_v7();
+        put_upload(&harness.pool, id, "alice", "stored", 3).await;
+        sqlx::query("UPDATE read.uploads SET content_type = $2 WHERE id = $1")
+            .bind(id)
+            .bind(content_type)
+            .execute(&harness.pool)
+            .await
+            .unwrap();
+        let get = v1::GetDownloadUrlRequest {
+            upload_id: id.to_string(),
+            at_least: None,
+            inline,
+        };
+        let got = client
+            .get_download_url(by("alice", &[Role::Reader], get))
+            .await
+            .unwrap();
+        let url = got.into_inner().url;
+        let expected = format!("response-content-disposition={kind}%3B");
+        assert!(url.contains(&expected), "{content_type}: {url}");
+    }
 }

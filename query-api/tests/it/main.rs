@@ -8,6 +8,7 @@
 
 mod bad_input;
 mod cache;
+mod downloads;
 mod grpc;
 mod harness;
 mod http;

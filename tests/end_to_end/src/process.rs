@@ -87,6 +87,11 @@ impl ServiceProcess {
         Ok(())
     }
 
+    /// Sets an environment variable for the next start.
+    pub fn set(&mut self, name: &str, value: &str) {
+        self.environment.push((name.to_owned(), value.to_owned()));
+    }
+
     /// Starts it again with the same environment, after it ended.
     pub fn restart(&mut self) -> Result<()> {
         self.child = spawn(self.service, &self.environment, &self.log)?;

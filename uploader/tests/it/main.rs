@@ -2,8 +2,12 @@
 //! Storing and removing on a real database and a real S3 server. Most tests call for an event's work by
 //! hand; `pipeline.rs` runs the whole process on Kafka.
 
+mod asked_again;
+mod content_checks;
 mod cut_off;
+mod full_store;
 mod gate;
+mod parking;
 mod pipeline;
 mod scene;
 mod shared_content;

@@ -10,7 +10,7 @@ use uploader::{Files, UploadEvents};
 
 use crate::{
     scene::announced,
-    whole_process::{Pipeline, committed, header_of},
+    whole_process::{Pipeline, committed, header_of, read_all},
 };
 
 #[tokio::test]
@@ -110,6 +110,9 @@ async fn while_the_object_store_is_away_uploads_wait_and_no_dead_letter_is_writt
     }
     running.stop().await;
     assert!(pipeline.dead_letters().await.is_empty());
+    for topic in pipeline.names().retries() {
+        assert!(read_all(topic).await.is_empty(), "an outage exhausts nothing");
+    }
 }
 
 #[tokio::test]
@@ -149,7 +152,7 @@ async fn a_store_that_ignores_conditions_is_served_by_the_running_consumer_too()
     let stop = CancellationToken::new();
     let handler = UploadEvents::new(files);
     let consumer = Consumer::start_keyed(consumer_settings, handler, dead_letters, stop.clone()).unwrap();
-    let upload = pipeline.scene.staged(&vec![7; 20_000_000]).await;
+    let upload = pipeline.scene.staged(&vec![b'7'; 20_000_000]).await;
     pipeline.send(EventType::UploadReceived, &upload).await;
     wait_until("it is told", || async {
         pipeline.scene.told(&upload).await == ["depot.file.stored.v1"]

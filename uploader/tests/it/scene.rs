@@ -96,6 +96,19 @@ impl Scene {
             .unwrap()
     }
 
+    /// The newest fact told about an upload's file.
+    pub async fn fact(&self, upload: &UploadState) -> serde_json::Value {
+        let statement = "SELECT payload FROM uploader.outbox WHERE aggregate_id = $1
+                         ORDER BY aggregate_version DESC LIMIT 1";
+        let payload: Vec<u8> = sqlx::query_scalar(statement)
+            .bind(upload.id)
+            .fetch_one(&self.owner)
+            .await
+            .unwrap();
+        let mut data: serde_json::Value = serde_json::from_slice(&payload).unwrap();
+        data["file"].take()
+    }
+
     pub async fn outcome(&self, upload: &UploadState) -> String {
         let statement = "SELECT outcome FROM uploader.receipts WHERE upload_id = $1";
         sqlx::query_scalar(statement)

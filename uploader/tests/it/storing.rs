@@ -114,6 +114,15 @@ async fn a_store_that_is_away_makes_the_upload_wait_and_rejects_nothing() {
     );
 }
 
+#[test]
+fn an_object_that_is_replaced_again_and_again_is_its_own_upload_s_matter() {
+    let upload = uuid::Uuid::now_v7();
+    let failure = Failure::from(UploaderError::Restless { upload });
+    assert!(matches!(failure, Failure::RetryLater { .. }), "{failure}");
+    let failure = Failure::from(UploaderError::Cancelled { upload });
+    assert!(matches!(failure, Failure::Transient { .. }), "{failure}");
+}
+
 #[tokio::test]
 async fn a_missing_bucket_is_nobody_s_missing_file() {
     let scene = Scene::set().await;

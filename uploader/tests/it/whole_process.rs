@@ -93,6 +93,7 @@ impl Pipeline {
                 sample_ratio: 1.0,
             },
             concurrency: 4,
+            retry_delays: [Duration::from_secs(1); 3],
             sweep: SweepConfig {
                 interval: Duration::from_secs(300),
                 grace: Duration::from_secs(7_200),

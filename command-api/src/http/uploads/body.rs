@@ -1,6 +1,6 @@
 use std::collections::BTreeMap;
 
-use depot_domain::{ContentType, FileName, ItemId, Sha256, SizeBytes, Upload, UploadRequest};
+use depot_domain::{AcceptedTypes, ContentType, FileName, ItemId, Sha256, SizeBytes, Upload, UploadRequest};
 use depot_service::{
     json,
     problem::{Problem, types},
@@ -25,7 +25,8 @@ pub struct UploadRequestBody {
     /// No path separators, no control characters.
     #[schema(min_length = 1, max_length = 255)]
     pub file_name: String,
-    /// Type and subtype, without parameters.
+    /// Type and subtype, without parameters: one of the types that are accepted here, which a refusal names. The bytes
+    /// are compared with it.
     #[schema(max_length = 127)]
     pub content_type: String,
     /// 1 to 5 GiB.
@@ -118,28 +119,40 @@ pub struct NoMembers {}
 ///
 /// # Errors
 /// The problem `validation-failed` with every fault of shape and of value.
-pub fn request(bytes: &[u8]) -> Result<UploadRequest, Problem> {
+pub fn request(bytes: &[u8], accepted: &AcceptedTypes) -> Result<UploadRequest, Problem> {
     let body: UploadRequestBody =
-        json::parse(bytes).map_err(|problem| with_faults_of_value(problem, bytes))?;
-    UploadRequest::parse(
+        json::parse(bytes).map_err(|problem| with_faults_of_value(problem, bytes, accepted))?;
+    let content_type = ContentType::parse(body.content_type.clone());
+    let not_accepted = content_type.ok().and_then(|known| accepted.admit(&known).err());
+    let parsed = UploadRequest::parse(
         ItemId(body.item_id),
         body.file_name,
         body.content_type,
         body.size_bytes,
         body.sha256,
-    )
-    .map_err(|invalid| Problem::validation_failed(faults(invalid.0)))
+    );
+    match (parsed, not_accepted) {
+        (Ok(request), None) => Ok(request),
+        (parsed, not_accepted) => {
+            let invalid = parsed.err().map(|invalid| invalid.0).unwrap_or_default();
+            Err(Problem::validation_failed(faults(
+                invalid.into_iter().chain(not_accepted),
+            )))
+        }
+    }
 }
 
 /// Adds to faults of shape what is wrong with the members that have the right shape.
-fn with_faults_of_value(problem: Problem, bytes: &[u8]) -> Problem {
+fn with_faults_of_value(problem: Problem, bytes: &[u8], accepted: &AcceptedTypes) -> Problem {
     if !problem.is(&types::VALIDATION_FAILED) {
         return problem;
     }
     let members: Map<String, Value> = serde_json::from_slice(bytes).unwrap_or_default();
     let found = [
         value_fault(&members, "file_name", FileName::parse),
-        value_fault(&members, "content_type", ContentType::parse),
+        value_fault(&members, "content_type", |text| {
+            accepted.admit(&ContentType::parse(text)?)
+        }),
         value_fault(&members, "size_bytes", SizeBytes::parse),
         value_fault(&members, "sha256", Sha256::parse),
     ];
@@ -153,7 +166,8 @@ mod tests {
     #[test]
     fn faults_of_shape_and_of_value_are_named_at_once() {
         let body = br#"{"item_id": "7", "file_name": "a/b", "content_type": 3, "size_bytes": -1}"#;
-        let problem = request(body).unwrap_err();
+        let accepted = AcceptedTypes::parse(Vec::new()).unwrap();
+        let problem = request(body, &accepted).unwrap_err();
         let mut found: Vec<_> = problem.errors.iter().map(|fault| fault.pointer.clone()).collect();
         found.sort();
         assert_eq!(

@@ -2,8 +2,10 @@
 
 mod body;
 
+use std::sync::Arc;
+
 use axum::extract::State;
-use depot_domain::{UploadId, UploadStatus};
+use depot_domain::{AcceptedTypes, UploadId, UploadStatus};
 use depot_service::{
     json::{self, JsonWithBytes},
     params::PathParams,
@@ -47,7 +49,7 @@ use crate::{
         (status = 404, description = "No such item", body = Problem, content_type = "application/problem+json"),
         (status = 409, description = "Too little quota, too many files, or the first request with this key is under way", body = Problem, content_type = "application/problem+json"),
         (status = 410, description = "The item is deleted", body = Problem, content_type = "application/problem+json"),
-        (status = 422, description = "Invalid fields, or the key was used for another request", body = Problem, content_type = "application/problem+json"),
+        (status = 422, description = "Invalid fields, a type of content that is not accepted, or the key was used for another request", body = Problem, content_type = "application/problem+json"),
     ),
 )]
 pub async fn request(
@@ -55,11 +57,12 @@ pub async fn request(
     State(query): State<QueryAddress>,
     State(staging): State<Staging>,
     State(policy): State<UploadPolicy>,
+    State(accepted): State<Arc<AcceptedTypes>>,
     write: WriteRequest,
     body: JsonWithBytes<IgnoredAny>,
 ) -> Result<Answer, Problem> {
     write.require_key()?;
-    let request = body::request(&body.bytes)?;
+    let request = body::request(&body.bytes, &accepted)?;
     let id = UploadId::generate();
     // Signing needs no network, and the answer that is kept in the command's transaction carries the URL.
     let put = staging

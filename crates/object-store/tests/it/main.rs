@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use aws_lc_rs::digest;
 use depot_object_store::{
-    CopyConditions, CopyOutcome, Digest, Download, Identity, ObjectStore, Presigned, StoreError, UploadTerms,
+    CopyConditions, CopyOutcome, Digest, Disposition, Download, Identity, ObjectStore, Presigned, StoreError,
+    UploadTerms,
 };
 use depot_test_stack::{settings, unique_name};
 use reqwest::{Client, StatusCode};
@@ -128,6 +129,7 @@ async fn a_presigned_get_is_saved_under_its_name() {
     let download = Download {
         file_name: "ü.txt".into(),
         content_type: "text/plain".into(),
+        disposition: Disposition::Attachment,
     };
     let presigned = store.presign_get(&bucket, "a", &download, MINUTE).await.unwrap();
     let answer = Client::new().get(&presigned.url).send().await.unwrap();

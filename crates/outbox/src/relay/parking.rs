@@ -228,16 +228,16 @@ impl Relay {
 }
 
 /// Asks the relay to publish a parked aggregate's rows, in order, and then to go on with it as with any other. False
-/// if it is not parked. If Kafka refuses again, it is parked again.
+/// if it is not parked. If Kafka refuses again, it is parked again. In a transaction it is asked at the commit.
 ///
 /// # Errors
 /// Of the database.
-pub async fn resume(pool: &sqlx::PgPool, aggregate_id: Uuid) -> Result<bool, sqlx::Error> {
+pub async fn resume(executor: impl sqlx::PgExecutor<'_>, aggregate_id: Uuid) -> Result<bool, sqlx::Error> {
     let done = sqlx::query!(
         "UPDATE outbox_parked_aggregates SET resume_requested = true WHERE aggregate_id = $1",
         aggregate_id
     )
-    .execute(pool)
+    .execute(executor)
     .await?;
     Ok(done.rows_affected() == 1)
 }

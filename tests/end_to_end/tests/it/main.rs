@@ -5,6 +5,7 @@ mod bad_messages;
 mod contracts;
 mod demo;
 mod documents;
+mod fail_points;
 mod kill_loop;
 mod load;
 mod main_job;

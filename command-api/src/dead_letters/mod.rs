@@ -1,0 +1,10 @@
+//! The dead letters of all groups: indexed by a consumer of this service, read by their position, redriven to the retry
+//! topic of the group that failed.
+
+mod index;
+mod log;
+mod redrive;
+
+pub use index::{DeadLetterIndex, index_settings};
+pub use log::{LetterLog, LogError, StoredLetter};
+pub use redrive::{RedriveError, Redriver, retry_sources, run};

@@ -1,0 +1,1 @@
+DROP TABLE uploader.parked_keys, uploader.retry_tenures;

@@ -1,0 +1,1 @@
+ALTER TABLE uploader.receipts DROP COLUMN asked_version;
