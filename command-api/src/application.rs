@@ -25,7 +25,7 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     commands::Writer,
     config::Config,
-    http::{self, Accounts, ApiState, Executor, QueryAddress, UploadPolicy},
+    http::{self, Accounts, ApiState, Executor, InParts, QueryAddress, UploadPolicy},
     key_expiry,
     saga::{Expiry, SagaEvents, UPLOAD_SAGA, consumer_settings},
     staging::Staging,
@@ -92,12 +92,11 @@ impl Application {
             "key expiry",
             key_expiry::run(pool.clone(), process.shutdown.token()),
         );
-        let router = http::router(api_state(&config, &process, &writer));
-        process.serve(
-            "public listener",
-            public,
-            layers::standard_layers(router, &config.http),
-        );
+        let state = api_state(&config, &process, &writer);
+        let streams = http::streaming_router(state.clone());
+        let streams = layers::streaming_layers(streams, &config.http, config.max_content_streams);
+        let router = layers::standard_layers(http::router(state), &config.http).merge(streams);
+        process.serve("public listener", public, router);
         tracing::info!(%address, %admin_address, "command-api is listening");
         Ok(Self {
             process,
@@ -136,10 +135,16 @@ fn api_state(config: &Config, process: &Process, writer: &Writer) -> ApiState {
     ApiState {
         tokens: Arc::new(TokenVerifier::new(&config.jwt)),
         executor: Executor::new(writer.clone(), &process.shutdown, config.idempotency_ttl_hours),
+        writer: writer.clone(),
         query: QueryAddress(config.query_public_url.as_str().into()),
         staging: Staging::new(&config.s3),
         uploads: UploadPolicy {
             url_lifetime: config.upload_url_ttl,
+            in_parts: InParts {
+                over_bytes: config.multipart_over_bytes,
+                part_size_bytes: config.multipart_part_bytes,
+                lifetime: config.multipart_ttl,
+            },
             grace: config.upload_grace,
             default_quota_bytes: config.default_quota_bytes,
         },

@@ -8,6 +8,7 @@ pub mod commands;
 pub mod config;
 pub mod http;
 pub mod key_expiry;
+pub mod multipart;
 pub mod saga;
 pub mod staging;
 pub mod store;

@@ -4,6 +4,7 @@
 //! `conclude.rs`), `remove_upload.rs` (let go), `sweep.rs` (what a crash left behind).
 
 mod application;
+mod assemble;
 mod conclude;
 mod config;
 mod error;
@@ -17,6 +18,7 @@ mod receipts;
 mod remove_upload;
 mod store_upload;
 mod sweep;
+mod sweep_multiparts;
 mod verify;
 
 pub use application::{Application, BuildError};

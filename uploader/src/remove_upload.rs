@@ -16,6 +16,7 @@ use crate::{
     files::Files,
     metrics, objects, receipts,
     receipts::{Outcome, Receipt},
+    store_upload::clear_staging,
 };
 
 /// What is left to do once the receipt says that the file goes.
@@ -39,9 +40,7 @@ pub async fn remove_upload(
         delete_object(files, upload, &object_key).await?;
         finish(files, upload, cause).await?;
     }
-    let staged = upload.id.to_string();
-    let deleted = files.store.delete(&files.staging, &staged).await;
-    deleted.map_err(UploaderError::store(upload.id))
+    clear_staging(files, upload).await
 }
 
 async fn decide(files: &Files, upload: &UploadState, cause: CommandId) -> Result<Decided, UploaderError> {

@@ -17,4 +17,4 @@ mod write_request;
 
 pub use executor::Executor;
 pub use openapi::document;
-pub use router::{Accounts, ApiState, QueryAddress, UploadPolicy, router};
+pub use router::{Accounts, ApiState, InParts, QueryAddress, UploadPolicy, router, streaming_router};

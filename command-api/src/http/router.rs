@@ -5,17 +5,19 @@ use axum::{
     extract::FromRef,
     routing::{get, post, put},
 };
+use depot_domain::SizeBytes;
 use depot_service::auth::TokenVerifier;
 use sqlx::PgPool;
 
 use super::{accounts, documentation, executor::Executor, items, redirect, uploads};
-use crate::staging::Staging;
+use crate::{commands::Writer, staging::Staging};
 
 /// What handlers take; each takes only what it uses.
 #[derive(Clone, FromRef)]
 pub struct ApiState {
     pub tokens: Arc<TokenVerifier>,
     pub executor: Executor,
+    pub writer: Writer,
     pub query: QueryAddress,
     pub staging: Staging,
     pub uploads: UploadPolicy,
@@ -42,13 +44,33 @@ pub struct Accounts(pub PgPool);
 pub struct UploadPolicy {
     /// How long a presigned URL lasts.
     pub url_lifetime: Duration,
+    /// How a file is sent that is too large for one request.
+    pub in_parts: InParts,
     /// How long after that an upload may still be completed.
     pub grace: Duration,
     /// The limit of an account that nobody has set one for.
     pub default_quota_bytes: i64,
 }
 
-/// All routes. What is read of items and uploads is read on the query API.
+/// How large files are sent.
+#[derive(Debug, Clone, Copy)]
+pub struct InParts {
+    /// Files over this are sent in parts.
+    pub over_bytes: i64,
+    /// The size of each part but the last.
+    pub part_size_bytes: i64,
+    /// How long parts may be sent: longer than one URL lasts, since it takes many, and may be interrupted.
+    pub lifetime: Duration,
+}
+
+impl UploadPolicy {
+    /// The size of the parts of a file of that size; none where it is sent whole.
+    pub fn part_size_bytes(&self, size: SizeBytes) -> Option<i64> {
+        (size.get() > self.in_parts.over_bytes).then_some(self.in_parts.part_size_bytes)
+    }
+}
+
+/// All routes but those of [`streaming_router`]. What is read of items and uploads is read on the query API.
 pub fn router(state: ApiState) -> Router {
     let read = || get(redirect::to_query_api);
     Router::new()
@@ -64,10 +86,22 @@ pub fn router(state: ApiState) -> Router {
         .route("/api/v1/uploads", read().post(uploads::request))
         .route("/api/v1/uploads/{id}", read().delete(uploads::abort))
         .route("/api/v1/uploads/{id}/complete", post(uploads::complete))
+        .route(
+            "/api/v1/uploads/{id}/parts",
+            get(uploads::parts::arrived).post(uploads::parts::sign),
+        )
         .route("/api/v1/uploads/{id}/{*rest}", read())
         .route("/api/v1/accounts/{owner}", get(accounts::read))
         .route("/api/v1/accounts/{owner}/limit", put(accounts::set_limit))
         .merge(documentation::routes())
         .merge(depot_service::health::public_routes())
+        .with_state(state)
+}
+
+/// The route that takes files: as much at a time and for as long as its handler says.
+pub fn streaming_router(state: ApiState) -> Router {
+    let content = get(redirect::to_query_api).put(uploads::content::put);
+    Router::new()
+        .route("/api/v1/uploads/{id}/content", content)
         .with_state(state)
 }

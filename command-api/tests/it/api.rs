@@ -84,12 +84,15 @@ async fn the_openapi_document_names_every_route_and_the_bearer_scheme() {
         "delete /api/v1/uploads/{id}",
         "get /api/v1/accounts/{owner}",
         "get /api/v1/health",
+        "get /api/v1/uploads/{id}/parts",
         "patch /api/v1/items/{id}",
         "post /api/v1/items",
         "post /api/v1/uploads",
         "post /api/v1/uploads/{id}/complete",
+        "post /api/v1/uploads/{id}/parts",
         "put /api/v1/accounts/{owner}/limit",
         "put /api/v1/items/{id}",
+        "put /api/v1/uploads/{id}/content",
     ];
     assert_eq!(operations, expected);
     let dangling = references(&document)

@@ -332,10 +332,7 @@ async fn only_expired_keys_are_deleted() {
     create(&service, "alive", "a").send().await.expect(201);
     // The service's own task deletes them too, and may be the first; rows that it holds are skipped here.
     let outcome = key_expiry::step(service.writer.pool()).await.unwrap();
-    assert!(
-        matches!(outcome, KeyExpiryOutcome::Done(0..=3)),
-        "{outcome:?}"
-    );
+    assert!(matches!(outcome, KeyExpiryOutcome::Done(0..=3)), "{outcome:?}");
     depot_test_stack::wait_until("the expired keys are gone", || async {
         keys(&service).await.len() == 1
     })

@@ -4,6 +4,7 @@
 
 mod cut_off;
 mod gate;
+mod in_parts;
 mod pipeline;
 mod scene;
 mod shared_content;

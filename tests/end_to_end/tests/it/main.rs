@@ -2,6 +2,7 @@
 //! What spans the services. Each test has a Depot of its own: four processes on real backing services.
 
 mod bad_messages;
+mod bad_uploads;
 mod contracts;
 mod demo;
 mod documents;
