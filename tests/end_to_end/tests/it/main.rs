@@ -15,4 +15,6 @@ mod probes;
 mod readme;
 mod schema_check;
 mod stopped;
+mod store_door;
+mod upload_tool;
 mod verify;
