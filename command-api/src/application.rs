@@ -9,6 +9,7 @@ use std::{
 };
 
 use depot_consumer::{Consumer, ConsumerError, ConsumerHandle, DeadLetters, PartitionState};
+use depot_domain::InvalidOwner;
 use depot_outbox::{Doorbell, Relay, RelayOptions};
 use depot_saga::timeout::{self, TimeoutOptions};
 use depot_schemas::topics::Topics;
@@ -30,6 +31,7 @@ use crate::{
     saga::{Expiry, SagaEvents, UPLOAD_SAGA, consumer_settings},
     staging::Staging,
     store,
+    store_notifications::{self, StoreNotifications},
 };
 
 /// The name in logs, traces and `pg_stat_activity`.
@@ -46,8 +48,10 @@ pub enum StartError {
     Bind(#[from] BindError),
     #[error("a listener has no address")]
     Address(#[source] std::io::Error),
-    #[error("the saga's consumer does not start")]
+    #[error("a consumer does not start")]
     Consumer(#[from] ConsumerError),
+    #[error("the store's notifications have no name to act by")]
+    Name(#[from] InvalidOwner),
 }
 
 /// A service that is listening.
@@ -86,7 +90,10 @@ impl Application {
             start_relay(&process, &config, &pool, doorbell);
         }
         if config.saga_enabled {
-            start_saga(&process, &config, topics, &writer)?;
+            start_saga(&process, &config, topics.clone(), &writer)?;
+        }
+        if config.store_notifications_enabled {
+            start_store_notifications(&process, &config, &topics, &writer)?;
         }
         process.shutdown.spawn(
             "key expiry",
@@ -176,15 +183,36 @@ fn start_saga(process: &Process, config: &Config, topics: Topics, writer: &Write
     let events = SagaEvents::new(writer.clone(), topics);
     let stop = process.shutdown.token();
     let consumer = Consumer::start_keyed(settings, events, dead_letters, stop.clone())?;
-    let (handle, joined) = (consumer.handle(), Arc::new(AtomicBool::new(false)));
-    process.readiness.check("saga consumer", move || {
-        std::future::ready(check_consumer(&handle, &joined))
-    });
-    process.shutdown.spawn_critical("saga consumer", consumer.join());
+    watch_over(process, "saga consumer", consumer);
     process
         .shutdown
         .spawn("saga deadlines", run_deadlines(writer.clone(), stop));
     Ok(())
+}
+
+fn start_store_notifications(
+    process: &Process,
+    config: &Config,
+    topics: &Topics,
+    writer: &Writer,
+) -> Result<(), StartError> {
+    depot_consumer::describe_metrics();
+    let client = client_settings(config);
+    let dead_letters = DeadLetters::new(&config.kafka.brokers, &client)?;
+    let settings = store_notifications::consumer_settings(&config.kafka.brokers, topics, client);
+    let handler = StoreNotifications::new(writer.clone(), &config.s3.staging_bucket)?;
+    let consumer = Consumer::start_keyed(settings, handler, dead_letters, process.shutdown.token())?;
+    watch_over(process, "store notifications", consumer);
+    Ok(())
+}
+
+/// A consumer is a part of readiness, and the process ends with it.
+fn watch_over(process: &Process, name: &'static str, consumer: Consumer) {
+    let (handle, joined) = (consumer.handle(), Arc::new(AtomicBool::new(false)));
+    process
+        .readiness
+        .check(name, move || std::future::ready(check_consumer(&handle, &joined)));
+    process.shutdown.spawn_critical(name, consumer.join());
 }
 
 async fn run_deadlines(writer: Writer, stop: CancellationToken) {

@@ -1,6 +1,7 @@
 //! The groups of `depot_service::config`, and `QUERY_PUBLIC_URL`, `DEFAULT_QUOTA_BYTES`, `UPLOAD_URL_TTL_SECONDS`,
 //! `UPLOAD_GRACE_SECONDS`, `MULTIPART_OVER_BYTES`, `MULTIPART_PART_BYTES`, `MULTIPART_TTL_SECONDS`, `MAX_CONTENT_STREAMS`,
-//! `IDEMPOTENCY_TTL_HOURS`, `RELAY_ENABLED`, `SAGA_ENABLED`.
+//! `IDEMPOTENCY_TTL_HOURS`, `RELAY_ENABLED`, `SAGA_ENABLED`,
+//! `STORE_NOTIFICATIONS_ENABLED`.
 
 use std::time::Duration;
 
@@ -48,6 +49,8 @@ pub struct Config {
     pub relay_enabled: bool,
     /// Whether this process runs the saga and its deadlines.
     pub saga_enabled: bool,
+    /// Whether this process completes uploads that the object store tells of.
+    pub store_notifications_enabled: bool,
 }
 
 impl Config {
@@ -88,6 +91,7 @@ impl Config {
             idempotency_ttl_hours: reader.number("IDEMPOTENCY_TTL_HOURS", 24, 24..=8_760),
             relay_enabled: reader.boolean("RELAY_ENABLED", true),
             saga_enabled: reader.boolean("SAGA_ENABLED", true),
+            store_notifications_enabled: reader.boolean("STORE_NOTIFICATIONS_ENABLED", false),
         };
         reader.finish()?;
         Ok(config)

@@ -12,3 +12,4 @@ pub mod multipart;
 pub mod saga;
 pub mod staging;
 pub mod store;
+pub mod store_notifications;

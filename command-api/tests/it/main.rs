@@ -1,6 +1,6 @@
-//! The whole service on a real database of each test's own. Except in `pipeline`, the relay and the saga's consumer are
-//! off and the saga's handlers are called; signing needs no network. A real
-//! object store is used where `staging` is.
+//! The whole service on a real database of each test's own. Except in `pipeline` and `store_notifications`, Kafka is away:
+//! the relay and the saga's consumer are off and the saga's handlers are called. Signing needs no network; where `staging`
+//! is used there is a real object store.
 #![cfg(test)]
 
 mod api;
@@ -17,4 +17,5 @@ mod quota;
 mod saga;
 mod service;
 mod staging;
+mod store_notifications;
 mod uploads;

@@ -15,7 +15,7 @@ mod upload_fields;
 mod version;
 
 pub use field_error::{FieldError, Invalid};
-pub use ids::{CommandId, EventId, InvalidId, ItemId, Owner, UploadId};
+pub use ids::{CommandId, EventId, InvalidId, InvalidOwner, ItemId, Owner, UploadId};
 pub use item::{FileRef, Item, ItemContent, ItemDecision, ItemError};
 pub use item_fields::{Attributes, Description, ItemName, ItemStatus, Tags};
 pub use parts::{PartPlan, PartsAmiss};

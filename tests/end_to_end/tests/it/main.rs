@@ -16,5 +16,6 @@ mod readme;
 mod schema_check;
 mod stopped;
 mod store_door;
+mod store_notifications;
 mod upload_tool;
 mod verify;
