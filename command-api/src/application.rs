@@ -9,6 +9,7 @@ use std::{
 };
 
 use depot_consumer::{Consumer, ConsumerError, ConsumerHandle, DeadLetters, PartitionState};
+use depot_domain::InvalidOwner;
 use depot_outbox::{Doorbell, Relay, RelayOptions};
 use depot_saga::{
     Saga,
@@ -29,7 +30,9 @@ use crate::{
     commands::Writer,
     config::Config,
     dead_letters::{self, DeadLetterIndex, LetterLog, Redriver, index_settings},
-    http::{self, Accounts, ApiState, Database, DeadLetterDesk, Executor, QueryAddress, UploadPolicy},
+    http::{
+        self, Accounts, ApiState, Database, DeadLetterDesk, Executor, InParts, QueryAddress, UploadPolicy,
+    },
     key_expiry,
     saga::{
         ITEM_DELETION_SAGA, ItemDeletionDeadlines, SagaEvents, UPLOAD_SAGA, UploadDeadlines,
@@ -37,6 +40,7 @@ use crate::{
     },
     staging::Staging,
     store,
+    store_notifications::{self, StoreNotifications},
 };
 
 /// The name in logs, traces and `pg_stat_activity`.
@@ -57,6 +61,8 @@ pub enum StartError {
     Consumer(#[from] ConsumerError),
     #[error("the producer that redrives cannot be made")]
     Redrive(#[source] rdkafka::error::KafkaError),
+    #[error("the store's notifications have no name to act by")]
+    Name(#[from] InvalidOwner),
 }
 
 /// A service that is listening.
@@ -98,18 +104,20 @@ impl Application {
             start_saga(&process, &config, topics.clone(), &writer)?;
         }
         if config.dead_letters_enabled {
-            start_dead_letters(&process, &config, topics, &pool)?;
+            start_dead_letters(&process, &config, topics.clone(), &pool)?;
+        }
+        if config.store_notifications_enabled {
+            start_store_notifications(&process, &config, &topics, &writer)?;
         }
         process.shutdown.spawn(
             "key expiry",
             key_expiry::run(pool.clone(), process.shutdown.token()),
         );
-        let router = http::router(api_state(&config, &process, &writer));
-        process.serve(
-            "public listener",
-            public,
-            layers::standard_layers(router, &config.http),
-        );
+        let state = api_state(&config, &process, &writer);
+        let streams = http::streaming_router(state.clone());
+        let streams = layers::streaming_layers(streams, &config.http, config.max_content_streams);
+        let router = layers::standard_layers(http::router(state), &config.http).merge(streams);
+        process.serve("public listener", public, router);
         tracing::info!(%address, %admin_address, "command-api is listening");
         Ok(Self {
             process,
@@ -148,10 +156,16 @@ fn api_state(config: &Config, process: &Process, writer: &Writer) -> ApiState {
     ApiState {
         tokens: Arc::new(TokenVerifier::new(&config.jwt)),
         executor: Executor::new(writer.clone(), &process.shutdown, config.idempotency_ttl_hours),
+        writer: writer.clone(),
         query: QueryAddress(config.query_public_url.as_str().into()),
         staging: Staging::new(&config.s3),
         uploads: UploadPolicy {
             url_lifetime: config.upload_url_ttl,
+            in_parts: InParts {
+                over_bytes: config.multipart_over_bytes,
+                part_size_bytes: config.multipart_part_bytes,
+                lifetime: config.multipart_ttl,
+            },
             grace: config.upload_grace,
             default_quota_bytes: config.default_quota_bytes,
         },
@@ -189,11 +203,7 @@ fn start_saga(process: &Process, config: &Config, topics: Topics, writer: &Write
     let events = SagaEvents::new(writer.clone(), topics);
     let stop = process.shutdown.token();
     let consumer = Consumer::start_keyed(settings, events, dead_letters, stop.clone())?;
-    let (handle, joined) = (consumer.handle(), Arc::new(AtomicBool::new(false)));
-    process.readiness.check("saga consumer", move || {
-        std::future::ready(check_consumer(&handle, &joined))
-    });
-    process.shutdown.spawn_critical("saga consumer", consumer.join());
+    watch_over(process, "saga consumer", consumer);
     let uploads = UploadDeadlines(writer.clone());
     process.shutdown.spawn(
         "upload deadlines",
@@ -229,6 +239,31 @@ fn start_dead_letters(
         .shutdown
         .spawn("redrive", dead_letters::run(redriver, stop));
     Ok(())
+}
+
+fn start_store_notifications(
+    process: &Process,
+    config: &Config,
+    topics: &Topics,
+    writer: &Writer,
+) -> Result<(), StartError> {
+    depot_consumer::describe_metrics();
+    let client = client_settings(config);
+    let dead_letters = DeadLetters::new(&config.kafka.brokers, &client)?;
+    let settings = store_notifications::consumer_settings(&config.kafka.brokers, topics, client);
+    let handler = StoreNotifications::new(writer.clone(), &config.s3.staging_bucket)?;
+    let consumer = Consumer::start_keyed(settings, handler, dead_letters, process.shutdown.token())?;
+    watch_over(process, "store notifications", consumer);
+    Ok(())
+}
+
+/// A consumer is a part of readiness, and the process ends with it.
+fn watch_over(process: &Process, name: &'static str, consumer: Consumer) {
+    let (handle, joined) = (consumer.handle(), Arc::new(AtomicBool::new(false)));
+    process
+        .readiness
+        .check(name, move || std::future::ready(check_consumer(&handle, &joined)));
+    process.shutdown.spawn_critical(name, consumer.join());
 }
 
 async fn run_deadlines(pool: PgPool, saga: &'static Saga, handler: impl OnTimeout, stop: CancellationToken) {

@@ -1,10 +1,12 @@
 //! The groups of `depot_service::config`, and `QUERY_PUBLIC_URL`, `DEFAULT_QUOTA_BYTES`, `UPLOAD_URL_TTL_SECONDS`,
-//! `UPLOAD_GRACE_SECONDS`, `UPLOAD_CONTENT_TYPES`, `IDEMPOTENCY_TTL_HOURS`, `RELAY_ENABLED`, `SAGA_ENABLED`,
-//! `DEAD_LETTERS_ENABLED`.
+//! `UPLOAD_GRACE_SECONDS`, `UPLOAD_CONTENT_TYPES`, `MULTIPART_OVER_BYTES`, `MULTIPART_PART_BYTES`, `MULTIPART_TTL_SECONDS`,
+//! `MAX_CONTENT_STREAMS`, `IDEMPOTENCY_TTL_HOURS`, `RELAY_ENABLED`, `SAGA_ENABLED`, `DEAD_LETTERS_ENABLED`,
+//! `STORE_NOTIFICATIONS_ENABLED`.
 
 use std::time::Duration;
 
-use depot_domain::{AcceptedTypes, Invalid};
+use depot_domain::{AcceptedTypes, Invalid, SizeBytes};
+use depot_object_store::MIN_PART_BYTES;
 use depot_service::config::{
     ConfigErrors, ConfigReader, DatabaseConfig, Environment, HttpConfig, JwtConfig, KafkaConfig,
     ProcessConfig, S3Config, TelemetryConfig,
@@ -13,6 +15,7 @@ use depot_service::config::{
 /// The schema that this service owns.
 pub const SCHEMA: &str = "command";
 const DEFAULT_QUOTA_BYTES: i64 = 10 * 1024 * 1024 * 1024;
+const MIB: i64 = 1024 * 1024;
 
 /// Everything that this service is told from outside.
 #[derive(Debug, Clone)]
@@ -34,6 +37,14 @@ pub struct Config {
     pub upload_grace: Duration,
     /// The types of content that may be uploaded.
     pub accepted_types: AcceptedTypes,
+    /// Files over this are sent in parts.
+    pub multipart_over_bytes: i64,
+    /// The size of each part but the last.
+    pub multipart_part_bytes: i64,
+    /// How long parts may be sent.
+    pub multipart_ttl: Duration,
+    /// Files that are taken through this API at once.
+    pub max_content_streams: usize,
     /// How long answers are kept for repeats.
     pub idempotency_ttl_hours: i32,
     /// Whether this process publishes the outbox.
@@ -42,6 +53,8 @@ pub struct Config {
     pub saga_enabled: bool,
     /// Whether this process indexes and redrives dead letters.
     pub dead_letters_enabled: bool,
+    /// Whether this process completes uploads that the object store tells of.
+    pub store_notifications_enabled: bool,
 }
 
 impl Config {
@@ -73,11 +86,18 @@ impl Config {
             upload_url_ttl: reader.seconds("UPLOAD_URL_TTL_SECONDS", 900, 1..=604_800),
             upload_grace: reader.seconds("UPLOAD_GRACE_SECONDS", 60, 0..=86_400),
             accepted_types: accepted_types(&mut reader),
+            multipart_over_bytes: reader.number("MULTIPART_OVER_BYTES", 64 * MIB, 1..=SizeBytes::MAX),
+            // Between S3's smallest part and what one request can be hoped to bring across.
+            multipart_part_bytes: reader.number("MULTIPART_PART_BYTES", 16 * MIB, MIN_PART_BYTES..=512 * MIB),
+            // Less than the two days after which the buckets' rule drops the parts of what nobody ended.
+            multipart_ttl: reader.seconds("MULTIPART_TTL_SECONDS", 86_400, 1..=165_600),
+            max_content_streams: reader.number("MAX_CONTENT_STREAMS", 16, 1..=1_000),
             // Repeats are promised to be recognised for at least 24 hours.
             idempotency_ttl_hours: reader.number("IDEMPOTENCY_TTL_HOURS", 24, 24..=8_760),
             relay_enabled: reader.boolean("RELAY_ENABLED", true),
             saga_enabled: reader.boolean("SAGA_ENABLED", true),
             dead_letters_enabled: reader.boolean("DEAD_LETTERS_ENABLED", true),
+            store_notifications_enabled: reader.boolean("STORE_NOTIFICATIONS_ENABLED", false),
         };
         reader.finish()?;
         Ok(config)

@@ -9,6 +9,8 @@ pub mod config;
 pub mod dead_letters;
 pub mod http;
 pub mod key_expiry;
+pub mod multipart;
 pub mod saga;
 pub mod staging;
 pub mod store;
+pub mod store_notifications;

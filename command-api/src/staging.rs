@@ -1,12 +1,18 @@
 //! Where clients put the bytes of uploads.
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, error::Error, sync::Arc, time::Duration};
 
-use depot_domain::{UploadId, UploadRequest};
-use depot_object_store::{Identity, ObjectStore, StoreError, UploadTerms};
+use axum::body::Bytes;
+use depot_domain::{Upload, UploadId, UploadRequest};
+use depot_object_store::{
+    Digest, Identity, ObjectStore, Part, Presigned, StoreError, StreamError, StreamTerms, UploadTerms,
+};
 use depot_service::config::S3Config;
+use futures::Stream;
 
-/// Signs requests into the bucket of staging; an upload's key there is its id.
+/// The bucket of staging as this service uses it: it signs, begins and aborts, takes what is
+/// sent through the API, and tells what has arrived. An upload's
+/// key there is its id.
 #[derive(Debug, Clone)]
 pub struct Staging {
     store: ObjectStore,
@@ -55,9 +61,97 @@ impl Staging {
             .store
             .presign_put(&self.bucket, &id.to_string(), &terms, lifetime)
             .await?;
-        Ok(SignedPut {
+        Ok(put.into())
+    }
+
+    /// Begins to take the parts of an upload; answers the store's id for that.
+    ///
+    /// # Errors
+    /// The store is away or refuses.
+    pub async fn begin_multipart(&self, id: UploadId, request: &UploadRequest) -> Result<String, StoreError> {
+        let content_type = request.content_type.as_str();
+        self.store
+            .begin_multipart(&self.bucket, &id.to_string(), content_type)
+            .await
+    }
+
+    /// Drops parts and what would have taken more. What is not there is no error.
+    ///
+    /// # Errors
+    /// The store is away or refuses.
+    pub async fn abort_multipart(&self, id: UploadId, multipart_id: &str) -> Result<(), StoreError> {
+        self.store
+            .abort_multipart(&self.bucket, &id.to_string(), multipart_id)
+            .await
+    }
+
+    /// Signs the PUT of a part of exactly that size. Calls nobody.
+    ///
+    /// # Errors
+    /// The signature cannot be made, which is a fault of the configuration.
+    pub async fn sign_part(
+        &self,
+        id: UploadId,
+        multipart_id: &str,
+        number: i32,
+        size_bytes: i64,
+        lifetime: Duration,
+    ) -> Result<SignedPut, StoreError> {
+        let key = id.to_string();
+        let put = self
+            .store
+            .presign_part(&self.bucket, &key, multipart_id, number, size_bytes, lifetime)
+            .await?;
+        Ok(put.into())
+    }
+
+    /// Takes the bytes of an upload themselves, as they come: exactly those that were announced, or nothing.
+    ///
+    /// # Errors
+    /// [`StreamError`].
+    pub async fn receive<E: Into<Box<dyn Error + Send + Sync>>>(
+        &self,
+        upload: &Upload,
+        body: impl Stream<Item = Result<Bytes, E>> + Send,
+        idle: Duration,
+        deadline: Duration,
+    ) -> Result<(), StreamError> {
+        let request = &upload.request;
+        let terms = StreamTerms {
+            content_type: request.content_type.as_str(),
+            expected: Digest {
+                size_bytes: request.size_bytes.get(),
+                sha256: request.sha256.to_digest(),
+            },
+            idle,
+            deadline,
+        };
+        self.store
+            .put_stream(&self.bucket, &upload.id.to_string(), terms, body)
+            .await
+    }
+
+    /// The parts that have arrived; none where the store knows the multipart upload no more.
+    ///
+    /// # Errors
+    /// The store is away or refuses.
+    pub async fn arrived(&self, id: UploadId, multipart_id: &str) -> Result<Vec<Part>, StoreError> {
+        match self
+            .store
+            .parts(&self.bucket, &id.to_string(), multipart_id)
+            .await
+        {
+            Err(StoreError::NotFound(_)) => Ok(Vec::new()),
+            arrived => arrived,
+        }
+    }
+}
+
+impl From<Presigned> for SignedPut {
+    fn from(put: Presigned) -> Self {
+        Self {
             url: put.url,
             headers: put.headers.into_iter().collect(),
-        })
+        }
     }
 }

@@ -10,31 +10,11 @@ MASTER_PORT=$((STACK_S3_PORT + 1))
 FILER_PORT=$((STACK_S3_PORT + 2))
 VOLUME_PORT=$((STACK_S3_PORT + 3))
 
-identity() { # NAME ACCESS_KEY SECRET_KEY ACTIONS
-    printf '{"name": "%s", "credentials": [{"accessKey": "%s", "secretKey": "%s"}], "actions": [%s]}' "$@"
-}
-
-# Who may do what. A bucket of a test begins as the real one does (staging-…, files-…), so that tests enter by the
-# same three identities. This store has one right for PUT, DELETE and abort: the narrower rights of command-api need
-# a policy on a store that has them.
 write_identities() {
-    local staging="$S3_STAGING_BUCKET*" files="$S3_BUCKET*"
     mkdir -p "$DATA_DIR"
     (
         umask 077
-        {
-            printf '{"identities": [\n'
-            identity stack "$STACK_MINIO_ACCESS_KEY" "$STACK_MINIO_SECRET_KEY" '"Admin"'
-            printf ',\n'
-            identity command-api "$COMMAND_API_MINIO_ACCESS_KEY" "$COMMAND_API_MINIO_SECRET_KEY" \
-                "\"Write:$staging\", \"List:$staging\""
-            printf ',\n'
-            identity query-api "$QUERY_API_MINIO_ACCESS_KEY" "$QUERY_API_MINIO_SECRET_KEY" "\"Read:$files\""
-            printf ',\n'
-            identity uploader "$UPLOADER_MINIO_ACCESS_KEY" "$UPLOADER_MINIO_SECRET_KEY" \
-                "\"Read:$staging\", \"Write:$staging\", \"List:$staging\", \"Read:$files\", \"Write:$files\", \"List:$files\""
-            printf '\n]}\n'
-        } >"$DATA_DIR/identities.json"
+        python3 "$NATIVE_DIR/identities.py" >"$DATA_DIR/identities.json"
     )
 }
 
@@ -44,7 +24,6 @@ start() {
             require_free_port "$port" "the object store" STACK_S3_PORT
         done
         write_identities
-        mkdir -p "$DATA_DIR/data"
         mkdir -p "$DATA_DIR/data" "$LOG_DIR/object-store"
         # Each bucket has volumes of its own. They are files that grow as they are written, so there may be many, as
         # tests have buckets of their own, but one is enough for a bucket to begin with.

@@ -25,7 +25,6 @@ run_tests() { # ARGUMENT…
 
 # Against another store than the first, with the same programs.
 run_tests_on_second_store() {
-    "$NATIVE_DIR/install.sh" second-store || return 1
     "$NATIVE_DIR/second-store.sh" start || return 1
     local endpoint status=0
     endpoint=$("$NATIVE_DIR/second-store.sh" endpoint)
@@ -58,7 +57,10 @@ main() {
     was_running=$(running_backing_service)
     mkdir -p "${TEST_LOG%/*}"
     : >"$TEST_LOG"
-    check "install what is missing" "$NATIVE_DIR/install.sh" stack test
+    local parts=(stack test)
+    # Long tests start a store of that kind, too.
+    if [[ ${1:-} == all ]]; then parts+=(second-store); fi
+    check "install what is missing" "$NATIVE_DIR/install.sh" "${parts[@]}"
     check "formatting" cargo fmt --all --check
     check "scripts" check_scripts
     if check_then "start the backing services" "$NATIVE_DIR/backing.sh" start &&

@@ -19,4 +19,4 @@ pub use event::{Event, EventData};
 pub use event_type::{Entity, EventType};
 pub use file_events::{FileData, FileOutcome, FileState};
 pub use item_events::{AttachedFile, ItemData, ItemState};
-pub use upload_events::{UploadData, UploadState};
+pub use upload_events::{MultipartState, UploadData, UploadState};

@@ -11,6 +11,9 @@ pub const MAX_DEAD_LETTER_BYTES: i32 = 2 * 1024 * 1024;
 
 /// The retry topics of the uploader: the delay as it stands in the name, and in seconds.
 pub const UPLOAD_RETRIES: [(&str, u64); 3] = [("30s", 30), ("5m", 300), ("1h", 3_600)];
+const FOR_EVER: i64 = -1;
+/// A week: what a store tells is no event of this system, and says nothing once its upload has ended.
+const NOTIFICATIONS_RETENTION_MS: i64 = 7 * 24 * 3_600 * 1_000;
 
 /// Topic names under one prefix: `depot` in every installation, unique in a test.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -24,15 +27,17 @@ pub struct TopicSpec {
     pub name: String,
     pub partitions: i32,
     pub max_message_bytes: i32,
+    /// How long messages are kept; -1 for ever.
+    pub retention_ms: i64,
 }
 
 impl TopicSpec {
-    /// The topic's settings beside partitions and replication. Everything is kept, for ever: the log is the
-    /// source of the views.
+    /// The topic's settings beside partitions and replication. Events are kept for ever: the log is the source of the
+    /// views.
     pub fn settings(&self) -> Vec<(&'static str, String)> {
         vec![
             ("cleanup.policy", "delete".to_owned()),
-            ("retention.ms", "-1".to_owned()),
+            ("retention.ms", self.retention_ms.to_string()),
             ("retention.bytes", "-1".to_owned()),
             ("max.message.bytes", self.max_message_bytes.to_string()),
         ]
@@ -61,6 +66,16 @@ impl Topics {
         UPLOAD_RETRIES.map(|(delay, _)| format!("{}.uploads.retry.{delay}.v1", self.prefix))
     }
 
+    /// What the object store itself tells, where it sends notifications to Kafka.
+    pub fn store_notifications(&self) -> String {
+        format!("{}.store-notifications.v1", self.prefix)
+    }
+
+    /// Where what is no notification ends.
+    pub fn store_notification_dead_letters(&self) -> String {
+        format!("{}.store-notifications.dlq.v1", self.prefix)
+    }
+
     /// A consumer group's name, for example `depot.projector`.
     pub fn group(&self, name: &str) -> String {
         format!("{}.{name}", self.prefix)
@@ -79,11 +94,24 @@ impl Topics {
             name,
             partitions: PARTITIONS,
             max_message_bytes,
+            retention_ms: FOR_EVER,
         };
         let events = Entity::ALL.map(|entity| spec(self.events(entity), MAX_MESSAGE_BYTES));
         let dead_letters = Entity::ALL.map(|entity| spec(self.dead_letters(entity), MAX_DEAD_LETTER_BYTES));
         let retries = self.retries().map(|name| spec(name, MAX_DEAD_LETTER_BYTES));
-        events.into_iter().chain(dead_letters).chain(retries).collect()
+        let notifications = [
+            TopicSpec {
+                retention_ms: NOTIFICATIONS_RETENTION_MS,
+                ..spec(self.store_notifications(), MAX_MESSAGE_BYTES)
+            },
+            spec(self.store_notification_dead_letters(), MAX_DEAD_LETTER_BYTES),
+        ];
+        events
+            .into_iter()
+            .chain(dead_letters)
+            .chain(retries)
+            .chain(notifications)
+            .collect()
     }
 }
 

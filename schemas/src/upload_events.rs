@@ -40,10 +40,23 @@ pub struct UploadState {
     #[serde(with = "time::serde::rfc3339")]
     #[schemars(with = "String", extend("format" = "date-time"))]
     pub updated_at: OffsetDateTime,
-    /// When the presigned URL ends.
+    /// Until when the bytes may be sent.
     #[serde(with = "time::serde::rfc3339")]
     #[schemars(with = "String", extend("format" = "date-time"))]
     pub expires_at: OffsetDateTime,
+    /// The multipart upload in staging that takes the file's parts, once it was begun. Absent where the file is sent
+    /// whole, and in events that are older than this field.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub multipart: Option<MultipartState>,
+}
+
+/// A multipart upload in staging.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct MultipartState {
+    /// The object store's id.
+    pub id: String,
+    /// The size of every part but the last.
+    pub part_size_bytes: i64,
 }
 
 impl From<&Upload> for UploadState {
@@ -64,6 +77,14 @@ impl From<&Upload> for UploadState {
             created_at: upload.created_at,
             updated_at: upload.updated_at,
             expires_at: upload.expires_at,
+            multipart: multipart(upload),
         }
     }
+}
+
+fn multipart(upload: &Upload) -> Option<MultipartState> {
+    Some(MultipartState {
+        id: upload.multipart_id.clone()?,
+        part_size_bytes: upload.part_size_bytes?,
+    })
 }

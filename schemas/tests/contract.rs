@@ -82,7 +82,11 @@ fn sample(event_type: EventType) -> Event {
             let request =
                 UploadRequest::parse(item_id, "a.png".into(), "image/png".into(), 3, "ab".repeat(32))
                     .unwrap();
-            let upload = Upload::request(UploadId::generate(), owner, request, now, now);
+            let upload = Upload {
+                part_size_bytes: Some(1),
+                multipart_id: Some("m".into()),
+                ..Upload::request(UploadId::generate(), owner, request, now, now)
+            };
             EventData::Upload(UploadData {
                 upload: UploadState::from(&upload),
                 changed: vec![],
@@ -230,6 +234,25 @@ fn unknown_fields_and_headers_are_ignored() {
     assert!(message.decode(Entity::Items).is_ok());
 }
 
+/// Version 1 of an upload's event began without it.
+#[test]
+fn an_event_that_is_older_than_the_field_multipart_is_read_and_meets_the_schema() {
+    let mut message = Message::of(&sample(EventType::UploadReceived));
+    let mut value: Value = serde_json::from_slice(&message.payload).unwrap();
+    let upload = value["upload"].as_object_mut().unwrap();
+    assert_eq!(
+        upload.remove("multipart"),
+        Some(json!({"id": "m", "part_size_bytes": 1}))
+    );
+    message.payload = value.to_string().into_bytes();
+    let EventData::Upload(data) = message.decode(Entity::Uploads).unwrap().data else {
+        panic!("an upload's event");
+    };
+    assert_eq!(data.upload.multipart, None);
+    let validator = jsonschema::validator_for(&generated_schema(EventType::UploadReceived)).unwrap();
+    assert!(validator.is_valid(&value), "{value}");
+}
+
 #[test]
 fn topic_names_have_dots_only_and_dead_letters_as_many_partitions() {
     let topics = Topics::new("depot");
@@ -238,7 +261,7 @@ fn topic_names_have_dots_only_and_dead_letters_as_many_partitions() {
         assert!(
             spec.name
                 .chars()
-                .all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '.'),
+                .all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || ".-".contains(c)),
             "{}",
             spec.name
         );

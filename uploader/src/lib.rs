@@ -5,6 +5,7 @@
 
 mod answer_again;
 mod application;
+mod assemble;
 mod conclude;
 mod config;
 mod content_type;
@@ -22,6 +23,7 @@ mod receipts;
 mod remove_upload;
 mod store_upload;
 mod sweep;
+mod sweep_multiparts;
 mod verify;
 
 pub use application::{Application, BuildError};

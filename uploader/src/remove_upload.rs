@@ -18,6 +18,7 @@ use crate::{
     files::Files,
     metrics, objects, receipts,
     receipts::{Outcome, Receipt},
+    store_upload::clear_staging,
 };
 
 /// What is left to do once the receipt says that the file goes.
@@ -47,9 +48,7 @@ pub async fn remove_upload(
         Decided::ToldBefore => drop(answer_again(files, upload, cause).fail_point().await?),
         Decided::Told => {}
     }
-    let staged = upload.id.to_string();
-    let deleted = files.store.delete(&files.staging, &staged).fail_point().await;
-    deleted.map_err(UploaderError::store(upload.id))
+    clear_staging(files, upload).fail_point().await
 }
 
 async fn decide(files: &Files, upload: &UploadState, cause: CommandId) -> Result<Decided, UploaderError> {

@@ -1,4 +1,4 @@
-//! `UploadReceived`: verify, copy under a key of its own, conclude. Killed at any line and begun again, the outcome
+//! `UploadReceived`: make one object of parts, verify, copy under a key of its own, conclude. Killed at any line and begun again, the outcome
 //! is the same, once: the receipt decides.
 
 use std::{future::Future, pin::Pin};
@@ -9,6 +9,7 @@ use depot_schemas::UploadState;
 
 use crate::{
     answer_again::answer_again,
+    assemble::{Assembled, assemble, drop_parts},
     conclude::{conclude, reject, share},
     error::UploaderError,
     fail_point::FailPoint as _,
@@ -42,21 +43,26 @@ pub async fn store_upload(
 ) -> Result<Stored, UploaderError> {
     let stored = bring_about(files, upload, cause).fail_point().await?;
     // The outcome is on record: what lies in staging is of no use. What stays behind is the sweep's.
-    if let Err(error) = files
-        .store
-        .delete(&files.staging, &upload.id.to_string())
-        .fail_point()
-        .await
-    {
+    if let Err(error) = clear_staging(files, upload).fail_point().await {
         tracing::warn!(upload.id = %upload.id, %error, "the staged object is left to the sweep");
     }
     Ok(stored)
+}
+
+/// Parts first: a completion that is under way leaves an object, which then goes too.
+pub(crate) async fn clear_staging(files: &Files, upload: &UploadState) -> Result<(), UploaderError> {
+    drop_parts(files, upload).await?;
+    let deleted = files.store.delete(&files.staging, &upload.id.to_string()).await;
+    deleted.map_err(UploaderError::store(upload.id))
 }
 
 async fn bring_about(files: &Files, upload: &UploadState, cause: CommandId) -> Result<Stored, UploaderError> {
     if is_concluded(files, upload).fail_point().await? {
         answer_again(files, upload, cause).fail_point().await?;
         return Ok(Stored::KnownAlready);
+    }
+    if let Assembled::Rejected(rejection) = assemble(files, upload).await? {
+        return reject(files, upload, rejection, cause).await;
     }
     for _ in 0..VERIFICATIONS {
         let (etag, digest) = match verify(files, upload).fail_point().await? {

@@ -7,7 +7,9 @@ use time::OffsetDateTime;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-use crate::{config::SweepConfig, files::Files, metrics, objects, receipts};
+use crate::{
+    config::SweepConfig, files::Files, metrics, objects, receipts, sweep_multiparts::sweep_multiparts,
+};
 
 /// Deletions taken up in one sweep; the rest waits for the next.
 const DELETIONS: i64 = 1_000;
@@ -17,6 +19,8 @@ const DELETIONS: i64 = 1_000;
 pub struct Swept {
     /// Staged objects of uploads that have their outcome.
     pub staged: u64,
+    /// Multipart uploads that nobody will end.
+    pub multiparts: u64,
     /// Copies that nobody finished.
     pub stale_copies: u64,
     /// Objects in the bucket of files that nobody may refer to.
@@ -65,9 +69,11 @@ pub async fn sweep(files: &Files, grace: Duration) -> Result<Swept, SweepError> 
     let mut connection = files.pool.acquire().await?;
     swept.stale_copies = objects::discard_stale_copies(&mut connection, grace).await?;
     drop(connection);
+    swept.multiparts = sweep_multiparts(files, grace).await?;
     swept.strays = adopt_strays(files, grace).await?;
     swept.deletions = carry_out_deletions(files).await?;
     metrics::count_swept("staged", swept.staged);
+    metrics::count_swept("multipart", swept.multiparts);
     metrics::count_swept("stale_copy", swept.stale_copies);
     metrics::count_swept("stray", swept.strays);
     metrics::count_swept("deletion", swept.deletions);

@@ -3,6 +3,7 @@ use depot_domain::{
 };
 use depot_outbox::AppendError;
 use depot_saga::store::SagaStoreError;
+use time::OffsetDateTime;
 use uuid::Uuid;
 
 use crate::store::{Nature, StoreError};
@@ -25,6 +26,19 @@ pub enum Refusal {
         status: UploadStatus,
         version: VersionToken,
     },
+    #[error("upload {id} takes no bytes any more: it is {status}")]
+    TakesNoBytes {
+        id: UploadId,
+        status: UploadStatus,
+        version: VersionToken,
+    },
+    #[error("upload {id} took bytes until {expired_at}")]
+    TimeOver {
+        id: UploadId,
+        expired_at: OffsetDateTime,
+    },
+    #[error("upload {0} is sent whole, not in parts")]
+    SentWhole(UploadId),
     #[error("the version is {current} now")]
     Stale { current: VersionToken },
     #[error(transparent)]

@@ -17,8 +17,10 @@ pub struct RequestUpload {
     pub actor: Actor,
     pub id: UploadId,
     pub request: UploadRequest,
-    /// How long the presigned URL lasts.
-    pub url_lifetime: Duration,
+    /// How long the bytes may be sent.
+    pub lifetime: Duration,
+    /// The size of each part but the last, of a file that is sent in parts.
+    pub part_size_bytes: Option<i64>,
     /// How long after that the upload may still be completed.
     pub grace: Duration,
     /// The limit of an account that is made now.
@@ -60,14 +62,17 @@ impl UseCase for RequestUpload {
             .map_err(Refusal::from)?;
 
         let now = unit.now();
-        let expires_at = now + self.url_lifetime;
-        let upload = Upload::request(
-            self.id,
-            self.actor.subject.clone(),
-            self.request.clone(),
-            now,
-            expires_at,
-        );
+        let expires_at = now + self.lifetime;
+        let upload = Upload {
+            part_size_bytes: self.part_size_bytes,
+            ..Upload::request(
+                self.id,
+                self.actor.subject.clone(),
+                self.request.clone(),
+                now,
+                expires_at,
+            )
+        };
         store::accounts::update(unit.conn(), &account).await?;
         store::uploads::insert(unit.conn(), &upload).await?;
         debug_assert_eq!(UPLOAD_SAGA.steps[0].name, step::AWAITING_BYTES);

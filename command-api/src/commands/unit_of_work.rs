@@ -105,6 +105,11 @@ impl UnitOfWork {
         ));
     }
 
+    /// Whether anything was changed that others are told of.
+    pub fn has_recorded(&self) -> bool {
+        !self.events.is_empty()
+    }
+
     /// Appends the recorded events to the outbox, commits, and then rings for the relay.
     ///
     /// # Errors

@@ -5,6 +5,7 @@ use depot_service::problem::{FieldFault, Problem};
 use http::{HeaderValue, header::ETAG};
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
+use time::format_description::well_known::Rfc3339;
 
 use super::problems;
 use crate::{
@@ -34,6 +35,21 @@ pub fn refusal(refusal: &Refusal) -> Problem {
                 .with_extension("upload_status", status.as_str());
             with_version(problem, *version)
         }
+        Refusal::TakesNoBytes { id, status, version } => {
+            let problem = Problem::of(&problems::UPLOAD_TAKES_NO_BYTES)
+                .with_detail(format!("Upload {id} takes no bytes any more: it is {status}."))
+                .with_extension("upload_status", status.as_str());
+            with_version(problem, *version)
+        }
+        Refusal::TimeOver { id, expired_at } => {
+            let at = expired_at.format(&Rfc3339).unwrap_or_default();
+            Problem::of(&problems::UPLOAD_TIME_OVER)
+                .with_detail(format!("The bytes of upload {id} were to be sent until {at}."))
+                .with_extension("expired_at", at)
+        }
+        Refusal::SentWhole(id) => Problem::of(&problems::UPLOAD_NOT_IN_PARTS).with_detail(format!(
+            "Upload {id} is sent whole, by the one request that its announcement answered."
+        )),
         Refusal::Stale { current } => {
             let problem = Problem::of(&problems::PRECONDITION_FAILED)
                 .with_detail(format!("The current version is {current}."));

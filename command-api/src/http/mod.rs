@@ -18,4 +18,7 @@ mod write_request;
 
 pub use executor::Executor;
 pub use openapi::document;
-pub use router::{Accounts, ApiState, Database, DeadLetterDesk, QueryAddress, UploadPolicy, router};
+pub use router::{
+    Accounts, ApiState, Database, DeadLetterDesk, InParts, QueryAddress, UploadPolicy, router,
+    streaming_router,
+};

@@ -26,12 +26,16 @@ pub fn document() -> utoipa::openapi::OpenApi {
     paths(
         items::create, items::replace, items::patch, items::delete,
         uploads::request, uploads::complete, uploads::abort,
+        uploads::parts::sign, uploads::parts::arrived, uploads::content::put,
         accounts::read, accounts::set_limit,
         health,
     ),
     components(schemas(
         items::ItemContentBody, items::ItemPatchBody, items::ItemBody, items::FileBody,
         uploads::UploadRequestBody, uploads::RequestedUploadBody, uploads::UploadBody,
+        uploads::WholeBody, uploads::InPartsBody, uploads::parts::PartRangeBody,
+        uploads::parts::SignedPartsBody, uploads::parts::SignedPartBody, uploads::parts::ArrivedPartsBody,
+        uploads::parts::ArrivedPartBody,
         accounts::AccountBody, accounts::LimitBody,
         Problem, FieldFault, HealthBody,
     )),

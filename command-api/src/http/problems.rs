@@ -23,6 +23,23 @@ problem_types! {
         "No upload has ever had this id.";
     UPLOAD_ENDED = "upload-ended", 409, "The upload has ended",
         "The upload was stored, rejected, expired, aborted or removed; `upload_status` says which. Request a new one.";
+    UPLOAD_TAKES_NO_BYTES = "upload-takes-no-bytes", 409, "The upload takes no more bytes",
+        "The upload was completed, or has ended; `upload_status` says which. What was sent is being verified and stored, \
+         or is gone.";
+    UPLOAD_TIME_OVER = "upload-time-over", 409, "The time for sending the bytes is over",
+        "The bytes were to be sent until `expired_at`. What arrived by then may still be completed for a short while; \
+         otherwise request a new upload.";
+    UPLOAD_NOT_IN_PARTS = "upload-not-in-parts", 409, "The upload is not sent in parts",
+        "Only a large file is sent in parts: its announcement answers `multipart` as the method, with the size and number \
+         of the parts. Another is sent whole, to the URL of its announcement or through this API.";
+    CONTENT_LENGTH_REQUIRED = "content-length-required", 411, "Content-Length is required",
+        "The content is taken as a stream whose length has to be known before: send `Content-Length`, without a \
+         `Transfer-Encoding`.";
+    CONTENT_NOT_AS_ANNOUNCED = "content-not-as-announced", 422, "The content is not what was announced",
+        "Size, type or SHA-256 differ from those that the upload was requested with; `member`, `announced` and `found` \
+         tell. Nothing was kept, and the right content may still be sent.";
+    CONTENT_INCOMPLETE = "content-incomplete", 408, "The content did not arrive in time",
+        "The body broke off, fell silent, or was slower than can be waited for. Nothing was kept; send it again.";
     QUOTA_EXCEEDED = "quota-exceeded", 409, "The file does not fit into the quota",
         "The owner's files and open uploads leave less than this upload needs; the figures are in `requested_bytes`, \
          `available_bytes`, `limit_bytes`, `used_bytes` and `reserved_bytes`. Delete files, wait for open uploads to \

@@ -5,13 +5,14 @@ use axum::{
     extract::FromRef,
     routing::{get, post, put},
 };
-use depot_domain::AcceptedTypes;
+use depot_domain::{AcceptedTypes, SizeBytes};
 use depot_schemas::topics::Topics;
 use depot_service::auth::TokenVerifier;
 use sqlx::PgPool;
 
 use super::{accounts, admin, documentation, executor::Executor, items, redirect, uploads};
 use crate::{
+    commands::Writer,
     dead_letters::{LetterLog, retry_sources},
     staging::Staging,
 };
@@ -21,6 +22,7 @@ use crate::{
 pub struct ApiState {
     pub tokens: Arc<TokenVerifier>,
     pub executor: Executor,
+    pub writer: Writer,
     pub query: QueryAddress,
     pub staging: Staging,
     pub uploads: UploadPolicy,
@@ -69,13 +71,33 @@ impl DeadLetterDesk {
 pub struct UploadPolicy {
     /// How long a presigned URL lasts.
     pub url_lifetime: Duration,
+    /// How a file is sent that is too large for one request.
+    pub in_parts: InParts,
     /// How long after that an upload may still be completed.
     pub grace: Duration,
     /// The limit of an account that nobody has set one for.
     pub default_quota_bytes: i64,
 }
 
-/// All routes. What is read of items and uploads is read on the query API.
+/// How large files are sent.
+#[derive(Debug, Clone, Copy)]
+pub struct InParts {
+    /// Files over this are sent in parts.
+    pub over_bytes: i64,
+    /// The size of each part but the last.
+    pub part_size_bytes: i64,
+    /// How long parts may be sent: longer than one URL lasts, since it takes many, and may be interrupted.
+    pub lifetime: Duration,
+}
+
+impl UploadPolicy {
+    /// The size of the parts of a file of that size; none where it is sent whole.
+    pub fn part_size_bytes(&self, size: SizeBytes) -> Option<i64> {
+        (size.get() > self.in_parts.over_bytes).then_some(self.in_parts.part_size_bytes)
+    }
+}
+
+/// All routes but those of [`streaming_router`]. What is read of items and uploads is read on the query API.
 pub fn router(state: ApiState) -> Router {
     let read = || get(redirect::to_query_api);
     Router::new()
@@ -91,11 +113,23 @@ pub fn router(state: ApiState) -> Router {
         .route("/api/v1/uploads", read().post(uploads::request))
         .route("/api/v1/uploads/{id}", read().delete(uploads::abort))
         .route("/api/v1/uploads/{id}/complete", post(uploads::complete))
+        .route(
+            "/api/v1/uploads/{id}/parts",
+            get(uploads::parts::arrived).post(uploads::parts::sign),
+        )
         .route("/api/v1/uploads/{id}/{*rest}", read())
         .route("/api/v1/accounts/{owner}", get(accounts::read))
         .route("/api/v1/accounts/{owner}/limit", put(accounts::set_limit))
         .merge(admin::routes(Arc::clone(&state.tokens)))
         .merge(documentation::routes())
         .merge(depot_service::health::public_routes())
+        .with_state(state)
+}
+
+/// The route that takes files: as much at a time and for as long as its handler says.
+pub fn streaming_router(state: ApiState) -> Router {
+    let content = get(redirect::to_query_api).put(uploads::content::put);
+    Router::new()
+        .route("/api/v1/uploads/{id}/content", content)
         .with_state(state)
 }

@@ -50,9 +50,7 @@ where
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
         let principal = Principal::from_request_parts(parts, state).await?;
         principal.require(Role::Writer)?;
-        let is_admin = principal.has(Role::Admin);
-        let subject =
-            Owner::parse(principal.subject).map_err(|error| Problem::forbidden(error.to_string()))?;
+        let actor = actor(principal)?;
         let route = parts
             .extensions
             .get::<MatchedPath>()
@@ -64,7 +62,7 @@ where
             .map(|value| value.as_bytes())
             .collect();
         Ok(Self {
-            actor: Actor { subject, is_admin },
+            actor,
             precondition: preconditions::if_match(&parts.headers)?,
             method: parts.method.to_string(),
             path: parts.uri.path().to_owned(),
@@ -73,6 +71,16 @@ where
             if_match: lines.join(&b'\n'),
         })
     }
+}
+
+/// Who asks.
+///
+/// # Errors
+/// The token's subject cannot own anything.
+pub fn actor(principal: Principal) -> Result<Actor, Problem> {
+    let is_admin = principal.has(Role::Admin);
+    let subject = Owner::parse(principal.subject).map_err(|error| Problem::forbidden(error.to_string()))?;
+    Ok(Actor { subject, is_admin })
 }
 
 impl WriteRequest {

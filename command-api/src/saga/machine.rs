@@ -56,7 +56,7 @@ pub const UPLOAD_SAGA: Saga = Saga {
             state: SagaState::Running,
             what: "the client sends the bytes",
             deadline: Some(Deadline::Given {
-                at: "the end of the URL and a grace",
+                at: "the end of the time for sending, and a grace",
             }),
             moves: &[
                 on(

@@ -22,6 +22,8 @@ struct Row {
     created_at: OffsetDateTime,
     updated_at: OffsetDateTime,
     expires_at: OffsetDateTime,
+    part_size_bytes: Option<i64>,
+    multipart_id: Option<String>,
 }
 
 impl Row {
@@ -44,6 +46,8 @@ impl Row {
             created_at: self.created_at,
             updated_at: self.updated_at,
             expires_at: self.expires_at,
+            part_size_bytes: self.part_size_bytes,
+            multipart_id: self.multipart_id,
         })
     }
 }
@@ -70,12 +74,28 @@ pub async fn belongs(conn: &mut PgConnection, id: UploadId) -> Result<Option<Bel
     belongs.transpose()
 }
 
+/// An upload, read without a lock.
+pub async fn find(conn: &mut PgConnection, id: UploadId) -> Result<Option<Upload>, StoreError> {
+    sqlx::query_as!(
+        Row,
+        "SELECT id, item_id, owner, file_name, content_type, size_bytes, sha256, status, reason, object_key, version,
+                created_at, updated_at, expires_at, part_size_bytes, multipart_id
+         FROM command.uploads WHERE id = $1",
+        id.0
+    )
+    .fetch_optional(conn)
+    .await
+    .map_err(StoreError::doing("read an upload"))?
+    .map(Row::into_upload)
+    .transpose()
+}
+
 /// An upload, locked to the end of the transaction.
 pub async fn lock(conn: &mut PgConnection, id: UploadId) -> Result<Option<Upload>, StoreError> {
     sqlx::query_as!(
         Row,
         "SELECT id, item_id, owner, file_name, content_type, size_bytes, sha256, status, reason, object_key, version,
-                created_at, updated_at, expires_at
+                created_at, updated_at, expires_at, part_size_bytes, multipart_id
          FROM command.uploads WHERE id = $1 FOR UPDATE",
         id.0
     )
@@ -129,8 +149,8 @@ pub async fn insert(conn: &mut PgConnection, upload: &Upload) -> Result<(), Stor
     let request = &upload.request;
     sqlx::query!(
         "INSERT INTO command.uploads (id, item_id, owner, file_name, content_type, size_bytes, sha256, status, reason,
-                                      object_key, version, created_at, updated_at, expires_at)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)",
+                                      object_key, version, created_at, updated_at, expires_at, part_size_bytes)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)",
         upload.id.0,
         request.item_id.0,
         upload.owner.as_str(),
@@ -145,11 +165,31 @@ pub async fn insert(conn: &mut PgConnection, upload: &Upload) -> Result<(), Stor
         upload.created_at,
         upload.updated_at,
         upload.expires_at,
+        upload.part_size_bytes,
     )
     .execute(conn)
     .await
     .map_err(StoreError::doing("insert an upload"))?;
     Ok(())
+}
+
+/// Puts on record which multipart upload takes the parts of a pending upload, unless one is on record already. Answers
+/// the one that counts; none where the upload is not pending any more, and takes no parts.
+pub async fn begin_multipart(
+    conn: &mut PgConnection,
+    id: UploadId,
+    multipart_id: &str,
+) -> Result<Option<String>, StoreError> {
+    sqlx::query_scalar!(
+        r#"UPDATE command.uploads SET multipart_id = COALESCE(multipart_id, $2)
+           WHERE id = $1 AND status = 'pending' AND part_size_bytes IS NOT NULL
+           RETURNING multipart_id AS "multipart_id!""#,
+        id.0,
+        multipart_id
+    )
+    .fetch_optional(conn)
+    .await
+    .map_err(StoreError::doing("put a multipart upload on record"))
 }
 
 /// Writes a later version of an upload that this transaction has locked at version `from`.

@@ -87,6 +87,7 @@ async fn the_openapi_document_names_every_route_and_the_bearer_scheme() {
         "get /api/v1/admin/dlq/{group}/{topic}/{partition}/{offset}",
         "get /api/v1/admin/outbox",
         "get /api/v1/health",
+        "get /api/v1/uploads/{id}/parts",
         "patch /api/v1/items/{id}",
         "post /api/v1/admin/dlq/discard",
         "post /api/v1/admin/dlq/redrive",
@@ -96,8 +97,10 @@ async fn the_openapi_document_names_every_route_and_the_bearer_scheme() {
         "post /api/v1/items",
         "post /api/v1/uploads",
         "post /api/v1/uploads/{id}/complete",
+        "post /api/v1/uploads/{id}/parts",
         "put /api/v1/accounts/{owner}/limit",
         "put /api/v1/items/{id}",
+        "put /api/v1/uploads/{id}/content",
     ];
     assert_eq!(operations, expected);
     let dangling = references(&document)

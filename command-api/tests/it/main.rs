@@ -1,11 +1,13 @@
-//! The whole service on a real database of each test's own. Except in `pipeline`, the relay and the saga's consumer are
-//! off and the saga's handlers are called; signing needs no network.
+//! The whole service on a real database of each test's own. Except in `pipeline` and `store_notifications`, Kafka is away:
+//! the relay and the saga's consumer are off and the saga's handlers are called. Signing needs no network; where `staging`
+//! is used there is a real object store.
 #![cfg(test)]
 
 mod admin;
 mod api;
 mod bad_input;
 mod client;
+mod content;
 mod dead_letters;
 mod deadlines;
 mod expiry;
@@ -13,8 +15,11 @@ mod faults;
 mod idempotency;
 mod item_deletion;
 mod items;
+mod parts;
 mod pipeline;
 mod quota;
 mod saga;
 mod service;
+mod staging;
+mod store_notifications;
 mod uploads;

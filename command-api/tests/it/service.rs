@@ -117,6 +117,12 @@ impl Service {
             .unwrap();
     }
 
+    /// What the process says of its readiness.
+    pub async fn readiness(&self) -> String {
+        let answer = Request::new(self.admin_address, "GET", "/readyz").send().await;
+        String::from_utf8(answer.body).unwrap()
+    }
+
     /// Until a statement waits for a lock of another transaction.
     pub async fn somebody_waits(&self) {
         depot_test_stack::wait_until("somebody waits for the row", || async {

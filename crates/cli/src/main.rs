@@ -6,6 +6,9 @@ mod migrate;
 mod settings;
 mod token;
 mod topics;
+mod upload;
+
+use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
@@ -31,14 +34,18 @@ enum Command {
     Topics,
     /// Create the buckets that are missing, with their CORS rules.
     Buckets,
+    /// Send a file to an item, in parts where it is large, and go on with one that was cut off.
+    Upload(upload::Arguments),
     /// Drive the main job on the running services, and print how long each hop took.
     Demo(demo::Arguments),
 }
 
 #[tokio::main]
-async fn main() -> anyhow::Result<()> {
+async fn main() -> anyhow::Result<ExitCode> {
     depot_service::install_crypto_provider();
     match Arguments::parse().command {
+        // Scripts tell its outcomes apart.
+        Command::Upload(arguments) => return Ok(upload::run(&arguments).await),
         Command::Token(arguments) => token::run(&arguments),
         Command::Migrate => migrate::up().await,
         Command::MigrateStatus => migrate::status().await,
@@ -46,5 +53,6 @@ async fn main() -> anyhow::Result<()> {
         Command::Topics => topics::run().await,
         Command::Buckets => buckets::run().await,
         Command::Demo(arguments) => demo::run(&arguments).await,
-    }
+    }?;
+    Ok(ExitCode::SUCCESS)
 }

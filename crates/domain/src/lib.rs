@@ -9,6 +9,7 @@ mod field_error;
 mod ids;
 mod item;
 mod item_fields;
+mod parts;
 mod storage_account;
 mod upload;
 mod upload_fields;
@@ -16,9 +17,10 @@ mod version;
 
 pub use content_policy::{AcceptedTypes, PASSIVE_TYPES, may_be_shown, served_type};
 pub use field_error::{FieldError, Invalid};
-pub use ids::{CommandId, EventId, InvalidId, ItemId, Owner, UploadId};
+pub use ids::{CommandId, EventId, InvalidId, InvalidOwner, ItemId, Owner, UploadId};
 pub use item::{FileRef, Item, ItemContent, ItemDecision, ItemError};
 pub use item_fields::{Attributes, Description, ItemName, ItemStatus, Tags};
+pub use parts::{PartPlan, PartsAmiss};
 pub use storage_account::{QuotaExceeded, StorageAccount};
 pub use upload::{
     CancelReason, RejectReason, Upload, UploadDecision, UploadError, UploadRequest, UploadStatus,

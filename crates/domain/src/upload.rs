@@ -7,6 +7,7 @@ use crate::{
     field_error::{Collector, Invalid},
     ids::{ItemId, Owner, UploadId},
     item::FileRef,
+    parts::PartPlan,
     upload_fields::{ContentType, FileName, Sha256, SizeBytes},
 };
 
@@ -115,6 +116,8 @@ impl FromStr for UploadStatus {
 pub enum RejectReason {
     /// Nothing lay in staging when the upload was completed.
     ContentMissing,
+    /// Some parts had not arrived when the upload was completed.
+    PartsMissing,
     SizeMismatch,
     ChecksumMismatch,
     /// The bytes are of another type than was announced.
@@ -128,6 +131,7 @@ impl RejectReason {
     pub fn as_str(self) -> &'static str {
         match self {
             Self::ContentMissing => "content_missing",
+            Self::PartsMissing => "parts_missing",
             Self::SizeMismatch => "size_mismatch",
             Self::ChecksumMismatch => "checksum_mismatch",
             Self::ContentTypeMismatch => "content_type_mismatch",
@@ -169,8 +173,12 @@ pub struct Upload {
     pub version: i64,
     pub created_at: OffsetDateTime,
     pub updated_at: OffsetDateTime,
-    /// When the presigned URL ends; the upload itself expires a grace later.
+    /// Until when the bytes may be sent; the upload itself expires a grace later.
     pub expires_at: OffsetDateTime,
+    /// For a file that is sent in parts: the size of each but the last.
+    pub part_size_bytes: Option<i64>,
+    /// The object store's id of the multipart upload that takes them, once it was begun.
+    pub multipart_id: Option<String>,
 }
 
 /// What a command or a fact does to an upload.
@@ -207,7 +215,15 @@ impl Upload {
             created_at: now,
             updated_at: now,
             expires_at,
+            part_size_bytes: None,
+            multipart_id: None,
         }
+    }
+
+    /// The parts that its file is sent in; none where it is sent whole.
+    pub fn parts(&self) -> Option<PartPlan> {
+        let part_size_bytes = self.part_size_bytes?;
+        Some(PartPlan::new(self.request.size_bytes, part_size_bytes))
     }
 
     /// The client says that the bytes are there. Saying so again changes nothing.

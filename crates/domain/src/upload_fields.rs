@@ -72,7 +72,7 @@ impl ContentType {
 pub struct SizeBytes(i64);
 
 impl SizeBytes {
-    /// S3's CopyObject moves at most 5 GiB in one request.
+    /// S3's CopyObject moves at most 5 GiB in one request, whether its source was made of parts or not.
     pub const MAX: i64 = 5 * 1024 * 1024 * 1024;
 
     pub fn parse(bytes: i64) -> Result<Self, FieldError> {

@@ -40,6 +40,9 @@ impl ObjectStore {
                 break;
             }
         }
+        for open in self.open_multiparts(bucket, None).await?.open {
+            self.abort_multipart(bucket, &open.key, &open.id).await?;
+        }
         let call = self.client.delete_bucket().bucket(bucket).send();
         match within(DEADLINE, Operation::new("deletion", bucket, ""), call).await {
             Ok(_) | Err(StoreError::NotFound(_)) => Ok(()),

@@ -1,19 +1,12 @@
-use std::time::Duration;
-
-use aws_sdk_s3::{
-    config::{Builder, timeout::TimeoutConfig},
-    primitives::ByteStream,
-    types::{CompletedMultipartUpload, CompletedPart},
-};
 use bytes::BytesMut;
 
 use crate::{
     error::{Operation, StoreError, within},
+    multipart::{Completion, Part},
     read::{Digest, Hasher},
-    store::{CONNECT, ObjectStore},
+    store::{ObjectStore, copy_deadline, patient},
 };
 
-const CALL: Duration = Duration::from_secs(30);
 /// S3's smallest part is 5 MiB; one part at a time is held in memory.
 const PART_BYTES: usize = 8 * 1024 * 1024;
 
@@ -81,39 +74,34 @@ impl ObjectStore {
         content_type: &str,
         expected: Digest,
     ) -> Result<CopyOutcome, StoreError> {
-        let upload = self.begin(to, content_type).await?;
-        match self.send_parts(from, to, &upload, expected).await {
-            Ok(Some(parts)) => self
-                .finish(to, &upload, parts, copy_deadline(expected.size_bytes))
-                .await
-                .map(|()| CopyOutcome::Copied),
-            Ok(None) => self
-                .abandon(to, &upload)
-                .await
-                .map(|()| CopyOutcome::SourceChanged),
-            Err(error) => {
-                if let Err(abandoned) = self.abandon(to, &upload).await {
-                    tracing::warn!(error = %abandoned, "a multipart upload is left to the bucket's lifecycle rule");
-                }
-                Err(error)
-            }
+        let id = self.begin_multipart(to.0, to.1, content_type).await?;
+        let copied = self.copy_parts(from, to, &id, expected).await;
+        if !matches!(copied, Ok(CopyOutcome::Copied))
+            && let Err(error) = self.abort_multipart(to.0, to.1, &id).await
+        {
+            tracing::warn!(%error, "a multipart upload is left to the sweep");
         }
+        copied
     }
 
-    async fn begin(&self, to: (&str, &str), content_type: &str) -> Result<String, StoreError> {
-        let operation = Operation::new("begin of a multipart upload", to.0, to.1);
-        let call = self
-            .client
-            .create_multipart_upload()
-            .bucket(to.0)
-            .key(to.1)
-            .content_type(content_type)
-            .send();
-        let begun = within(CALL, operation.clone(), call).await?;
-        begun.upload_id().map(str::to_owned).ok_or(StoreError::Transient {
-            operation,
-            source: "a multipart upload without an id".into(),
-        })
+    async fn copy_parts(
+        &self,
+        from: (&str, &str),
+        to: (&str, &str),
+        id: &str,
+        expected: Digest,
+    ) -> Result<CopyOutcome, StoreError> {
+        let Some(parts) = self.send_parts(from, to, id, expected).await? else {
+            return Ok(CopyOutcome::SourceChanged);
+        };
+        match self.complete_multipart(to.0, to.1, id, &parts).await? {
+            Completion::Completed => Ok(CopyOutcome::Copied),
+            // Nobody else knows the id, so a store that lost it, or a part, has to be asked anew.
+            lost => Err(StoreError::Transient {
+                operation: Operation::new("end of a multipart upload", to.0, to.1),
+                source: format!("{lost:?}").into(),
+            }),
+        }
     }
 
     /// The parts that were sent; none if the source is gone or not what was expected.
@@ -121,98 +109,29 @@ impl ObjectStore {
         &self,
         from: (&str, &str),
         to: (&str, &str),
-        upload: &str,
+        id: &str,
         expected: Digest,
-    ) -> Result<Option<Vec<CompletedPart>>, StoreError> {
+    ) -> Result<Option<Vec<Part>>, StoreError> {
         let mut reading = match self.open(from.0, from.1, None).await {
             Err(StoreError::NotFound(_)) => return Ok(None),
             opened => opened?,
         };
         let (mut hasher, mut parts, mut part) = (Hasher::default(), Vec::new(), BytesMut::new());
-        while let Some(piece) = reading.next().await? {
-            hasher.update(&piece);
-            part.extend_from_slice(&piece);
-            if part.len() >= PART_BYTES {
-                let number = parts.len() as i32 + 1;
-                parts.push(self.send_part(to, upload, number, part.split()).await?);
+        loop {
+            let piece = reading.next().await?;
+            let is_last = piece.is_none();
+            if let Some(piece) = piece {
+                hasher.update(&piece);
+                part.extend_from_slice(&piece);
             }
-        }
-        if !part.is_empty() {
-            let number = parts.len() as i32 + 1;
-            parts.push(self.send_part(to, upload, number, part).await?);
-        }
-        Ok((hasher.finish() == expected).then_some(parts))
-    }
-
-    async fn send_part(
-        &self,
-        to: (&str, &str),
-        upload: &str,
-        number: i32,
-        part: BytesMut,
-    ) -> Result<CompletedPart, StoreError> {
-        let call = self
-            .client
-            .upload_part()
-            .bucket(to.0)
-            .key(to.1)
-            .upload_id(upload)
-            .part_number(number)
-            .body(ByteStream::from(part.freeze()))
-            .send();
-        let sent = within(
-            CALL,
-            Operation::new("part of a multipart upload", to.0, to.1),
-            call,
-        )
-        .await?;
-        Ok(CompletedPart::builder()
-            .part_number(number)
-            .set_e_tag(sent.e_tag)
-            .build())
-    }
-
-    async fn finish(
-        &self,
-        to: (&str, &str),
-        upload: &str,
-        parts: Vec<CompletedPart>,
-        deadline: Duration,
-    ) -> Result<(), StoreError> {
-        let operation = Operation::new("end of a multipart upload", to.0, to.1);
-        let parts = CompletedMultipartUpload::builder().set_parts(Some(parts)).build();
-        let call = self
-            .client
-            .complete_multipart_upload()
-            .bucket(to.0)
-            .key(to.1)
-            .upload_id(upload)
-            .multipart_upload(parts)
-            .customize()
-            .config_override(patient(deadline))
-            .send();
-        let finished = within(deadline, operation.clone(), call).await?;
-        match finished.e_tag() {
-            Some(_) => Ok(()),
-            None => Err(StoreError::Transient {
-                operation,
-                source: "a completion without a result".into(),
-            }),
-        }
-    }
-
-    async fn abandon(&self, to: (&str, &str), upload: &str) -> Result<(), StoreError> {
-        let operation = Operation::new("abort of a multipart upload", to.0, to.1);
-        let call = self
-            .client
-            .abort_multipart_upload()
-            .bucket(to.0)
-            .key(to.1)
-            .upload_id(upload)
-            .send();
-        match within(CALL, operation, call).await {
-            Ok(_) | Err(StoreError::NotFound(_)) => Ok(()),
-            Err(error) => Err(error),
+            if part.len() >= PART_BYTES || (is_last && !part.is_empty()) {
+                let number = parts.len() as i32 + 1;
+                let content = part.split().freeze();
+                parts.push(self.send_part(to.0, to.1, id, number, content).await?);
+            }
+            if is_last {
+                return Ok((hasher.finish() == expected).then_some(parts));
+            }
         }
     }
 }
@@ -228,18 +147,4 @@ fn copy_source((bucket, key): (&str, &str)) -> String {
         }
     }
     encoded
-}
-
-/// A server may answer a copy with its first byte only when it is done.
-fn patient(deadline: Duration) -> Builder {
-    let timeouts = TimeoutConfig::builder()
-        .connect_timeout(CONNECT)
-        .read_timeout(deadline)
-        .build();
-    Builder::new().timeout_config(timeouts)
-}
-
-/// A copy inside the store takes its time; slower than 10 MiB/s is taken for stuck.
-fn copy_deadline(size_bytes: i64) -> Duration {
-    CALL + Duration::from_secs(u64::try_from(size_bytes / (10 * 1024 * 1024)).unwrap_or_default())
 }

@@ -84,8 +84,15 @@ impl StoreError {
     {
         // The request could not even be written down: no wait mends that.
         let is_invalid = matches!(error, SdkError::ConstructionFailure(_));
-        let status = error.raw_response().map(|response| response.status().as_u16());
-        let code = error.code().unwrap_or_default().to_owned();
+        let response = error.raw_response();
+        let inside = response.and_then(code_inside_success);
+        let status = match inside.as_deref() {
+            // What counts is the code. A success that cannot be read is none, and says nothing of what happened.
+            Some("") => Some(500),
+            Some(_) => Some(400),
+            None => response.map(|response| response.status().as_u16()),
+        };
+        let code = inside.unwrap_or_else(|| error.code().unwrap_or_default().to_owned());
         match (status, code.as_str()) {
             (_, "NoSuchBucket") => Self::Refused {
                 operation,
@@ -134,6 +141,19 @@ impl StoreError {
             },
         }
     }
+}
+
+/// S3 begins to answer a long copy or completion with 200 before it knows how that ends, so the error may be inside:
+/// a document that the SDK cannot read as a result. Answers the error's code, which may be empty.
+fn code_inside_success(response: &HttpResponse) -> Option<String> {
+    if !response.status().is_success() {
+        return None;
+    }
+    let body = String::from_utf8_lossy(response.body().bytes().unwrap_or_default());
+    let code = body
+        .split_once("<Code>")
+        .and_then(|(_, rest)| rest.split_once("</Code>"));
+    Some(code.map(|(code, _)| code.to_owned()).unwrap_or_default())
 }
 
 /// Runs a call with a deadline, and sorts its error.

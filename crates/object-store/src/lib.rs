@@ -8,17 +8,23 @@ mod buckets;
 mod copy;
 mod disposition;
 mod error;
+mod multipart;
 mod objects;
 mod presign;
 mod probe;
+mod put_stream;
 mod read;
 mod store;
 
 pub use copy::CopyOutcome;
 pub use disposition::Disposition;
 pub use error::{Operation, StoreError};
+pub use multipart::{
+    AfterMultipart, Completion, MAX_PARTS, MIN_PART_BYTES, OpenMultipart, OpenMultiparts, Part,
+};
 pub use objects::{Listed, ObjectInfo, Page};
 pub use presign::{Download, Presigned, UploadTerms};
 pub use probe::{CopyConditions, PROBE_PREFIX};
+pub use put_stream::{StreamError, StreamTerms};
 pub use read::{Digest, Hasher, Reading};
 pub use store::{Identity, ObjectStore};

@@ -1,6 +1,9 @@
 use std::time::Duration;
 
-use aws_sdk_s3::{error::SdkError, presigning::PresigningConfig};
+use aws_sdk_s3::{
+    error::SdkError,
+    presigning::{PresignedRequest, PresigningConfig},
+};
 use base64::{Engine, engine::general_purpose::STANDARD};
 
 use crate::{
@@ -60,17 +63,7 @@ impl ObjectStore {
             .presigned(expiring(valid_for, operation())?)
             .await
             .map_err(|error| StoreError::from_sdk(operation(), error))?;
-        // The client's HTTP library sets the length itself; it is signed all the same.
-        let headers = request
-            .headers()
-            .filter(|(name, _)| !name.eq_ignore_ascii_case("content-length"));
-        Ok(Presigned {
-            method: "PUT",
-            url: request.uri().to_owned(),
-            headers: headers
-                .map(|(name, value)| (name.to_owned(), value.to_owned()))
-                .collect(),
-        })
+        Ok(presigned("PUT", &request))
     }
 
     /// Signs a GET whose answer carries the type and the disposition that are given here, whatever the object's own are.
@@ -100,7 +93,22 @@ impl ObjectStore {
     }
 }
 
-fn expiring(valid_for: Duration, operation: Operation) -> Result<PresigningConfig, StoreError> {
+/// What the holder of a signature is given.
+pub(crate) fn presigned(method: &'static str, request: &PresignedRequest) -> Presigned {
+    // The client's HTTP library sets the length itself; it is signed all the same.
+    let headers = request
+        .headers()
+        .filter(|(name, _)| !name.eq_ignore_ascii_case("content-length"));
+    Presigned {
+        method,
+        url: request.uri().to_owned(),
+        headers: headers
+            .map(|(name, value)| (name.to_owned(), value.to_owned()))
+            .collect(),
+    }
+}
+
+pub(crate) fn expiring(valid_for: Duration, operation: Operation) -> Result<PresigningConfig, StoreError> {
     PresigningConfig::expires_in(valid_for).map_err(|error| {
         let error: SdkError<std::convert::Infallible> = SdkError::construction_failure(error);
         StoreError::Refused {

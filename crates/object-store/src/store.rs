@@ -70,3 +70,18 @@ fn client(identity: &Identity, endpoint: &str) -> Client {
         .build();
     Client::from_conf(config)
 }
+
+/// A server may answer with its first byte only when a long copy is done.
+pub(crate) fn patient(deadline: Duration) -> Builder {
+    let timeouts = TimeoutConfig::builder()
+        .connect_timeout(CONNECT)
+        .read_timeout(deadline)
+        .build();
+    Builder::new().timeout_config(timeouts)
+}
+
+/// A copy inside the store takes its time; slower than 10 MiB/s is taken for stuck.
+pub(crate) fn copy_deadline(size_bytes: i64) -> Duration {
+    const CALL: Duration = Duration::from_secs(30);
+    CALL + Duration::from_secs(u64::try_from(size_bytes / (10 * 1024 * 1024)).unwrap_or_default())
+}

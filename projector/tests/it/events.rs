@@ -77,6 +77,7 @@ pub fn upload(owner: &str) -> UploadState {
         created_at: now(),
         updated_at: now(),
         expires_at: now() + Duration::minutes(15),
+        multipart: None,
     }
 }
 

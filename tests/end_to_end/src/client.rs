@@ -6,6 +6,9 @@ use reqwest::{Method, RequestBuilder, StatusCode, header::HeaderMap, redirect::P
 use serde_json::{Value, json};
 use uuid::Uuid;
 
+/// A large file takes its time.
+const LARGE: Duration = Duration::from_secs(600);
+
 /// A client of both REST APIs with one token, as anybody could write it.
 #[derive(Clone)]
 pub struct Client {
@@ -127,6 +130,51 @@ impl Client {
         self.send(request).await
     }
 
+    /// Has parts of an upload signed, `count` from `first` on.
+    pub async fn sign_parts(&self, id: &str, first: i64, count: i64) -> Result<Answer> {
+        let request = self.command(Method::POST, &format!("/api/v1/uploads/{id}/parts"));
+        self.send(request.json(&json!({"first": first, "count": count})))
+            .await
+    }
+
+    /// Which parts have arrived.
+    pub async fn arrived_parts(&self, id: &str) -> Result<Answer> {
+        self.send(self.command(Method::GET, &format!("/api/v1/uploads/{id}/parts")))
+            .await
+    }
+
+    /// Sends all parts of an announced upload, one after the other; `content` gives each from its offset and size.
+    pub async fn put_parts(
+        &self,
+        announced: &Value,
+        content: impl Fn(usize, usize) -> Vec<u8>,
+    ) -> Result<()> {
+        let id = announced["id"].as_str().context("no id")?;
+        let count = announced["part_count"].as_i64().context("no part_count")?;
+        for number in 1..=count {
+            let signed = self.sign_parts(id, number, 1).await?;
+            anyhow::ensure!(signed.status.is_success(), "sign part {number}: {signed:?}");
+            let part = signed.json()["parts"][0].clone();
+            let bytes = |member: &str| part[member].as_u64().unwrap_or_default() as usize;
+            let put = self
+                .put_presigned(&part, content(bytes("offset_bytes"), bytes("size_bytes")))
+                .await?;
+            anyhow::ensure!(put.status.is_success(), "part {number}: {put:?}");
+        }
+        Ok(())
+    }
+
+    /// Sends the file through the command API.
+    pub async fn put_content(&self, id: &str, size: usize, body: reqwest::Body) -> Result<Answer> {
+        let request = self
+            .command(Method::PUT, &format!("/api/v1/uploads/{id}/content"))
+            .header("Content-Type", "application/octet-stream")
+            .header("Content-Length", size)
+            .timeout(LARGE)
+            .body(body);
+        self.send(request).await
+    }
+
     /// Sends bytes piece by piece. Their number is part of the signature, and a stream does not tell it by itself.
     pub async fn put_presigned_stream(
         &self,
@@ -137,6 +185,7 @@ impl Client {
         let request = self
             .presigned(upload)?
             .header("Content-Length", size)
+            .timeout(LARGE)
             .body(stream);
         self.send(request).await
     }
@@ -170,8 +219,14 @@ impl Client {
             .request_upload(item, name, file.len(), &sha256_hex(&file))
             .await?;
         anyhow::ensure!(announced.status == StatusCode::CREATED, "announce: {announced:?}");
-        let put = self.put_presigned(&announced.json(), file).await?;
-        anyhow::ensure!(put.status.is_success(), "put: {put:?}");
+        let upload = announced.json();
+        if upload["method"] == "multipart" {
+            self.put_parts(&upload, |offset, size| file[offset..offset + size].to_vec())
+                .await?;
+        } else {
+            let put = self.put_presigned(&upload, file).await?;
+            anyhow::ensure!(put.status.is_success(), "put: {put:?}");
+        }
         let id = announced.text("id");
         let completed = self.complete_upload(&id).await?;
         anyhow::ensure!(completed.status.is_success(), "complete: {completed:?}");

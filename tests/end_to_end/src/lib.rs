@@ -13,5 +13,5 @@ mod stack;
 
 pub use client::{Answer, Client, sha256_hex};
 pub use log::{LogRecord, produce_raw, read_topic};
-pub use process::{Service, ServiceProcess, run_program};
+pub use process::{Service, ServiceProcess, built_program, run_program};
 pub use stack::Depot;

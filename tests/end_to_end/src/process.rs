@@ -124,7 +124,7 @@ pub async fn run_program(name: &str, environment: &[(&str, &str)]) -> Result<std
 }
 
 /// A program that the workspace's build left beside this test.
-pub(crate) fn built_program(name: &str) -> Result<PathBuf> {
+pub fn built_program(name: &str) -> Result<PathBuf> {
     let test = std::env::current_exe()?;
     Ok(test
         .ancestors()

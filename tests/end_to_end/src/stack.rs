@@ -157,6 +157,20 @@ impl Depot {
         Ok(command.kill_on_drop(true).output().await?)
     }
 
+    /// Starts the `depot` tool against this stack, with more of an environment. It ends with the value.
+    pub fn start_tool(&self, arguments: &[&str], more: &[(&str, &str)]) -> Result<tokio::process::Child> {
+        let mut command = tokio::process::Command::new(built_program("depot")?);
+        command
+            .env_clear()
+            .envs(self.environment())
+            .envs(more.iter().copied())
+            .args(arguments)
+            .stdin(std::process::Stdio::null())
+            .stdout(std::process::Stdio::piped())
+            .stderr(std::process::Stdio::piped());
+        Ok(command.kill_on_drop(true).spawn()?)
+    }
+
     /// What the programs of this repository are given to talk to this stack.
     pub fn environment(&self) -> Vec<(String, String)> {
         let mut environment = self.backing.environment();

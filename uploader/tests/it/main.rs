@@ -7,6 +7,7 @@ mod content_checks;
 mod cut_off;
 mod full_store;
 mod gate;
+mod in_parts;
 mod parking;
 mod pipeline;
 mod scene;

@@ -168,5 +168,6 @@ pub fn announced(content: &[u8]) -> UploadState {
         created_at: OffsetDateTime::UNIX_EPOCH,
         updated_at: OffsetDateTime::UNIX_EPOCH,
         expires_at: OffsetDateTime::UNIX_EPOCH,
+        multipart: None,
     }
 }

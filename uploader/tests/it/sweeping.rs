@@ -58,6 +58,7 @@ async fn a_sweep_mends_each_kind_of_leftover() {
         swept,
         Swept {
             staged: 2,
+            multiparts: 0,
             stale_copies: 1,
             strays: 1,
             deletions: 2

@@ -37,30 +37,63 @@ pub struct UploadRequestBody {
     pub sha256: String,
 }
 
-/// An upload that was announced, and the one request that sends its bytes.
+/// An upload that was announced, and how its bytes are sent.
 #[derive(Debug, Clone, Serialize, ToSchema)]
 pub struct RequestedUploadBody {
     pub id: Uuid,
     /// `pending`
     pub status: &'static str,
-    /// `PUT`
+    /// `PUT`: the file is sent whole, to `url`. `multipart`: it is sent in parts.
     pub method: &'static str,
-    pub url: String,
-    /// To be sent with it as they are.
-    pub headers: BTreeMap<String, String>,
-    /// When the URL ends.
+    /// The one request that sends the file whole.
+    #[serde(flatten)]
+    pub whole: Option<WholeBody>,
+    /// How the file is cut.
+    #[serde(flatten)]
+    pub in_parts: Option<InPartsBody>,
+    /// Until when the bytes may be sent.
     #[serde(with = "time::serde::rfc3339")]
     pub expires_at: OffsetDateTime,
 }
 
+/// The request that sends a file whole.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+pub struct WholeBody {
+    pub url: String,
+    /// To be sent with it as they are.
+    pub headers: BTreeMap<String, String>,
+}
+
+/// How a file is cut that is sent in parts.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+pub struct InPartsBody {
+    /// The size of every part but the last.
+    pub part_size_bytes: i64,
+    /// Parts are numbered from 1 to this.
+    pub part_count: i32,
+    /// `POST` there signs the requests that send parts, `GET` tells which have arrived. Relative to this API.
+    pub parts_url: String,
+}
+
 impl RequestedUploadBody {
-    pub fn new(upload: &Upload, put: &SignedPut) -> Self {
+    pub fn new(upload: &Upload, put: Option<&SignedPut>) -> Self {
+        let in_parts = upload.parts().map(|plan| InPartsBody {
+            part_size_bytes: plan.part_size_bytes(),
+            part_count: plan.count(),
+            parts_url: format!("/api/v1/uploads/{}/parts", upload.id),
+        });
         Self {
             id: upload.id.0,
             status: upload.status.as_str(),
-            method: "PUT",
-            url: put.url.clone(),
-            headers: put.headers.clone(),
+            method: match in_parts {
+                Some(_) => "multipart",
+                None => "PUT",
+            },
+            whole: put.map(|put| WholeBody {
+                url: put.url.clone(),
+                headers: put.headers.clone(),
+            }),
+            in_parts,
             expires_at: upload.expires_at,
         }
     }

@@ -1,6 +1,8 @@
 //! Uploads: announce a file, say that its bytes are there, give it up.
 
 mod body;
+pub(super) mod content;
+pub(super) mod parts;
 
 use std::sync::Arc;
 
@@ -17,7 +19,7 @@ use http::{
 };
 use serde::de::IgnoredAny;
 
-pub use body::{RequestedUploadBody, UploadBody, UploadRequestBody};
+pub use body::{InPartsBody, RequestedUploadBody, UploadBody, UploadRequestBody, WholeBody};
 
 use super::{
     answer::Answer,
@@ -31,7 +33,8 @@ use crate::{
     staging::Staging,
 };
 
-/// Announces a file for an item: reserves quota, and answers where to PUT the bytes.
+/// Announces a file for an item: reserves quota, and answers how to send the bytes: by one PUT, or, where the file is
+/// large, in parts.
 ///
 /// A repeat with the same key gives the same answer, with a URL that may have ended by then.
 #[utoipa::path(
@@ -64,16 +67,24 @@ pub async fn request(
     write.require_key()?;
     let request = body::request(&body.bytes, &accepted)?;
     let id = UploadId::generate();
-    // Signing needs no network, and the answer that is kept in the command's transaction carries the URL.
-    let put = staging
-        .sign(id, &request, policy.url_lifetime)
-        .await
-        .map_err(|error| Problem::internal(&error))?;
+    let part_size_bytes = policy.part_size_bytes(request.size_bytes);
+    let put = match part_size_bytes {
+        Some(_) => None,
+        // Signing needs no network, and the answer that is kept in the command's transaction carries the URL.
+        None => {
+            let put = staging.sign(id, &request, policy.url_lifetime).await;
+            Some(put.map_err(|error| Problem::internal(&error))?)
+        }
+    };
     let command = RequestUpload {
         actor: write.actor.clone(),
         id,
         request,
-        url_lifetime: policy.url_lifetime,
+        lifetime: match part_size_bytes {
+            Some(_) => policy.in_parts.lifetime,
+            None => policy.url_lifetime,
+        },
+        part_size_bytes,
         grace: policy.grace,
         default_quota_bytes: policy.default_quota_bytes,
     };
@@ -81,7 +92,7 @@ pub async fn request(
         let location = query.url_of(&format!("/api/v1/uploads/{}", answer.upload.id));
         Answer::json(
             StatusCode::CREATED,
-            &RequestedUploadBody::new(&answer.upload, &put),
+            &RequestedUploadBody::new(&answer.upload, put.as_ref()),
         )
         .with(ETAG, answer.version.etag())
         .with(LOCATION, location)
@@ -124,16 +135,18 @@ pub async fn complete(
     if !body.is_empty() {
         json::parse::<body::NoMembers>(&body)?;
     }
-    let render = |answer: UploadAnswer| {
-        let stored = answer.upload.status == UploadStatus::Stored;
-        let status = if stored {
-            StatusCode::OK
-        } else {
-            StatusCode::ACCEPTED
-        };
-        Answer::json(status, &UploadBody::from(&answer.upload)).with(ETAG, answer.version.etag())
+    executor
+        .run(write.identity(&body), command, render_received)
+        .await
+}
+
+/// An upload that was received now or before.
+fn render_received(answer: UploadAnswer) -> Answer {
+    let status = match answer.upload.status {
+        UploadStatus::Stored => StatusCode::OK,
+        _ => StatusCode::ACCEPTED,
     };
-    executor.run(write.identity(&body), command, render).await
+    Answer::json(status, &UploadBody::from(&answer.upload)).with(ETAG, answer.version.etag())
 }
 
 /// Gives up an open upload and releases its quota. Giving up again is no error.

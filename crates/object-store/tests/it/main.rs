@@ -1,6 +1,9 @@
 #![cfg(test)]
 //! The crate against a real S3 server, in buckets of its own.
 
+mod multipart;
+mod put_stream;
+
 use std::time::Duration;
 
 use aws_lc_rs::digest;
@@ -15,13 +18,18 @@ use secrecy::SecretString;
 const MINUTE: Duration = Duration::from_secs(60);
 
 fn identity() -> Identity {
+    identity_of("STACK")
+}
+
+/// The identity of a service, or of nobody (`STACK`), who may do everything.
+fn identity_of(prefix: &str) -> Identity {
     let endpoint = settings().get("MINIO_ENDPOINT").to_owned();
     Identity {
         public_endpoint: endpoint.clone(),
         endpoint,
         region: "us-east-1".into(),
-        access_key: settings().get("STACK_MINIO_ACCESS_KEY").into(),
-        secret_key: SecretString::from(settings().get("STACK_MINIO_SECRET_KEY")),
+        access_key: settings().get(&format!("{prefix}_MINIO_ACCESS_KEY")).into(),
+        secret_key: SecretString::from(settings().get(&format!("{prefix}_MINIO_SECRET_KEY"))),
     }
 }
 
@@ -55,7 +63,16 @@ impl Drop for Bucket {
 }
 
 async fn bucket() -> (ObjectStore, Bucket) {
-    let (store, bucket) = (ObjectStore::new(&identity()), Bucket(unique_name()));
+    new_bucket(unique_name()).await
+}
+
+/// A bucket whose name begins as that of a service's bucket does, and so is that service's to use.
+async fn named_bucket(prefix: &str) -> (ObjectStore, Bucket) {
+    new_bucket(format!("{prefix}-{}", unique_name())).await
+}
+
+async fn new_bucket(name: String) -> (ObjectStore, Bucket) {
+    let (store, bucket) = (ObjectStore::new(&identity()), Bucket(name));
     assert!(store.ensure_bucket(&bucket).await.unwrap());
     assert!(!store.ensure_bucket(&bucket).await.unwrap(), "it is there now");
     (store, bucket)

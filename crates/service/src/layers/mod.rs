@@ -43,6 +43,21 @@ where
     outer_layers(inner)
 }
 
+/// Wraps routes that take bodies as streams: without the limits of size and time, which their handlers have, and with
+/// places of their own, of which slow clients take none from the other routes. It is merged into what
+/// [`standard_layers`] made, which answers where nothing is.
+pub fn streaming_layers<S>(router: Router<S>, config: &HttpConfig, max_streams: usize) -> Router<S>
+where
+    S: Clone + Send + Sync + 'static,
+{
+    let permits = Arc::new(Semaphore::new(max_streams));
+    let inner = router
+        .layer(from_fn_with_state(permits, limits::shed_load))
+        .layer(panics::layer())
+        .layer(cors::layer(&config.cors_origins));
+    outer_layers(inner)
+}
+
 /// Wraps the admin router: no limits, since it must answer when the process is busiest.
 pub(crate) fn admin_layers(router: Router) -> Router {
     outer_layers(router.fallback(nothing_here).layer(panics::layer()))

@@ -2,6 +2,7 @@
 //! What spans the services. Each test has a Depot of its own: four processes on real backing services.
 
 mod bad_messages;
+mod bad_uploads;
 mod contracts;
 mod demo;
 mod documents;
@@ -15,5 +16,8 @@ mod probes;
 mod readme;
 mod schema_check;
 mod stopped;
+mod store_door;
+mod store_notifications;
+mod upload_tool;
 mod verify;
 mod verify_damage;

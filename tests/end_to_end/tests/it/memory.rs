@@ -1,9 +1,12 @@
 use bytes::Bytes;
-use depot_end_to_end::{Depot, Service};
+use depot_end_to_end::{Client, Depot, Service};
 use depot_service::auth::Role;
 use futures::stream;
+use serde_json::Value;
 
 const CHUNK: usize = 1024 * 1024;
+/// What a process may grow by, whatever the size of the file.
+const GROWTH: u64 = 64 * 1024 * 1024;
 
 /// The file's size: 2 GiB in `make test-all`, enough to show flatness in `make test`.
 fn chunks() -> usize {
@@ -14,57 +17,99 @@ fn chunks() -> usize {
     }
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn the_uploader_stores_a_file_of_any_size_in_flat_memory() {
-    let mut depot = Depot::start().await.unwrap();
-    let alice = depot.client("alice", Role::Writer);
-    let item = alice
-        .create_item("k", &serde_json::json!({"name": "a"}))
-        .await
-        .unwrap()
-        .text("id");
-    let before = depot.process(Service::Uploader).peak_memory().unwrap();
-
-    let chunk = Bytes::from(vec![42; CHUNK]);
+/// Announces a file of so many chunks of one byte.
+async fn announce(alice: &Client, item: &str, byte: u8, chunks: usize) -> Value {
+    let chunk = Bytes::from(vec![byte; CHUNK]);
     let mut digest = aws_lc_rs::digest::Context::new(&aws_lc_rs::digest::SHA256);
-    (0..chunks()).for_each(|_| digest.update(&chunk));
-    let sha256: String = digest
-        .finish()
-        .as_ref()
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect();
+    (0..chunks).for_each(|_| digest.update(&chunk));
+    let digest = digest.finish();
+    let sha256: String = digest.as_ref().iter().map(|byte| format!("{byte:02x}")).collect();
     let announced = alice
-        .request_upload(&item, "big.bin", chunks() * CHUNK, &sha256)
-        .await
-        .unwrap();
-    let body = stream::iter((0..chunks()).map(move |_| Ok::<_, std::io::Error>(chunk.clone())));
-    let body = reqwest::Body::wrap_stream(body);
-    let put = alice
-        .put_presigned_stream(&announced.json(), chunks() * CHUNK, body)
-        .await
-        .unwrap();
-    assert!(put.status.is_success(), "{put:?}");
-    let id = announced.text("id");
-    alice.complete_upload(&id).await.unwrap();
+        .request_upload(item, "big.bin", chunks * CHUNK, &sha256)
+        .await;
+    announced.unwrap().json()
+}
+
+async fn item(alice: &Client) -> String {
+    let item = alice.create_item("k", &serde_json::json!({"name": "a"})).await;
+    item.unwrap().text("id")
+}
+
+async fn stored(alice: &Client, id: &str) {
     depot_test_stack::wait_until("the file is stored", || async {
         alice
             .read_at_least(&format!("/api/v1/uploads/{id}"), "3")
             .await
-            .is_ok_and(|a| a.text("status") == "stored")
+            .is_ok_and(|answer| answer.text("status") == "stored")
     })
     .await;
+}
 
-    let after = depot.process(Service::Uploader).peak_memory().unwrap();
+fn assert_flat(who: &str, before: u64, after: u64) {
     println!(
-        "uploader's peak memory: {} KiB before, {} KiB after {} MiB",
+        "{who}'s peak memory: {} KiB before, {} KiB after {} MiB",
         before / 1024,
         after / 1024,
         chunks()
     );
     assert!(
-        after - before < 64 * 1024 * 1024,
-        "grew by {} KiB",
+        after - before < GROWTH,
+        "{who} grew by {} KiB",
         (after - before) / 1024
     );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_uploader_stores_a_file_of_any_size_in_flat_memory() {
+    let mut depot = Depot::start().await.unwrap();
+    let alice = depot.client("alice", Role::Writer);
+    let item = item(&alice).await;
+    let before = depot.process(Service::Uploader).peak_memory().unwrap();
+
+    let announced = announce(&alice, &item, 42, chunks()).await;
+    assert_eq!(announced["method"], "multipart", "{announced}");
+    alice
+        .put_parts(&announced, |_, size| vec![42; size])
+        .await
+        .unwrap();
+    let id = announced["id"].as_str().unwrap();
+    alice.complete_upload(id).await.unwrap();
+    stored(&alice, id).await;
+
+    let after = depot.process(Service::Uploader).peak_memory().unwrap();
+    assert_flat("uploader", before, after);
+    let open = depot
+        .backing
+        .store
+        .open_multiparts(&depot.backing.staging, None)
+        .await
+        .unwrap();
+    assert!(open.open.is_empty(), "{open:?}");
+}
+
+/// Two at a time, of half the size, so that it is seen that each costs little.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_command_api_takes_files_of_any_size_in_flat_memory() {
+    let mut depot = Depot::start().await.unwrap();
+    let alice = depot.client("alice", Role::Writer);
+    let item = item(&alice).await;
+    let before = depot.process(Service::CommandApi).peak_memory().unwrap();
+    let half = chunks() / 2;
+    let send = async |byte: u8| {
+        let id = announce(&alice, &item, byte, half).await["id"]
+            .as_str()
+            .unwrap()
+            .to_owned();
+        let chunk = Bytes::from(vec![byte; CHUNK]);
+        let body = stream::iter((0..half).map(move |_| Ok::<_, std::io::Error>(chunk.clone())));
+        let put = alice
+            .put_content(&id, half * CHUNK, reqwest::Body::wrap_stream(body))
+            .await
+            .unwrap();
+        assert_eq!(put.status, 202, "{put:?}");
+        stored(&alice, &id).await;
+    };
+    futures::join!(send(42), send(43));
+    let after = depot.process(Service::CommandApi).peak_memory().unwrap();
+    assert_flat("command-api", before, after);
 }

@@ -1,0 +1,1 @@
+ALTER TABLE command.uploads DROP COLUMN multipart_id, DROP COLUMN part_size_bytes;
