@@ -20,5 +20,5 @@ pub use executor::Executor;
 pub use openapi::document;
 pub use router::{
     Accounts, ApiState, Database, DeadLetterDesk, InParts, QueryAddress, UploadPolicy, router,
-    streaming_router,
+    streaming_router, sweep_router,
 };
