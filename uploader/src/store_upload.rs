@@ -1,5 +1,5 @@
-//! `UploadReceived`: make one object of parts, verify, copy under a key of its own, conclude. Killed at any line and begun again, the outcome
-//! is the same, once: the receipt decides.
+//! `UploadReceived`: make one object of parts, verify, copy under a key of its own, conclude. Killed at any line and
+//! begun again, the outcome is the same, once: the receipt decides.
 
 use std::{future::Future, pin::Pin};
 
@@ -51,8 +51,9 @@ pub async fn store_upload(
 
 /// Parts first: a completion that is under way leaves an object, which then goes too.
 pub(crate) async fn clear_staging(files: &Files, upload: &UploadState) -> Result<(), UploaderError> {
-    drop_parts(files, upload).await?;
-    let deleted = files.store.delete(&files.staging, &upload.id.to_string()).await;
+    drop_parts(files, upload).fail_point().await?;
+    let staged = upload.id.to_string();
+    let deleted = files.store.delete(&files.staging, &staged).fail_point().await;
     deleted.map_err(UploaderError::store(upload.id))
 }
 
@@ -61,8 +62,8 @@ async fn bring_about(files: &Files, upload: &UploadState, cause: CommandId) -> R
         answer_again(files, upload, cause).fail_point().await?;
         return Ok(Stored::KnownAlready);
     }
-    if let Assembled::Rejected(rejection) = assemble(files, upload).await? {
-        return reject(files, upload, rejection, cause).await;
+    if let Assembled::Rejected(rejection) = assemble(files, upload).fail_point().await? {
+        return reject(files, upload, rejection, cause).fail_point().await;
     }
     for _ in 0..VERIFICATIONS {
         let (etag, digest) = match verify(files, upload).fail_point().await? {
