@@ -7,7 +7,6 @@ mod asked_again;
 mod content_checks;
 mod cut_off;
 mod full_store;
-mod gate;
 mod in_parts;
 mod parking;
 mod pipeline;

@@ -12,7 +12,7 @@ use depot_service::{
     health::Readiness,
     shutdown::{DrainError, Shutdown},
 };
-use depot_test_stack::{ServiceRole, TestTopics, settings, wait_until};
+use depot_test_stack::{Gate, ServiceRole, TestTopics, settings, wait_until};
 use rdkafka::{
     ClientConfig, Message as _, Offset, TopicPartitionList,
     consumer::{BaseConsumer, Consumer as _},
@@ -24,7 +24,7 @@ use time::OffsetDateTime;
 use tokio::task::JoinHandle;
 use uploader::{Application, Config, SweepConfig};
 
-use crate::{gate::Gate, scene::Scene};
+use crate::scene::Scene;
 
 pub const SECRET: &str = "a secret of the tests, which is long enough";
 const LIMIT: Duration = Duration::from_secs(30);
