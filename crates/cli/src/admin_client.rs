@@ -18,7 +18,9 @@ pub const CALL: Duration = Duration::from_secs(60);
 pub enum AdminError {
     #[error(transparent)]
     Settings(#[from] ConfigErrors),
-    #[error("{doing}: command-api does not answer at {url}: check COMMAND_PUBLIC_URL, and that it is running")]
+    #[error(
+        "{doing}: command-api does not answer at {url}: check COMMAND_PUBLIC_URL, and that it is running"
+    )]
     Away {
         doing: &'static str,
         url: String,

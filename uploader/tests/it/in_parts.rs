@@ -232,7 +232,7 @@ async fn a_sweep_aborts_what_nobody_will_end_and_leaves_what_still_takes_parts()
         .unwrap();
 
     assert_eq!(scene.sweep(Duration::from_secs(3_600)).await.found, 0);
-    let planted = [
+    let mut planted = [
         (
             FindingKind::OpenMultipart,
             format!("{}/aa/bb", scene.files.bucket),

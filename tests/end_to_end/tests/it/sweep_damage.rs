@@ -28,13 +28,14 @@ struct Scene {
 
 impl Scene {
     async fn set() -> Self {
-        let depot = Depot::start_with(&[("SAGA_SWEEP_ENABLED", "false")]).await.unwrap();
+        let depot = Depot::start_with(&[("SAGA_SWEEP_ENABLED", "false")])
+            .await
+            .unwrap();
         let alice = depot.client("alice", Role::Writer);
         let item = new_item(&alice, "k").await;
         let gone = new_item(&alice, "gone").await;
-        let upload = async |item: &str, content: &str| {
-            alice.upload(item, "a.bin", content.into()).await.unwrap()
-        };
+        let upload =
+            async |item: &str, content: &str| alice.upload(item, "a.bin", content.into()).await.unwrap();
         let shared = [upload(&item, "shared").await, upload(&item, "shared").await];
         let stored = upload(&item, "stored").await;
         upload(&gone, "gone").await;
@@ -96,7 +97,11 @@ impl Scene {
     async fn is_seen(&self, kind: Kind, subject: &str) {
         let before = self.everything().await;
         is_only(&dry(&self.depot).await, kind, subject, false);
-        assert_eq!(self.everything().await, before, "a dry run of {kind} changes nothing");
+        assert_eq!(
+            self.everything().await,
+            before,
+            "a dry run of {kind} changes nothing"
+        );
     }
 
     async fn is_mended(&self, kind: Kind, subject: &str) {
@@ -172,7 +177,10 @@ async fn each_kind_of_damage_between_the_services_is_found_and_mended() {
     let (depot, stored, owner) = (&scene.depot, scene.stored.as_str(), "alice");
 
     scene
-        .plant(stored, &["DELETE FROM command.sagas WHERE saga = 'upload' AND saga_id = $1"])
+        .plant(
+            stored,
+            &["DELETE FROM command.sagas WHERE saga = 'upload' AND saga_id = $1"],
+        )
         .await;
     scene.is_mended(Kind::UploadWithoutSaga, stored).await;
 
@@ -236,9 +244,12 @@ async fn damage_that_only_a_person_can_mend_is_told_and_left_alone() {
                 VALUES ('of_another_version', $1, 'running', 'waiting', now() - interval '1 hour')";
     scene.plant(&other, &[saga]).await;
     scene.is_left(Kind::DeadlineMissed, &other).await;
-    scene.plant(&other, &["DELETE FROM command.sagas WHERE saga_id = $1"]).await;
+    scene
+        .plant(&other, &["DELETE FROM command.sagas WHERE saga_id = $1"])
+        .await;
 
-    let stuck = "UPDATE command.sagas SET state = 'stuck', step = 'removing' WHERE saga = 'upload' AND saga_id = $1";
+    let stuck =
+        "UPDATE command.sagas SET state = 'stuck', step = 'removing' WHERE saga = 'upload' AND saga_id = $1";
     scene.plant(&scene.aborted, &[stuck]).await;
     scene.is_left(Kind::SagaStuck, &scene.aborted).await;
     let back = "UPDATE command.sagas SET state = 'compensated', step = 'aborted' WHERE saga = 'upload' AND saga_id = $1";
@@ -248,7 +259,12 @@ async fn damage_that_only_a_person_can_mend_is_told_and_left_alone() {
                        WHERE id = $1"#;
     scene.plant(&scene.item, &[unfounded]).await;
     scene.is_left(Kind::AttachmentUnfounded, &scene.item).await;
-    scene.plant(&scene.item, &["UPDATE command.items SET files = files - -1 WHERE id = $1"]).await;
+    scene
+        .plant(
+            &scene.item,
+            &["UPDATE command.items SET files = files - -1 WHERE id = $1"],
+        )
+        .await;
 
     // The other upload of the same content still refers to the object.
     let lost = "UPDATE uploader.receipts SET outcome = 'removed', object_key = NULL WHERE upload_id = $1";
@@ -266,11 +282,22 @@ async fn damage_that_only_a_person_can_mend_is_told_and_left_alone() {
     scene.alice.abort_upload(shared).await.unwrap();
     scene.adds_up("as the detail said it would").await;
 
-    scene.plant(stored, &["UPDATE uploader.objects o SET state = 'deleted' FROM uploader.receipts r
-                           WHERE r.object_key = o.key AND r.upload_id = $1"]).await;
+    scene
+        .plant(
+            stored,
+            &[
+                "UPDATE uploader.objects o SET state = 'deleted' FROM uploader.receipts r
+                           WHERE r.object_key = o.key AND r.upload_id = $1",
+            ],
+        )
+        .await;
     let report = dry(&scene.depot).await;
     let kinds: Vec<_> = report.findings.iter().map(|finding| finding.kind).collect();
-    assert_eq!(kinds, [Kind::StrayObject, Kind::ReceiptWithoutObject], "the uploader's own: {report:?}");
+    assert_eq!(
+        kinds,
+        [Kind::StrayObject, Kind::ReceiptWithoutObject],
+        "the uploader's own: {report:?}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -279,7 +306,11 @@ async fn what_belongs_to_no_upload_goes_only_when_that_is_asked_for() {
     let (depot, backing) = (&scene.depot, &scene.depot.backing);
     let (kept, staged) = (Uuid::now_v7(), Uuid::now_v7());
     let key = format!("aa/{kept}");
-    backing.store.put(&backing.files, &key, b"x".to_vec()).await.unwrap();
+    backing
+        .store
+        .put(&backing.files, &key, b"x".to_vec())
+        .await
+        .unwrap();
     sqlx::query("INSERT INTO uploader.objects (key, sha256, size_bytes, state) VALUES ($1, 'aa', 1, 'live')")
         .bind(&key)
         .execute(&depot.database)
@@ -301,7 +332,11 @@ async fn what_belongs_to_no_upload_goes_only_when_that_is_asked_for() {
     assert!(!scene.keys().await.contains(&key));
 
     let staged = staged.to_string();
-    backing.store.put(&backing.staging, &staged, b"x".to_vec()).await.unwrap();
+    backing
+        .store
+        .put(&backing.staging, &staged, b"x".to_vec())
+        .await
+        .unwrap();
     scene.is_left(Kind::UnknownStaged, &staged).await;
     let forgotten = sweep(depot, &["--grace", "0", "--forget-unknown"]).await;
     is_only(&forgotten, Kind::UnknownStaged, &staged, true);
@@ -312,7 +347,10 @@ async fn what_belongs_to_no_upload_goes_only_when_that_is_asked_for() {
 #[tokio::test(flavor = "multi_thread")]
 async fn damage_is_mended_by_the_schedule_in_one_process_at_a_time() {
     let mut scene = Scene::set().await;
-    let settings = [("SAGA_SWEEP_ENABLED", "true"), ("SAGA_SWEEP_INTERVAL_SECONDS", "1")];
+    let settings = [
+        ("SAGA_SWEEP_ENABLED", "true"),
+        ("SAGA_SWEEP_INTERVAL_SECONDS", "1"),
+    ];
     let service = scene.depot.process(Service::CommandApi);
     service.terminate().await.unwrap();
     for (name, value) in settings {
@@ -326,12 +364,17 @@ async fn damage_is_mended_by_the_schedule_in_one_process_at_a_time() {
         .unwrap();
     let noted = "SELECT count(*) FROM command.audit WHERE actor = 'sweep' AND action = 'sweep.mend' AND subject = 'alice'";
     wait_until("the schedule has mended it", || async {
-        let noted: i64 = sqlx::query_scalar(noted).fetch_one(&scene.depot.database).await.unwrap();
+        let noted: i64 = sqlx::query_scalar(noted)
+            .fetch_one(&scene.depot.database)
+            .await
+            .unwrap();
         noted == 1
     })
     .await;
     scene.adds_up("without a hand").await;
-    let metrics = reqwest::get(scene.depot.admin_url(Service::CommandApi, "/metrics")).await.unwrap();
+    let metrics = reqwest::get(scene.depot.admin_url(Service::CommandApi, "/metrics"))
+        .await
+        .unwrap();
     let metrics = metrics.text().await.unwrap();
     let counted = r#"depot_sweep_findings_total{kind="quota_wrong",outcome="mended"} 1"#;
     assert!(metrics.contains(counted), "{metrics}");
