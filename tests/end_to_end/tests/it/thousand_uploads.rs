@@ -55,7 +55,7 @@ enum Fate {
 
 fn fate(n: usize) -> Fate {
     let unlucky = [Fate::Rejected, Fate::Expired, Fate::Aborted, Fate::Deleted];
-    if n % 3 == 0 {
+    if n.is_multiple_of(3) {
         unlucky[n / 3 % 4]
     } else {
         Fate::Stored
@@ -64,7 +64,7 @@ fn fate(n: usize) -> Fate {
 
 /// Of those of one fate, every other one.
 fn is_first_half(n: usize) -> bool {
-    n / 12 % 2 == 0
+    (n / 12).is_multiple_of(2)
 }
 
 /// Every fifth content is one that many uploads have.
@@ -173,8 +173,13 @@ async fn one_item(depot: Arc<Depot>, n: Vec<usize>, done: Arc<AtomicUsize>) {
     });
     let deleted = async {
         if is_doomed {
-            wait_until("half of them are sent", || async {
-                sent.load(Ordering::Relaxed) * 2 >= announced.len()
+            // Every other item goes while its uploads are sent, the others when some of theirs are attached.
+            let goes_late = n[0] / 120 % 2 == 1;
+            wait_until("half of them are sent, or some attached", || async {
+                match goes_late {
+                    true => has_files(&depot, &item).await,
+                    false => sent.load(Ordering::Relaxed) * 2 >= announced.len(),
+                }
             })
             .await;
             let path = format!("/api/v1/items/{item}");
@@ -188,6 +193,14 @@ async fn one_item(depot: Arc<Depot>, n: Vec<usize>, done: Arc<AtomicUsize>) {
         }
     };
     tokio::join!(carried_out, deleted);
+}
+
+async fn has_files(depot: &Depot, item: &str) -> bool {
+    sqlx::query_scalar("SELECT files <> '[]' FROM command.items WHERE id = $1::uuid")
+        .bind(item)
+        .fetch_one(&depot.database)
+        .await
+        .unwrap()
 }
 
 /// Sweeps again and again while work is under way, which is to be no finding: what one transaction changes always adds
@@ -338,6 +351,7 @@ async fn outcomes_are_as_meant(depot: &Depot) {
         rest,
         fates[&Fate::Rejected] + fates[&Fate::Aborted] + fates[&Fate::Deleted]
     );
+    assert!(of("removed") > 0, "some were attached before they went");
     assert!(of("rejected") >= fates[&Fate::Rejected] && of("aborted") >= fates[&Fate::Aborted]);
 }
 
