@@ -32,7 +32,8 @@ use crate::{
     config::Config,
     dead_letters::{self, DeadLetterIndex, LetterLog, Redriver, index_settings},
     http::{
-        self, Accounts, ApiState, Database, DeadLetterDesk, Executor, InParts, QueryAddress, UploadPolicy,
+        self, Accounts, ApiState, Database, DeadLetterDesk, Executor, InParts, QueryAddress, SweepDesk,
+        UploadPolicy,
     },
     key_expiry,
     saga::{
@@ -213,7 +214,10 @@ fn api_state(config: &Config, process: &Process, writer: &Writer, sweeper: Sweep
         accepted_types: Arc::new(config.accepted_types.clone()),
         accounts: Accounts(writer.pool().clone()),
         database: Database(writer.pool().clone()),
-        sweeper,
+        sweeps: SweepDesk {
+            sweeper,
+            stop: process.shutdown.token(),
+        },
         dead_letters: DeadLetterDesk {
             log: LetterLog::new(&config.kafka.brokers, &client_settings(config)),
             topics: Topics::new(&config.kafka.topic_prefix),

@@ -58,12 +58,17 @@ pub(crate) async fn sweep_bucket(files: &Files, tally: &mut Tally) -> Result<(),
         )
         .await?;
         let lying: Vec<String> = page.objects.into_iter().map(|object| object.key).collect();
-        let until = page.next.as_ref().and_then(|_| lying.iter().max().cloned());
-        tell_missing(files, tally, &from, until.as_deref(), &lying).await?;
-        match (page.next, until) {
-            (Some(next), Some(until)) => (after, from) = (Some(next), until),
-            _ => return Ok(()),
+        // A page may be empty though others follow.
+        let last = lying.iter().max().cloned();
+        let until = page.next.as_ref().and(last.as_deref());
+        if page.next.is_none() || until.is_some() {
+            tell_missing(files, tally, &from, until, &lying).await?;
         }
+        match page.next {
+            Some(next) => after = Some(next),
+            None => return Ok(()),
+        }
+        from = last.unwrap_or(from);
     }
 }
 

@@ -9,6 +9,7 @@ use depot_domain::{AcceptedTypes, SizeBytes};
 use depot_schemas::topics::Topics;
 use depot_service::auth::TokenVerifier;
 use sqlx::PgPool;
+use tokio_util::sync::CancellationToken;
 
 use super::{accounts, admin, documentation, executor::Executor, items, redirect, uploads};
 use crate::{
@@ -31,7 +32,7 @@ pub struct ApiState {
     pub accounts: Accounts,
     pub database: Database,
     pub dead_letters: DeadLetterDesk,
-    pub sweeper: Sweeper,
+    pub sweeps: SweepDesk,
 }
 
 /// Where the query API is for clients: `http://host:port`, without a slash at the end.
@@ -58,6 +59,13 @@ pub struct Database(pub PgPool);
 pub struct DeadLetterDesk {
     pub log: LetterLog,
     pub topics: Topics,
+}
+
+/// What sweeps when it is asked for, and what ends that, so that the process can end.
+#[derive(Debug, Clone)]
+pub struct SweepDesk {
+    pub sweeper: Sweeper,
+    pub stop: CancellationToken,
 }
 
 impl DeadLetterDesk {

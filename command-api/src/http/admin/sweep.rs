@@ -9,9 +9,9 @@ use utoipa::IntoParams;
 
 use crate::{
     commands::{Audited, BeginSweep, CommandError, UseCase as _, Writer},
-    http::{error, write_request::AdminWrite},
+    http::{error, router::SweepDesk, write_request::AdminWrite},
     store::transaction::ROW_LOCK_TIMEOUT,
-    sweep::{SweepError, SweepOptions, Sweeper, UploaderError},
+    sweep::{SweepError, SweepOptions, UploaderError},
 };
 
 const DEADLINE: Duration = Duration::from_secs(600);
@@ -48,7 +48,7 @@ pub struct SweepQuery {
     ),
 )]
 pub async fn run(
-    State(sweeper): State<Sweeper>,
+    State(desk): State<SweepDesk>,
     State(writer): State<Writer>,
     AdminWrite(write): AdminWrite,
     QueryParams(query): QueryParams<SweepQuery>,
@@ -72,11 +72,17 @@ pub async fn run(
         forget_unknown,
         actor,
     };
-    match tokio::time::timeout(DEADLINE, Box::pin(sweeper.sweep_all(&options))).await {
-        Ok(swept) => swept.map(Json).map_err(|error| problem(&error)),
-        Err(_) => Err(Problem::timeout()),
+    let swept = tokio::time::timeout(DEADLINE, Box::pin(desk.sweeper.sweep_all(&options)));
+    match desk.stop.run_until_cancelled(swept).await {
+        Some(Ok(swept)) => swept.map(Json).map_err(|error| problem(&error)),
+        Some(Err(_)) => Err(Problem::timeout()),
+        None => Err(Problem::unavailable("This service", &Stopping)),
     }
 }
+
+#[derive(Debug, thiserror::Error)]
+#[error("the process is stopping, and the sweep that was asked for with it")]
+struct Stopping;
 
 async fn audit(writer: &Writer, begin: Audited<BeginSweep>) -> Result<(), CommandError> {
     let mut unit = writer.begin(CommandId::generate(), ROW_LOCK_TIMEOUT).await?;
