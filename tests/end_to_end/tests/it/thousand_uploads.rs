@@ -29,6 +29,8 @@ const OWNERS: [&str; 4] = ["alice", "bob", "carol", "dave"];
 /// Uploads of one item, which may have a hundred files.
 const PER_ITEM: usize = 50;
 const OUTAGE: Duration = Duration::from_secs(10);
+/// It ends with the condition, so a fast machine waits for none of it.
+const PATIENCE: Duration = Duration::from_secs(600);
 /// Files over this are sent in parts, whose time is short here: those are the ones that expire.
 const SETTINGS: [(&str, &str); 6] = [
     ("MULTIPART_OVER_BYTES", "100000"),
@@ -175,7 +177,7 @@ async fn one_item(depot: Arc<Depot>, n: Vec<usize>, done: Arc<AtomicUsize>) {
         if is_doomed {
             // Every other item goes while its uploads are sent, the others when some of theirs are attached.
             let goes_late = n[0] / 120 % 2 == 1;
-            wait_until("half of them are sent, or some attached", || async {
+            wait_long_until("half of them are sent, or some attached", || async {
                 match goes_late {
                     true => has_files(&depot, &item).await,
                     false => sent.load(Ordering::Relaxed) * 2 >= announced.len(),
@@ -193,6 +195,15 @@ async fn one_item(depot: Arc<Depot>, n: Vec<usize>, done: Arc<AtomicUsize>) {
         }
     };
     tokio::join!(carried_out, deleted);
+}
+
+/// As `wait_until`, for what takes long where many uploads share a busy machine.
+async fn wait_long_until<F: Future<Output = bool>>(what: &str, mut holds: impl FnMut() -> F) {
+    let begun = Instant::now();
+    while !holds().await {
+        assert!(begun.elapsed() < PATIENCE, "not within {PATIENCE:?}: {what}");
+        sleep(Duration::from_millis(100)).await;
+    }
 }
 
 async fn has_files(depot: &Depot, item: &str) -> bool {
@@ -245,7 +256,7 @@ async fn a_thousand_uploads_with_the_store_away_in_the_middle_add_up() {
         items.buffer_unordered(4).collect::<Vec<()>>().await;
     };
     let outage = async {
-        wait_until("a third of them are sent", || async {
+        wait_long_until("a third of them are sent", || async {
             done.load(Ordering::Relaxed) >= UPLOADS / 3
         })
         .await;
@@ -257,6 +268,15 @@ async fn a_thousand_uploads_with_the_store_away_in_the_middle_add_up() {
     };
     let quiet = async {
         let (_, outage) = tokio::join!(load, outage);
+        wait_long_until("every upload has an outcome", || async {
+            verify::open_uploads(&depot.database).await == 0
+        })
+        .await;
+        wait_long_until("every saga is in a final state", || async {
+            let open = "SELECT count(*) FROM command.sagas WHERE state NOT IN ('completed', 'compensated')";
+            count(&depot, open).await == 0
+        })
+        .await;
         verify::quiet(&depot).await;
         stop.store(true, Ordering::Relaxed);
         outage
@@ -265,11 +285,6 @@ async fn a_thousand_uploads_with_the_store_away_in_the_middle_add_up() {
     let under_load = begun.elapsed();
     assert_eq!(done.load(Ordering::Relaxed), UPLOADS);
     assert!(turned_away > 0, "somebody met the closed door");
-    wait_until("every saga is in a final state", || async {
-        let open = "SELECT count(*) FROM command.sagas WHERE state NOT IN ('completed', 'compensated')";
-        count(&depot, open).await == 0
-    })
-    .await;
     // Bytes that arrived after their upload had ended are the schedule's to find.
     wait_until("what came late is swept", || async {
         dry(&depot).await.found == 0
