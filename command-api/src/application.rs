@@ -8,6 +8,7 @@ use std::{
     },
 };
 
+use axum::Router;
 use depot_consumer::{Consumer, ConsumerError, ConsumerHandle, DeadLetters, PartitionState};
 use depot_domain::InvalidOwner;
 use depot_outbox::{Doorbell, Relay, RelayOptions};
@@ -17,7 +18,7 @@ use depot_saga::{
 };
 use depot_schemas::topics::Topics;
 use depot_service::{
-    auth::TokenVerifier,
+    auth::{TokenMinter, TokenVerifier},
     database, layers,
     metrics::MetricsError,
     process::{self, BindError, Process},
@@ -31,7 +32,8 @@ use crate::{
     config::Config,
     dead_letters::{self, DeadLetterIndex, LetterLog, Redriver, index_settings},
     http::{
-        self, Accounts, ApiState, Database, DeadLetterDesk, Executor, InParts, QueryAddress, UploadPolicy,
+        self, Accounts, ApiState, Database, DeadLetterDesk, Executor, InParts, QueryAddress, SweepDesk,
+        UploadPolicy,
     },
     key_expiry,
     saga::{
@@ -41,10 +43,14 @@ use crate::{
     staging::Staging,
     store,
     store_notifications::{self, StoreNotifications},
+    sweep::{self, Mender, SweepSchedule, Sweeper, UploaderAdmin},
 };
 
 /// The name in logs, traces and `pg_stat_activity`.
 pub const NAME: &str = "command-api";
+
+/// Sweeps that are asked for and run at once.
+const SWEEPS_AT_ONCE: usize = 1;
 
 /// Why the service does not start.
 #[derive(Debug, thiserror::Error)]
@@ -61,6 +67,8 @@ pub enum StartError {
     Consumer(#[from] ConsumerError),
     #[error("the producer that redrives cannot be made")]
     Redrive(#[source] rdkafka::error::KafkaError),
+    #[error("the client of the uploader cannot be made")]
+    UploaderClient(#[source] reqwest::Error),
     #[error("the store's notifications have no name to act by")]
     Name(#[from] InvalidOwner),
 }
@@ -113,10 +121,18 @@ impl Application {
             "key expiry",
             key_expiry::run(pool.clone(), process.shutdown.token()),
         );
-        let state = api_state(&config, &process, &writer);
-        let streams = http::streaming_router(state.clone());
-        let streams = layers::streaming_layers(streams, &config.http, config.max_content_streams);
-        let router = layers::standard_layers(http::router(state), &config.http).merge(streams);
+        let sweeper = sweeper(&config, &writer)?;
+        if config.sweep_enabled {
+            let interval = config.sweep_interval;
+            let swept = sweep::run(
+                sweeper.clone(),
+                SweepSchedule { interval },
+                process.shutdown.token(),
+            );
+            process.shutdown.spawn("sweep", swept);
+        }
+        let state = api_state(&config, &process, &writer, sweeper);
+        let router = public_router(state, &config);
         process.serve("public listener", public, router);
         tracing::info!(%address, %admin_address, "command-api is listening");
         Ok(Self {
@@ -152,7 +168,33 @@ impl Application {
     }
 }
 
-fn api_state(config: &Config, process: &Process, writer: &Writer) -> ApiState {
+/// What takes longer than other requests has places and limits of its own.
+fn public_router(state: ApiState, config: &Config) -> Router {
+    let streams = http::streaming_router(state.clone());
+    let streams = layers::streaming_layers(streams, &config.http, config.max_content_streams);
+    let sweeps = http::sweep_router(state.clone());
+    let sweeps = layers::streaming_layers(sweeps, &config.http, SWEEPS_AT_ONCE);
+    layers::standard_layers(http::router(state), &config.http)
+        .merge(streams)
+        .merge(sweeps)
+}
+
+fn sweeper(config: &Config, writer: &Writer) -> Result<Sweeper, StartError> {
+    let tokens = TokenMinter::new(&config.jwt);
+    let uploader =
+        UploaderAdmin::new(&config.uploader_admin_url, tokens).map_err(StartError::UploaderClient)?;
+    Ok(Sweeper {
+        mender: Mender {
+            writer: writer.clone(),
+            upload_grace: config.upload_grace,
+        },
+        uploader,
+        staging: Staging::new(&config.s3),
+        grace: config.sweep_grace,
+    })
+}
+
+fn api_state(config: &Config, process: &Process, writer: &Writer, sweeper: Sweeper) -> ApiState {
     ApiState {
         tokens: Arc::new(TokenVerifier::new(&config.jwt)),
         executor: Executor::new(writer.clone(), &process.shutdown, config.idempotency_ttl_hours),
@@ -172,6 +214,10 @@ fn api_state(config: &Config, process: &Process, writer: &Writer) -> ApiState {
         accepted_types: Arc::new(config.accepted_types.clone()),
         accounts: Accounts(writer.pool().clone()),
         database: Database(writer.pool().clone()),
+        sweeps: SweepDesk {
+            sweeper,
+            stop: process.shutdown.token(),
+        },
         dead_letters: DeadLetterDesk {
             log: LetterLog::new(&config.kafka.brokers, &client_settings(config)),
             topics: Topics::new(&config.kafka.topic_prefix),

@@ -1,7 +1,8 @@
 //! The groups of `depot_service::config`, and `QUERY_PUBLIC_URL`, `DEFAULT_QUOTA_BYTES`, `UPLOAD_URL_TTL_SECONDS`,
 //! `UPLOAD_GRACE_SECONDS`, `UPLOAD_CONTENT_TYPES`, `MULTIPART_OVER_BYTES`, `MULTIPART_PART_BYTES`, `MULTIPART_TTL_SECONDS`,
 //! `MAX_CONTENT_STREAMS`, `IDEMPOTENCY_TTL_HOURS`, `RELAY_ENABLED`, `SAGA_ENABLED`, `DEAD_LETTERS_ENABLED`,
-//! `STORE_NOTIFICATIONS_ENABLED`.
+//! `STORE_NOTIFICATIONS_ENABLED`, `SAGA_SWEEP_ENABLED`, `SAGA_SWEEP_INTERVAL_SECONDS`, `SAGA_SWEEP_GRACE_SECONDS`,
+//! `UPLOADER_ADMIN_URL`.
 
 use std::time::Duration;
 
@@ -55,6 +56,14 @@ pub struct Config {
     pub dead_letters_enabled: bool,
     /// Whether this process completes uploads that the object store tells of.
     pub store_notifications_enabled: bool,
+    /// Whether this process sweeps by itself.
+    pub sweep_enabled: bool,
+    /// How often one of the processes does.
+    pub sweep_interval: Duration,
+    /// How long an event may be on its way before its absence is taken for damage.
+    pub sweep_grace: Duration,
+    /// Where the uploader's admin port is.
+    pub uploader_admin_url: String,
 }
 
 impl Config {
@@ -98,6 +107,10 @@ impl Config {
             saga_enabled: reader.boolean("SAGA_ENABLED", true),
             dead_letters_enabled: reader.boolean("DEAD_LETTERS_ENABLED", true),
             store_notifications_enabled: reader.boolean("STORE_NOTIFICATIONS_ENABLED", false),
+            sweep_enabled: reader.boolean("SAGA_SWEEP_ENABLED", true),
+            sweep_interval: reader.seconds("SAGA_SWEEP_INTERVAL_SECONDS", 300, 1..=86_400),
+            sweep_grace: reader.seconds("SAGA_SWEEP_GRACE_SECONDS", 7_200, 0..=604_800),
+            uploader_admin_url: reader.url("UPLOADER_ADMIN_URL", "http://127.0.0.1:9183"),
         };
         reader.finish()?;
         Ok(config)

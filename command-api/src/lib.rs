@@ -14,3 +14,4 @@ pub mod saga;
 pub mod staging;
 pub mod store;
 pub mod store_notifications;
+pub mod sweep;

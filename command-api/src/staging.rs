@@ -9,6 +9,8 @@ use depot_object_store::{
 };
 use depot_service::config::S3Config;
 use futures::Stream;
+use time::OffsetDateTime;
+use uuid::Uuid;
 
 /// The bucket of staging as this service uses it: it signs, begins and aborts, takes what is
 /// sent through the API, and tells what has arrived. An upload's
@@ -25,6 +27,14 @@ pub struct SignedPut {
     pub url: String,
     /// To be sent with it as they are.
     pub headers: BTreeMap<String, String>,
+}
+
+/// Uploads whose bytes lie in staging.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StagedPage {
+    pub uploads: Vec<Uuid>,
+    /// Give it to the next call for what follows; none at the end.
+    pub next: Option<String>,
 }
 
 impl Staging {
@@ -83,6 +93,23 @@ impl Staging {
         self.store
             .abort_multipart(&self.bucket, &id.to_string(), multipart_id)
             .await
+    }
+
+    /// A page of the uploads whose bytes lie there and are older than `grace`; `after` is the `next` of the page before.
+    ///
+    /// # Errors
+    /// The store is away or refuses.
+    pub async fn staged(&self, after: Option<String>, grace: Duration) -> Result<StagedPage, StoreError> {
+        let page = self.store.list(&self.bucket, after).await?;
+        let now = OffsetDateTime::now_utc();
+        let old = page
+            .objects
+            .iter()
+            .filter(|object| object.last_modified + grace <= now);
+        Ok(StagedPage {
+            uploads: old.filter_map(|object| object.key.parse().ok()).collect(),
+            next: page.next,
+        })
     }
 
     /// Signs the PUT of a part of exactly that size. Calls nobody.

@@ -2,6 +2,7 @@
 //!
 //! Each event carries the whole state after the change, so that a reader is right from any one event of a key on.
 //! Readers are tolerant (unknown fields are ignored); an unknown type or major version is no event for them.
+//! [`sweep`] is what they and the tool tell each other by HTTP of what does not add up.
 //! `events/` holds one JSON Schema for each type and version, generated from these types and held to them by a test.
 
 mod decode;
@@ -10,6 +11,7 @@ mod event;
 mod event_type;
 mod file_events;
 mod item_events;
+pub mod sweep;
 pub mod topics;
 mod upload_events;
 

@@ -1,6 +1,10 @@
 //! The process: its parts, its probes, its end.
 
-use std::{net::SocketAddr, time::Duration};
+use std::{
+    net::SocketAddr,
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
 
 use depot_consumer::{Consumer, ConsumerError, ConsumerSettings, DeadLetters, RetryTier, RetryTopics};
 use depot_object_store::{CopyConditions, Identity, ObjectStore};
@@ -8,6 +12,7 @@ use depot_outbox::{Doorbell, Relay, RelayOptions};
 use depot_retry::Delays;
 use depot_schemas::{Entity, topics::Topics};
 use depot_service::{
+    auth::TokenVerifier,
     config::S3Config,
     database,
     health::{Readiness, ReadyState},
@@ -18,6 +23,7 @@ use sqlx::PgPool;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
+    admin::{self, AdminDesk},
     config::{Config, SweepConfig},
     files::Files,
     handler::UploadEvents,
@@ -69,6 +75,7 @@ impl Application {
         let doorbell = Doorbell::default();
         start_relay(&process, &config, &pool, doorbell.clone());
         let topics = Topics::new(&config.kafka.topic_prefix);
+        let known = Arc::new(OnceLock::new());
         let work = Work {
             settings: consumer_settings(&config, &topics),
             dead_letters: DeadLetters::new(&config.kafka.brokers, &client_settings(&config))
@@ -78,6 +85,7 @@ impl Application {
             staging: config.s3.staging_bucket,
             bucket: config.s3.bucket,
             sweep: config.sweep,
+            known: Arc::clone(&known),
             readiness: process.readiness.clone(),
             pool,
             topics,
@@ -85,7 +93,9 @@ impl Application {
         };
         let admin = process::bind(config.process.bind, config.process.admin_port).await?;
         let admin_address = admin.local_addr().map_err(BuildError::Address)?;
-        process.serve_admin(admin);
+        let tokens = TokenVerifier::new(&config.jwt);
+        let desk = AdminDesk::new(tokens, known, config.sweep.grace, process.shutdown.token());
+        process.serve_admin_with(admin, admin::routes(desk));
         let state = process.readiness.part("object store");
         process
             .shutdown
@@ -175,6 +185,8 @@ struct Work {
     staging: String,
     bucket: String,
     sweep: SweepConfig,
+    /// Where the admin routes find what this works with.
+    known: Arc<OnceLock<Files>>,
     readiness: Readiness,
     pool: PgPool,
     topics: Topics,
@@ -199,6 +211,8 @@ impl Work {
             topics: self.topics,
             doorbell: self.doorbell,
         };
+        // Nobody else sets it.
+        self.known.get_or_init(|| files.clone());
         let handler = UploadEvents::new(files.clone());
         let retries = RetryTopics {
             tiers: self.tiers,

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use depot_schemas::topics::UPLOAD_RETRIES;
 use depot_service::config::{
-    ConfigErrors, ConfigReader, DatabaseConfig, Environment, KafkaConfig, ProcessConfig, S3Config,
+    ConfigErrors, ConfigReader, DatabaseConfig, Environment, JwtConfig, KafkaConfig, ProcessConfig, S3Config,
     TelemetryConfig,
 };
 
@@ -15,6 +15,8 @@ pub struct Config {
     pub database: DatabaseConfig,
     pub kafka: KafkaConfig,
     pub s3: S3Config,
+    /// Who may ask for what is under `/admin`.
+    pub jwt: JwtConfig,
     pub telemetry: TelemetryConfig,
     /// Files moved at once, a partition.
     pub concurrency: usize,
@@ -52,6 +54,7 @@ impl Config {
             database: DatabaseConfig::read(&mut reader, "uploader"),
             kafka: KafkaConfig::read(&mut reader),
             s3: S3Config::read(&mut reader),
+            jwt: JwtConfig::read(&mut reader),
             telemetry: TelemetryConfig::read(&mut reader),
             concurrency: reader.number("UPLOAD_CONCURRENCY", 4, 1..=64),
             retry_delays: retry_delays(&mut reader),

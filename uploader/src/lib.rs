@@ -1,8 +1,10 @@
 //! Moves files from staging into the bucket of files: verified, each content once, and with the outcome told.
 //!
 //! In order of reading: `handler.rs` (what an event asks for), `store_upload.rs` (`verify.rs`,
-//! `inspect.rs`, copy, `conclude.rs`), `remove_upload.rs` (let go), `sweep.rs` (what a crash left behind).
+//! `inspect.rs`, copy, `conclude.rs`), `remove_upload.rs` (let go), `sweep.rs` (what a crash left behind),
+//! `admin.rs` (what operators and command-api ask).
 
+mod admin;
 mod answer_again;
 mod application;
 mod assemble;
@@ -13,6 +15,7 @@ mod error;
 mod facts;
 mod fail_point;
 mod files;
+mod forget;
 mod handler;
 mod inspect;
 mod metrics;
@@ -24,15 +27,19 @@ mod remove_upload;
 mod store_upload;
 mod sweep;
 mod sweep_multiparts;
+mod sweep_objects;
+mod sweep_rows;
+mod sweep_staging;
 mod verify;
 
 pub use application::{Application, BuildError};
 pub use config::{Config, SweepConfig};
 pub use error::UploaderError;
 pub use files::Files;
+pub use forget::forget;
 pub use handler::{Asked, UploadEvents};
 pub use parked_keys::ParkedUploads;
 pub use remove_upload::remove_upload;
 pub use store_upload::{Stored, store_upload};
-pub use sweep::{Swept, sweep};
+pub use sweep::{SweepError, SweepOptions, sweep};
 pub use verify::{Rejection, Verified, verify};

@@ -1,10 +1,12 @@
 //! Metrics of the uploader, declared once.
 
-use metrics::{Unit, counter, describe_counter};
+use depot_schemas::sweep::FindingKind;
+use metrics::{Unit, counter, describe_counter, describe_gauge, gauge};
 
 const FILES: &str = "depot_uploader_files_total";
 const BYTES: &str = "depot_uploader_stored_bytes_total";
 const SWEPT: &str = "depot_uploader_swept_total";
+const LEFT: &str = "depot_uploader_sweep_left";
 
 pub(crate) fn describe() {
     describe_counter!(FILES, Unit::Count, "Uploads concluded, by outcome.");
@@ -13,7 +15,8 @@ pub(crate) fn describe() {
         Unit::Bytes,
         "Logical size of the files stored; shared content counts each time."
     );
-    describe_counter!(SWEPT, Unit::Count, "What the sweep found and mended, by kind.");
+    describe_counter!(SWEPT, Unit::Count, "What sweeps found, by kind and outcome.");
+    describe_gauge!(LEFT, Unit::Count, "What the last sweep found and could not mend.");
 }
 
 pub(crate) fn count_file(outcome: &'static str, size_bytes: i64) {
@@ -21,6 +24,11 @@ pub(crate) fn count_file(outcome: &'static str, size_bytes: i64) {
     counter!(BYTES).increment(u64::try_from(size_bytes).unwrap_or_default());
 }
 
-pub(crate) fn count_swept(kind: &'static str, number: u64) {
-    counter!(SWEPT, "kind" => kind).increment(number);
+pub(crate) fn count_finding(kind: FindingKind, mended: bool) {
+    let outcome = if mended { "mended" } else { "left" };
+    counter!(SWEPT, "kind" => kind.as_str(), "outcome" => outcome).increment(1);
+}
+
+pub(crate) fn set_left(number: u64) {
+    gauge!(LEFT).set(number as f64);
 }

@@ -1,8 +1,6 @@
 //! The SQL of `uploader.objects`: what lies in the bucket of files, and what is decided about it.
 
-use std::time::Duration;
-
-use sqlx::{PgConnection, postgres::types::PgInterval};
+use sqlx::PgConnection;
 
 /// The object of that content which may be referred to, locked so that nobody decides its deletion meanwhile.
 pub(crate) async fn lock_live(
@@ -49,12 +47,12 @@ pub(crate) async fn make_live(connection: &mut PgConnection, key: &str) -> Resul
     Ok(made.rows_affected() == 1)
 }
 
-/// Decides the deletion of a live object that no receipt but that of `upload` refers to any more; true if decided,
-/// now or before.
+/// Decides the deletion of a live object that no receipt refers to any more, but for that of `upload` if there is one;
+/// true if decided, now or before. In a transaction: the lock has to outlast the look at the receipts.
 pub(crate) async fn release(
     connection: &mut PgConnection,
     key: &str,
-    upload: uuid::Uuid,
+    upload: Option<uuid::Uuid>,
 ) -> Result<bool, sqlx::Error> {
     // The object's lock comes first: whoever refers to it anew holds the same lock.
     let state = sqlx::query_scalar!(
@@ -69,7 +67,7 @@ pub(crate) async fn release(
     let released = sqlx::query!(
         "UPDATE uploader.objects SET state = 'deleting', updated_at = now()
          WHERE key = $1 AND NOT EXISTS (
-             SELECT FROM uploader.receipts WHERE object_key = $1 AND outcome = 'stored' AND upload_id <> $2)",
+             SELECT FROM uploader.receipts WHERE object_key = $1 AND outcome = 'stored' AND upload_id IS DISTINCT FROM $2)",
         key,
         upload
     )
@@ -98,56 +96,4 @@ pub(crate) async fn mark_deleted(connection: &mut PgConnection, key: &str) -> Re
     .execute(connection)
     .await
     .map(drop)
-}
-
-/// Decides the deletion of copies that nobody has touched for longer than `grace`. An attempt that is still at it
-/// finds its claim gone, and begins anew under another key.
-pub(crate) async fn discard_stale_copies(
-    connection: &mut PgConnection,
-    grace: Duration,
-) -> Result<u64, sqlx::Error> {
-    let discarded = sqlx::query!(
-        "UPDATE uploader.objects SET state = 'deleting', updated_at = now()
-         WHERE state = 'copying' AND updated_at < now() - $1::interval",
-        interval(grace)
-    )
-    .execute(connection)
-    .await?;
-    Ok(discarded.rows_affected())
-}
-
-/// Keys whose deletion was decided and never confirmed.
-pub(crate) async fn deleting(connection: &mut PgConnection, limit: i64) -> Result<Vec<String>, sqlx::Error> {
-    sqlx::query_scalar!(
-        "SELECT key FROM uploader.objects WHERE state = 'deleting' ORDER BY updated_at LIMIT $1",
-        limit
-    )
-    .fetch_all(connection)
-    .await
-}
-
-/// Takes keys that lie in the bucket though nobody may refer to them on record as to be deleted, and answers them:
-/// those without a row, and those whose deletion was confirmed (a copy that was cut off in this process may land in
-/// the store after that).
-pub(crate) async fn adopt_strays(
-    connection: &mut PgConnection,
-    keys: &[String],
-) -> Result<Vec<String>, sqlx::Error> {
-    sqlx::query_scalar!(
-        "INSERT INTO uploader.objects AS o (key, sha256, size_bytes, state)
-         SELECT key, '', 0, 'deleting' FROM UNNEST($1::text[]) AS stray(key) ORDER BY key
-         ON CONFLICT (key) DO UPDATE SET state = 'deleting', updated_at = now() WHERE o.state = 'deleted'
-         RETURNING key",
-        keys
-    )
-    .fetch_all(connection)
-    .await
-}
-
-fn interval(duration: Duration) -> PgInterval {
-    PgInterval {
-        months: 0,
-        days: 0,
-        microseconds: i64::try_from(duration.as_micros()).unwrap_or(i64::MAX),
-    }
 }

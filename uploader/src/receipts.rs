@@ -1,6 +1,6 @@
 //! The SQL of `uploader.receipts`: one row an upload, which decides what a repeated event does.
 
-use depot_schemas::UploadState;
+use depot_schemas::{UploadState, sweep::ReceiptRow};
 use sqlx::PgConnection;
 use uuid::Uuid;
 
@@ -160,6 +160,52 @@ pub(crate) async fn known(connection: &mut PgConnection, uploads: &[Uuid]) -> Re
     sqlx::query_scalar!(
         "SELECT upload_id FROM uploader.receipts WHERE upload_id = ANY($1)",
         uploads
+    )
+    .fetch_all(connection)
+    .await
+}
+
+/// Puts on record that nothing is to be stored for an upload of which nothing is known; false if it has a receipt.
+pub(crate) async fn insert_unknown(connection: &mut PgConnection, upload: Uuid) -> Result<bool, sqlx::Error> {
+    let inserted = sqlx::query!(
+        "INSERT INTO uploader.receipts (upload_id, item_id, outcome, version) VALUES ($1, $2, 'cancelled', 0)
+         ON CONFLICT (upload_id) DO NOTHING",
+        upload,
+        Uuid::nil()
+    )
+    .execute(connection)
+    .await?;
+    Ok(inserted.rows_affected() == 1)
+}
+
+/// The upload has no file any more, and nobody is told: the version of the newest fact stays.
+pub(crate) async fn mark_forgotten(connection: &mut PgConnection, upload: Uuid) -> Result<(), sqlx::Error> {
+    sqlx::query!(
+        "UPDATE uploader.receipts SET outcome = 'removed', object_key = NULL, updated_at = now()
+         WHERE upload_id = $1",
+        upload
+    )
+    .execute(connection)
+    .await
+    .map(drop)
+}
+
+/// Up to `limit` receipts after `after` and, if there is one, up to `until`, in the order of their ids.
+pub(crate) async fn page(
+    connection: &mut PgConnection,
+    after: Uuid,
+    until: Option<Uuid>,
+    limit: i64,
+) -> Result<Vec<ReceiptRow>, sqlx::Error> {
+    sqlx::query_as!(
+        ReceiptRow,
+        r#"SELECT r.upload_id, r.outcome, r.object_key, o.size_bytes AS "size_bytes?", r.version,
+                  extract(epoch FROM now() - r.updated_at)::bigint AS "unchanged_seconds!"
+           FROM uploader.receipts r LEFT JOIN uploader.objects o ON o.key = r.object_key
+           WHERE r.upload_id > $1 AND ($2::uuid IS NULL OR r.upload_id <= $2) ORDER BY r.upload_id LIMIT $3"#,
+        after,
+        until,
+        limit
     )
     .fetch_all(connection)
     .await

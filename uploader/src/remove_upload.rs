@@ -91,7 +91,7 @@ async fn let_go(
                 .fail_point()
                 .await
                 .map_err(failed())?;
-            let is_last = objects::release(connection, &object_key, upload.id)
+            let is_last = objects::release(connection, &object_key, Some(upload.id))
                 .fail_point()
                 .await;
             if is_last.map_err(failed())? {

@@ -3,11 +3,16 @@
 use std::{collections::HashSet, time::Duration};
 
 use depot_object_store::OpenMultipart;
+use depot_schemas::sweep::FindingKind;
 use time::OffsetDateTime;
 
-use crate::{files::Files, receipts, sweep::SweepError};
+use crate::{
+    files::Files,
+    receipts,
+    sweep::{SweepError, Tally},
+};
 
-/// Aborts those in both buckets that are older than `grace` and of no use; answers how many.
+/// Aborts those in both buckets that are older than the grace and of no use.
 ///
 /// In staging one without a receipt may still take parts, however old it is: an upload that never completes expires,
 /// and its expiry writes the receipt. In the bucket of files only a copy that goes through this process makes one, in
@@ -15,26 +20,18 @@ use crate::{files::Files, receipts, sweep::SweepError};
 ///
 /// # Errors
 /// [`SweepError`]; what was aborted by then stays aborted.
-pub(crate) async fn sweep_multiparts(files: &Files, grace: Duration) -> Result<u64, SweepError> {
-    let (mut aborted, mut after) = (0, None);
+pub(crate) async fn sweep_multiparts(files: &Files, tally: &mut Tally) -> Result<(), SweepError> {
+    let mut after = None;
     loop {
         let page = files.store.open_multiparts(&files.staging, after).await?;
-        let old: Vec<_> = page
-            .open
-            .into_iter()
-            .filter(|open| is_older(open, grace))
-            .collect();
+        let old = older(page.open, tally.options.grace);
         let uploads: Vec<_> = old.iter().filter_map(|open| open.key.parse().ok()).collect();
         let mut connection = files.pool.acquire().await?;
         let concluded = receipts::known(&mut connection, &uploads).await?;
         drop(connection);
         let concluded: HashSet<_> = concluded.iter().map(ToString::to_string).collect();
         for open in old.iter().filter(|open| concluded.contains(&open.key)) {
-            files
-                .store
-                .abort_multipart(&files.staging, &open.key, &open.id)
-                .await?;
-            aborted += 1;
+            abort(files, tally, &files.staging, open).await?;
         }
         match page.next {
             Some(next) => after = Some(next),
@@ -44,20 +41,37 @@ pub(crate) async fn sweep_multiparts(files: &Files, grace: Duration) -> Result<u
     let mut after = None;
     loop {
         let page = files.store.open_multiparts(&files.bucket, after).await?;
-        for open in page.open.iter().filter(|open| is_older(open, grace)) {
-            files
-                .store
-                .abort_multipart(&files.bucket, &open.key, &open.id)
-                .await?;
-            aborted += 1;
+        for open in older(page.open, tally.options.grace) {
+            abort(files, tally, &files.bucket, &open).await?;
         }
         match page.next {
             Some(next) => after = Some(next),
-            None => return Ok(aborted),
+            None => return Ok(()),
         }
     }
 }
 
-fn is_older(open: &OpenMultipart, grace: Duration) -> bool {
-    open.begun_at + grace <= OffsetDateTime::now_utc()
+async fn abort(
+    files: &Files,
+    tally: &mut Tally,
+    bucket: &str,
+    open: &OpenMultipart,
+) -> Result<(), SweepError> {
+    if !tally.options.dry_run {
+        files.store.abort_multipart(bucket, &open.key, &open.id).await?;
+    }
+    let subject = format!("{bucket}/{}", open.key);
+    tally.mended(
+        FindingKind::OpenMultipart,
+        subject,
+        "nobody will end this multipart upload",
+    );
+    Ok(())
+}
+
+fn older(open: Vec<OpenMultipart>, grace: Duration) -> Vec<OpenMultipart> {
+    let now = OffsetDateTime::now_utc();
+    open.into_iter()
+        .filter(|open| open.begun_at + grace <= now)
+        .collect()
 }

@@ -19,6 +19,7 @@ mod replace_item;
 mod request_upload;
 mod resume_aggregate;
 mod set_account_limit;
+mod sweep;
 mod unit_of_work;
 
 pub use abort_upload::AbortUpload;
@@ -35,6 +36,7 @@ pub use replace_item::ReplaceItem;
 pub use request_upload::RequestUpload;
 pub use resume_aggregate::ResumeAggregate;
 pub use set_account_limit::SetAccountLimit;
+pub use sweep::BeginSweep;
 pub use unit_of_work::{UnitOfWork, Writer};
 
 use std::future::Future;

@@ -19,6 +19,6 @@ mod write_request;
 pub use executor::Executor;
 pub use openapi::document;
 pub use router::{
-    Accounts, ApiState, Database, DeadLetterDesk, InParts, QueryAddress, UploadPolicy, router,
-    streaming_router,
+    Accounts, ApiState, Database, DeadLetterDesk, InParts, QueryAddress, SweepDesk, UploadPolicy, router,
+    streaming_router, sweep_router,
 };

@@ -9,12 +9,14 @@ use depot_domain::{AcceptedTypes, SizeBytes};
 use depot_schemas::topics::Topics;
 use depot_service::auth::TokenVerifier;
 use sqlx::PgPool;
+use tokio_util::sync::CancellationToken;
 
 use super::{accounts, admin, documentation, executor::Executor, items, redirect, uploads};
 use crate::{
     commands::Writer,
     dead_letters::{LetterLog, retry_sources},
     staging::Staging,
+    sweep::Sweeper,
 };
 
 /// What handlers take; each takes only what it uses.
@@ -30,6 +32,7 @@ pub struct ApiState {
     pub accounts: Accounts,
     pub database: Database,
     pub dead_letters: DeadLetterDesk,
+    pub sweeps: SweepDesk,
 }
 
 /// Where the query API is for clients: `http://host:port`, without a slash at the end.
@@ -56,6 +59,13 @@ pub struct Database(pub PgPool);
 pub struct DeadLetterDesk {
     pub log: LetterLog,
     pub topics: Topics,
+}
+
+/// What sweeps when it is asked for, and what ends that, so that the process can end.
+#[derive(Debug, Clone)]
+pub struct SweepDesk {
+    pub sweeper: Sweeper,
+    pub stop: CancellationToken,
 }
 
 impl DeadLetterDesk {
@@ -97,7 +107,7 @@ impl UploadPolicy {
     }
 }
 
-/// All routes but those of [`streaming_router`]. What is read of items and uploads is read on the query API.
+/// All routes but those of [`streaming_router`] and [`sweep_router`]. What is read of items and uploads is read on the query API.
 pub fn router(state: ApiState) -> Router {
     let read = || get(redirect::to_query_api);
     Router::new()
@@ -132,4 +142,9 @@ pub fn streaming_router(state: ApiState) -> Router {
     Router::new()
         .route("/api/v1/uploads/{id}/content", content)
         .with_state(state)
+}
+
+/// The route that sweeps, which takes as long as there is to compare.
+pub fn sweep_router(state: ApiState) -> Router {
+    admin::sweep_routes(Arc::clone(&state.tokens)).with_state(state)
 }

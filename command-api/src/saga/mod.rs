@@ -16,4 +16,5 @@ pub use consumer::{SagaEvents, consumer_settings};
 pub use deadlines::UploadDeadlines;
 pub use item_deletion::{ItemDeletionDeadlines, end_uploads_of_item};
 pub use machine::{ACTOR, ITEM_DELETION_SAGA, SAGAS, UPLOAD_SAGA, step};
+pub(crate) use upload_saga::request_removal;
 pub use upload_saga::{SagaOutcome, file_rejected, file_removed, file_stored};

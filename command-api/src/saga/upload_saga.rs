@@ -154,7 +154,7 @@ async fn reject(
 }
 
 /// Asks the uploader to let go of the file, in a new version of an upload whose outcome is decided.
-pub(super) async fn request_removal(unit: &mut UnitOfWork, upload: Upload) -> Result<(), CommandError> {
+pub(crate) async fn request_removal(unit: &mut UnitOfWork, upload: Upload) -> Result<(), CommandError> {
     let from = upload.version;
     let upload = upload.request_removal(unit.now());
     store::uploads::update(unit.conn(), &upload, from).await?;

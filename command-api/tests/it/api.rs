@@ -94,6 +94,7 @@ async fn the_openapi_document_names_every_route_and_the_bearer_scheme() {
         "post /api/v1/admin/dlq/{group}/{topic}/{partition}/{offset}/discard",
         "post /api/v1/admin/dlq/{group}/{topic}/{partition}/{offset}/redrive",
         "post /api/v1/admin/outbox/parked/{aggregate}/resume",
+        "post /api/v1/admin/sweep",
         "post /api/v1/items",
         "post /api/v1/uploads",
         "post /api/v1/uploads/{id}/complete",

@@ -22,4 +22,5 @@ mod saga;
 mod service;
 mod staging;
 mod store_notifications;
+mod sweep;
 mod uploads;

@@ -1,9 +1,11 @@
 //! `depot`: what a person or a script does with an installation. The environment is that of the services.
 
+mod admin_client;
 mod buckets;
 mod demo;
 mod migrate;
 mod settings;
+mod sweep;
 mod token;
 mod topics;
 mod upload;
@@ -36,6 +38,8 @@ enum Command {
     Buckets,
     /// Send a file to an item, in parts where it is large, and go on with one that was cut off.
     Upload(upload::Arguments),
+    /// Find what does not add up between object store, receipts, sagas and accounts, and mend it.
+    Sweep(sweep::Arguments),
     /// Drive the main job on the running services, and print how long each hop took.
     Demo(demo::Arguments),
 }
@@ -46,6 +50,7 @@ async fn main() -> anyhow::Result<ExitCode> {
     match Arguments::parse().command {
         // Scripts tell its outcomes apart.
         Command::Upload(arguments) => return Ok(upload::run(&arguments).await),
+        Command::Sweep(arguments) => return Ok(sweep::run(&arguments).await),
         Command::Token(arguments) => token::run(&arguments),
         Command::Migrate => migrate::up().await,
         Command::MigrateStatus => migrate::status().await,

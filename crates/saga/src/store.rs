@@ -70,7 +70,7 @@ pub async fn begin(
 }
 
 /// How long a step waits after it has asked again `asked` times; none where it does not ask.
-fn wait_seconds(step: &Step, asked: u32) -> Option<f64> {
+pub(crate) fn wait_seconds(step: &Step, asked: u32) -> Option<f64> {
     match step.deadline {
         Some(Deadline::AskAgain(again)) => Some(again.delay(asked).as_secs_f64()),
         _ => None,

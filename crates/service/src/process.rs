@@ -7,7 +7,7 @@ use axum::serve::ListenerExt as _;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
-use crate::health::{Readiness, admin_router};
+use crate::health::{Readiness, admin_router_with};
 use crate::metrics::{Metrics, MetricsError};
 use crate::shutdown::{DrainError, DrainPolicy, Shutdown};
 
@@ -64,7 +64,12 @@ impl Process {
 
     /// Serves the admin routes, also while the process drains.
     pub fn serve_admin(&self, listener: TcpListener) {
-        let router = admin_router(self.readiness.clone(), self.metrics.clone());
+        self.serve_admin_with(listener, Router::new());
+    }
+
+    /// As [`serve_admin`](Self::serve_admin), with more routes, which say themselves who may call them.
+    pub fn serve_admin_with(&self, listener: TcpListener, more: Router) {
+        let router = admin_router_with(self.readiness.clone(), self.metrics.clone(), more);
         let stop = self.shutdown.last_token();
         self.shutdown.spawn_last("admin listener", async move {
             if let Err(error) = serve(listener, router, stop).await {

@@ -9,12 +9,14 @@
 )]
 
 mod database;
+mod gate;
 mod settings;
 mod topics;
 mod wait;
 
 pub use database::TestDatabase;
 pub use depot_migrate::ServiceRole;
+pub use gate::Gate;
 pub use settings::{Settings, settings};
 pub use topics::TestTopics;
 pub use wait::{eventually, wait_until};

@@ -58,6 +58,10 @@ impl Depot {
             "GRPC_PUBLIC_URL".into(),
             format!("http://127.0.0.1:{}", ports["QUERY_API_GRPC_PORT"]),
         ));
+        environment.push((
+            "UPLOADER_ADMIN_URL".into(),
+            format!("http://127.0.0.1:{}", ports["UPLOADER_ADMIN_PORT"]),
+        ));
         environment.extend(
             overrides
                 .iter()
@@ -177,6 +181,7 @@ impl Depot {
         environment.push(("COMMAND_PUBLIC_URL".into(), self.command_url()));
         environment.push(("QUERY_PUBLIC_URL".into(), self.query_url()));
         environment.push(("GRPC_PUBLIC_URL".into(), self.grpc_url()));
+        environment.push(("UPLOADER_ADMIN_URL".into(), self.admin_url(Service::Uploader, "")));
         environment
     }
 }

@@ -4,7 +4,6 @@ use std::{collections::BTreeSet, future::poll_fn, pin::pin, task::Poll, time::Du
 
 use depot_schemas::UploadState;
 use depot_test_stack::wait_until;
-use uploader::sweep;
 
 use crate::scene::Scene;
 
@@ -37,7 +36,7 @@ async fn at_every_wait(mut ends_uncut: impl AsyncFnMut(usize) -> bool) {
 /// still land in the store, so it takes more than one look.
 async fn assert_nothing_is_left_over(scene: &Scene) {
     wait_until("the bucket holds what is referred to", || async {
-        sweep(&scene.files, Duration::ZERO).await.unwrap();
+        scene.sweep(Duration::ZERO).await;
         let referred = "SELECT object_key FROM uploader.receipts WHERE object_key IS NOT NULL";
         let referred: Vec<String> = sqlx::query_scalar(referred)
             .fetch_all(&scene.owner)

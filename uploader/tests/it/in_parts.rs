@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use depot_object_store::{Completion, CopyConditions, MIN_PART_BYTES, Part};
-use depot_schemas::{MultipartState, UploadState};
-use uploader::{Stored, Swept, sweep};
+use depot_schemas::{MultipartState, UploadState, sweep::FindingKind};
+use uploader::Stored;
 
 use crate::scene::{Scene, announced};
 
@@ -231,16 +231,18 @@ async fn a_sweep_aborts_what_nobody_will_end_and_leaves_what_still_takes_parts()
         .await
         .unwrap();
 
-    let young = sweep(&scene.files, Duration::from_secs(3_600)).await.unwrap();
-    assert_eq!(young, Swept::default());
-    let swept = sweep(&scene.files, Duration::ZERO).await.unwrap();
-    assert_eq!(
-        swept,
-        Swept {
-            multiparts: 2,
-            ..Swept::default()
-        }
-    );
+    assert_eq!(scene.sweep(Duration::from_secs(3_600)).await.found, 0);
+    let mut planted = [
+        (
+            FindingKind::OpenMultipart,
+            format!("{}/aa/bb", scene.files.bucket),
+        ),
+        (FindingKind::OpenMultipart, format!("{staging}/{}", concluded.id)),
+    ];
+    planted.sort();
+    assert_eq!(scene.found().await, planted);
+    let report = scene.sweep(Duration::ZERO).await;
+    assert_eq!((report.found, report.mended), (2, 2));
     let open = store.open_multiparts(staging, None).await.unwrap().open;
     assert_eq!(open.len(), 1);
     assert_eq!(open[0].id, pending.multipart.as_ref().unwrap().id);
@@ -252,8 +254,5 @@ async fn a_sweep_aborts_what_nobody_will_end_and_leaves_what_still_takes_parts()
             .open
             .is_empty()
     );
-    assert_eq!(
-        sweep(&scene.files, Duration::ZERO).await.unwrap(),
-        Swept::default()
-    );
+    assert_eq!(scene.found().await, []);
 }

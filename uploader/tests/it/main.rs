@@ -2,11 +2,11 @@
 //! Storing and removing on a real database and a real S3 server. Most tests call for an event's work by
 //! hand; `pipeline.rs` runs the whole process on Kafka.
 
+mod admin_routes;
 mod asked_again;
 mod content_checks;
 mod cut_off;
 mod full_store;
-mod gate;
 mod in_parts;
 mod parking;
 mod pipeline;

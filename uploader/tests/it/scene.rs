@@ -1,13 +1,19 @@
+use std::time::Duration;
+
 use aws_lc_rs::digest;
 use depot_domain::{CommandId, Sha256};
 use depot_object_store::{CopyConditions, Identity, ObjectStore};
 use depot_outbox::Doorbell;
-use depot_schemas::{UploadState, topics::Topics};
+use depot_schemas::{
+    UploadState,
+    sweep::{FindingKind, SweepReport},
+    topics::Topics,
+};
 use depot_test_stack::{ServiceRole, TestDatabase, settings, unique_name, wait_until};
 use secrecy::SecretString;
 use sqlx::PgPool;
 use time::OffsetDateTime;
-use uploader::{Files, Stored, UploaderError, remove_upload, store_upload};
+use uploader::{Files, Stored, SweepOptions, UploaderError, remove_upload, store_upload, sweep};
 use uuid::Uuid;
 
 /// A database and two buckets of a test's own.
@@ -72,6 +78,26 @@ impl Scene {
 
     pub async fn remove(&self, upload: &UploadState) -> Result<(), UploaderError> {
         remove_upload(&self.files, upload, CommandId::generate()).await
+    }
+
+    /// Sweeps what is older than `grace`.
+    pub async fn sweep(&self, grace: Duration) -> SweepReport {
+        let dry_run = false;
+        sweep(&self.files, SweepOptions { grace, dry_run }).await.unwrap()
+    }
+
+    /// What a sweep finds when it changes nothing, whatever its age.
+    pub async fn found(&self) -> Vec<(FindingKind, String)> {
+        let options = SweepOptions {
+            grace: Duration::ZERO,
+            dry_run: true,
+        };
+        let report = sweep(&self.files, options).await.unwrap();
+        assert!(
+            report.findings.iter().all(|finding| !finding.mended),
+            "{report:?}"
+        );
+        kinds_and_subjects(&report)
     }
 
     /// Until so many transactions wait for a lock, each behind the one before.
@@ -185,4 +211,13 @@ pub fn announced(content: &[u8]) -> UploadState {
         expires_at: OffsetDateTime::UNIX_EPOCH,
         multipart: None,
     }
+}
+
+pub fn kinds_and_subjects(report: &SweepReport) -> Vec<(FindingKind, String)> {
+    let findings = report.findings.iter();
+    let mut found: Vec<_> = findings
+        .map(|finding| (finding.kind, finding.subject.clone()))
+        .collect();
+    found.sort();
+    found
 }

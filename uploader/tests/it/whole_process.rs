@@ -1,6 +1,6 @@
 //! An uploader that runs as a whole on topics of its own, and what a test sends to and asks of it.
 
-use std::time::Duration;
+use std::{net::SocketAddr, time::Duration};
 
 use depot_domain::{CommandId, VersionToken};
 use depot_schemas::{
@@ -8,11 +8,11 @@ use depot_schemas::{
     topics::Topics,
 };
 use depot_service::{
-    config::{AppEnv, DatabaseConfig, KafkaConfig, ProcessConfig, S3Config, TelemetryConfig},
+    config::{AppEnv, DatabaseConfig, JwtConfig, KafkaConfig, ProcessConfig, S3Config, TelemetryConfig},
     health::Readiness,
     shutdown::{DrainError, Shutdown},
 };
-use depot_test_stack::{ServiceRole, TestTopics, settings, wait_until};
+use depot_test_stack::{Gate, ServiceRole, TestTopics, settings, wait_until};
 use rdkafka::{
     ClientConfig, Message as _, Offset, TopicPartitionList,
     consumer::{BaseConsumer, Consumer as _},
@@ -24,8 +24,9 @@ use time::OffsetDateTime;
 use tokio::task::JoinHandle;
 use uploader::{Application, Config, SweepConfig};
 
-use crate::{gate::Gate, scene::Scene};
+use crate::scene::Scene;
 
+pub const SECRET: &str = "a secret of the tests, which is long enough";
 const LIMIT: Duration = Duration::from_secs(30);
 
 pub struct Pipeline {
@@ -38,6 +39,7 @@ pub struct Pipeline {
 pub struct Running {
     pub shutdown: Shutdown,
     pub readiness: Readiness,
+    pub admin_address: SocketAddr,
     pub ended: JoinHandle<Result<(), DrainError>>,
 }
 
@@ -86,6 +88,7 @@ impl Pipeline {
                 staging_bucket: files.staging.clone(),
                 region: "us-east-1".to_owned(),
             },
+            jwt: JwtConfig::for_secret(SECRET),
             telemetry: TelemetryConfig {
                 app_env: AppEnv::Test,
                 log_level: "info".to_owned(),
@@ -107,6 +110,7 @@ impl Pipeline {
         Running {
             shutdown,
             readiness: application.readiness(),
+            admin_address: application.admin_address(),
             ended: tokio::spawn(application.run_until_stopped()),
         }
     }

@@ -4,6 +4,7 @@
 mod dlq;
 mod dlq_cursor;
 mod outbox;
+mod sweep;
 
 use std::sync::Arc;
 
@@ -14,6 +15,7 @@ use axum::{
     response::Response,
     routing::{any, get, post},
 };
+use depot_schemas::sweep::{Finding, FindingKind, SweepReport};
 use depot_service::{
     auth::{Role, TokenVerifier},
     problem::Problem,
@@ -25,12 +27,13 @@ use super::router::ApiState;
 #[derive(OpenApi)]
 #[openapi(
     paths(
-        outbox::read, outbox::resume,
+        outbox::read, outbox::resume, sweep::run,
         dlq::list, dlq::show, dlq::redrive, dlq::discard, dlq::redrive_one, dlq::discard_one,
     ),
     components(schemas(
         dlq::LetterFilter, dlq::LetterState, dlq::LetterBody, dlq::LettersBody, dlq::HeaderBody, dlq::WholeLetterBody,
         dlq::RedriveBody, dlq::DiscardBody, dlq::CountBody,
+        SweepReport, Finding, FindingKind,
         outbox::OutboxBody, outbox::ShardBody, outbox::ParkedBody, outbox::ResumedBody)),
     tags((name = "admin", description = "For operators: role `admin`; every change is written to the audit"))
 )]
@@ -61,6 +64,13 @@ pub fn routes(tokens: Arc<TokenVerifier>) -> Router<ApiState> {
             post(dlq::discard_one),
         )
         .route("/api/v1/admin/{*rest}", any(nothing_here))
+        .layer(from_fn_with_state(tokens, require_admin))
+}
+
+/// Behind the same door, and apart: see [`super::router::sweep_router`].
+pub fn sweep_routes(tokens: Arc<TokenVerifier>) -> Router<ApiState> {
+    Router::new()
+        .route("/api/v1/admin/sweep", post(sweep::run))
         .layer(from_fn_with_state(tokens, require_admin))
 }
 

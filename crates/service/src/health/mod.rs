@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-pub use routes::{HealthBody, admin_router, health, public_routes};
+pub use routes::{HealthBody, admin_router, admin_router_with, health, public_routes};
 
 /// A check that takes longer counts as failed.
 const CHECK_TIMEOUT: Duration = Duration::from_secs(3);

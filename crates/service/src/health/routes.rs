@@ -38,13 +38,18 @@ where
 
 /// `/metrics`, `/livez`, `/readyz`, `/startupz`: for the admin port.
 pub fn admin_router(readiness: Readiness, metrics: Metrics) -> Router {
+    admin_router_with(readiness, metrics, Router::new())
+}
+
+/// As [`admin_router`], with more routes under the same layers.
+pub fn admin_router_with(readiness: Readiness, metrics: Metrics, more: Router) -> Router {
     let probes = Router::new()
         .route("/livez", get(health))
         .route("/readyz", get(ready))
         .route("/startupz", get(started))
         .with_state(readiness);
     let scrape = Router::new().route("/metrics", get(render)).with_state(metrics);
-    layers::admin_layers(probes.merge(scrape))
+    layers::admin_layers(probes.merge(scrape).merge(more))
 }
 
 async fn ready(State(readiness): State<Readiness>) -> Response {

@@ -197,6 +197,16 @@ fn every_setting_is_in_the_operations_document() {
     );
 }
 
+#[test]
+fn every_kind_of_finding_is_in_the_operations_document() {
+    let document = fs::read_to_string(root().join("docs/operations.md")).unwrap();
+    let missing: Vec<_> = depot_schemas::sweep::FindingKind::ALL
+        .iter()
+        .filter(|kind| !document.contains(&format!("`{kind}`")))
+        .collect();
+    assert!(missing.is_empty(), "not documented: {missing:?}");
+}
+
 fn services_prefix(name: &str) -> bool {
     ["COMMAND_API", "QUERY_API", "PROJECTOR", "UPLOADER", "DEPOT"].contains(&name)
 }

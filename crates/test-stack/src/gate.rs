@@ -22,8 +22,13 @@ impl Gate {
     /// An open gate to `http://host:port`.
     pub async fn to(endpoint: &str) -> Self {
         let server = endpoint.trim_start_matches("http://").to_owned();
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let endpoint = format!("http://{}", listener.local_addr().unwrap());
+        let listener = TcpListener::bind("127.0.0.1:0")
+            .await
+            .expect("a port of loopback");
+        let endpoint = format!(
+            "http://{}",
+            listener.local_addr().expect("a bound listener has an address")
+        );
         let (open, is_open) = watch::channel(true);
         let turned_away = Arc::new(AtomicUsize::new(0));
         let task = tokio::spawn(serve(listener, server, is_open, Arc::clone(&turned_away)));

@@ -1,0 +1,1 @@
+DROP INDEX command.uploads_counted;

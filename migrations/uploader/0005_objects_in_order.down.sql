@@ -1,0 +1,1 @@
+DROP INDEX uploader.objects_live_in_order;

@@ -1,0 +1,38 @@
+//! An upload that nobody knows, after its database was set back for instance: what is kept for it goes, nobody is told,
+//! and nothing is stored for it any more.
+
+use uuid::Uuid;
+
+use crate::{
+    files::Files,
+    objects,
+    receipts::{self, Receipt},
+    sweep::SweepError,
+    sweep_objects::carry_out,
+};
+
+/// Forgets an upload; true if a file was kept for it. May be cut off at any point, and called again.
+///
+/// # Errors
+/// [`SweepError`]; what is left is found by the next sweep.
+pub async fn forget(files: &Files, upload: Uuid) -> Result<bool, SweepError> {
+    let mut transaction = files.pool.begin().await?;
+    let mut object = None;
+    let mut had_file = false;
+    if !receipts::insert_unknown(&mut transaction, upload).await?
+        && let Receipt::Referring { object_key } = receipts::lock(&mut transaction, upload).await?
+    {
+        had_file = true;
+        receipts::mark_forgotten(&mut transaction, upload).await?;
+        if objects::release(&mut transaction, &object_key, None).await? {
+            object = Some(object_key);
+        }
+    }
+    transaction.commit().await?;
+    if let Some(key) = object {
+        carry_out(files, &key).await?;
+    }
+    // Parts that were sent are the sweep's, as those of any upload that has its receipt.
+    files.store.delete(&files.staging, &upload.to_string()).await?;
+    Ok(had_file)
+}
