@@ -29,13 +29,18 @@ async fn service(topics: &TestTopics) -> Service {
     .await
 }
 
-/// Writes a letter as a group does that gives a message up.
+/// Writes a letter as a group does that gives a message of an entity up.
 async fn give_up(topics: &TestTopics, group: &str, entity: Entity, offset: i64, attempts: i32) {
+    let source = topics.names().events(entity);
+    give_up_of(topics, group, &source, offset, attempts).await;
+}
+
+async fn give_up_of(topics: &TestTopics, group: &str, source: &str, offset: i64, attempts: i32) {
     let client = ClientConfig::new()
         .set("bootstrap.servers", settings().kafka_brokers())
         .create();
     let producer: FutureProducer = client.unwrap();
-    let (group, source) = (topics.names().group(group), topics.names().events(entity));
+    let group = topics.names().group(group);
     let attempts = attempts.to_string();
     let (partition, offset) = (0_i32.to_be_bytes(), offset.to_be_bytes());
     let headers: [(&str, &[u8]); 9] = [
@@ -55,7 +60,7 @@ async fn give_up(topics: &TestTopics, group: &str, entity: Entity, offset: i64, 
             value: Some(*value),
         })
     });
-    let topic = topics.names().dead_letters(entity);
+    let topic = depot_consumer::dead_letter_topic(source).unwrap();
     let record = FutureRecord::to(&topic)
         .partition(0)
         .key("k")
@@ -200,7 +205,8 @@ async fn letters_are_filtered_paged_and_what_cannot_be_brought_back_says_so() {
     for offset in 0..5 {
         give_up(&topics, "projector", Entity::Items, offset, 1).await;
     }
-    give_up(&topics, "saga", Entity::Files, 9, 1).await;
+    // Nothing of ours: a group without a way back.
+    give_up(&topics, "reports", Entity::Files, 9, 1).await;
     wait_for(&service, "", 6).await;
     let group = topics.names().group("projector");
     assert_eq!(
@@ -252,8 +258,11 @@ async fn letters_are_filtered_paged_and_what_cannot_be_brought_back_says_so() {
             .expect_problem(400, "invalid-parameter");
     }
 
-    let source = topics.names().events(Entity::Items);
-    let path = format!("/api/v1/admin/dlq/{group}/{source}/0/3");
+    let (source, reports) = (
+        topics.names().events(Entity::Files),
+        topics.names().group("reports"),
+    );
+    let path = format!("/api/v1/admin/dlq/{reports}/{source}/0/9");
     let refused = service.by_admin("POST", &format!("{path}/redrive")).send().await;
     refused.expect_problem(409, "no-retry-topic");
     let none = format!("/api/v1/admin/dlq/{group}/{source}/0/70");
@@ -265,5 +274,59 @@ async fn letters_are_filtered_paged_and_what_cannot_be_brought_back_says_so() {
     }
     assert_eq!(audit(&service).await, [], "what was refused left nothing");
     assert_eq!(list(&service, "state=open").await.len(), 6);
+    service.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_letter_of_each_group_comes_back_to_that_group_alone() {
+    let topics = TestTopics::create(1).await.unwrap();
+    let service = service(&topics).await;
+    let names = topics.names();
+    let (items, files, told) = (
+        names.events(Entity::Items),
+        names.events(Entity::Files),
+        names.store_notifications(),
+    );
+    let letters = [
+        ("projector", &items, names.redriven("projector")),
+        ("saga", &items, names.redriven("saga")),
+        ("saga", &files, names.redriven("saga")),
+        (
+            "store-notifications",
+            &told,
+            names.redriven("store-notifications"),
+        ),
+    ];
+    for (group, source, _) in &letters {
+        give_up_of(&topics, group, source, 4, 1).await;
+    }
+    wait_for(&service, "state=open", letters.len()).await;
+    // One after the other, so that what came by which is seen.
+    for (group, source, retry) in &letters {
+        let before = read_all(retry.clone()).await.len();
+        let path = format!("/api/v1/admin/dlq/{}/{source}/0/4/redrive", names.group(group));
+        service.by_admin("POST", &path).send().await.expect(202);
+        wait_until("it was sent", || async {
+            read_all(retry.clone()).await.len() == before + 1
+        })
+        .await;
+        let sent = read_all(retry.clone()).await;
+        assert_eq!(
+            header_of(sent.last().unwrap(), header::ORIGINAL_TOPIC).unwrap(),
+            source.as_bytes()
+        );
+    }
+    wait_for(&service, "state=redriven", letters.len()).await;
+    for (topic, count) in [
+        (names.redriven("projector"), 1),
+        (names.redriven("saga"), 2),
+        (names.redriven("store-notifications"), 1),
+        (names.retries()[0].clone(), 0),
+        (items, 0),
+        (files, 0),
+        (told, 0),
+    ] {
+        assert_eq!(read_all(topic.clone()).await.len(), count, "{topic}");
+    }
     service.stop().await;
 }
