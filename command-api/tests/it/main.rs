@@ -18,6 +18,7 @@ mod items;
 mod parts;
 mod pipeline;
 mod quota;
+mod redriven;
 mod saga;
 mod service;
 mod staging;
