@@ -18,6 +18,7 @@ mod precondition;
 mod replace_item;
 mod request_upload;
 mod resume_aggregate;
+mod resume_saga;
 mod set_account_limit;
 mod unit_of_work;
 
@@ -34,6 +35,7 @@ pub use precondition::Precondition;
 pub use replace_item::ReplaceItem;
 pub use request_upload::RequestUpload;
 pub use resume_aggregate::ResumeAggregate;
+pub use resume_saga::ResumeSaga;
 pub use set_account_limit::SetAccountLimit;
 pub use unit_of_work::{UnitOfWork, Writer};
 

@@ -15,6 +15,7 @@ use serde_json::{Value, json};
 
 use crate::{
     admin::audit,
+    client::Request,
     service::{Service, new_key},
 };
 
@@ -72,6 +73,19 @@ async fn list(service: &Service, query: &str) -> Vec<Value> {
     let path = format!("/api/v1/admin/dlq?{query}");
     let page = service.by_admin("GET", &path).send().await.expect(200).json();
     page["letters"].as_array().unwrap().clone()
+}
+
+/// What `/metrics` says of a group's letters.
+async fn told(service: &Service, metric: &str, group: &str) -> Option<f64> {
+    let answer = Request::new(service.admin_address, "GET", "/metrics")
+        .send()
+        .await;
+    let text = String::from_utf8(answer.body).unwrap();
+    let group = format!("group=\"{group}\"");
+    let line = text
+        .lines()
+        .find(|line| line.starts_with(metric) && line.contains(&group))?;
+    line.rsplit(' ').next()?.parse().ok()
 }
 
 async fn wait_for(service: &Service, query: &str, count: usize) {
@@ -181,11 +195,43 @@ async fn a_letter_is_shown_brought_back_to_its_group_only_open_again_when_it_fai
     // It fails once more: the same letter, open again.
     give_up(&topics, "uploader", Entity::Uploads, 7, 2).await;
     wait_for(&service, "state=open", 1).await;
+    wait_until("the metric says that one is open", || async {
+        told(&service, "depot_dead_letters_open", &group).await == Some(1.0)
+    })
+    .await;
     assert_eq!(list(&service, "state=open").await[0]["attempts"], 2);
     assert_eq!(list(&service, "").await.len(), 2);
-    let discard = service.by_admin("POST", &format!("{path}/discard")).send().await;
+    assert_eq!(told(&service, "depot_dead_letters_open", &group).await, Some(1.0));
+    let age = told(&service, "depot_dead_letters_oldest_seconds", &group).await;
+    assert!(age.unwrap() > 0.0);
+    let all = "/api/v1/admin/dlq/discard";
+    for (path, body, pointer) in [
+        (all, json!({"filter": {}, "note": "why"}), "/filter"),
+        (all, json!({"filter": {"group": group}, "note": " "}), "/note"),
+        (
+            all,
+            json!({"filter": {"group": group}, "note": "a\u{0}"}),
+            "/note",
+        ),
+        (
+            &format!("{path}/discard"),
+            json!({"note": "x".repeat(501)}),
+            "/note",
+        ),
+    ] {
+        let refused = service.by_admin("POST", path).json(body).send().await;
+        let problem = refused.expect_problem(422, "validation-failed").json();
+        assert_eq!(problem["errors"][0]["pointer"], pointer);
+    }
+    let discard = service.by_admin("POST", &format!("{path}/discard"));
+    let discard = discard.json(json!({"note": "no such upload"})).send().await;
     assert_eq!(discard.expect(202).json()["count"], 1);
     assert_eq!(list(&service, "state=discarded").await.len(), 1);
+    wait_until("the metric says that none is open", || async {
+        told(&service, "depot_dead_letters_open", &group).await == Some(0.0)
+            && told(&service, "depot_dead_letters_oldest_seconds", &group).await == Some(0.0)
+    })
+    .await;
     let actions: Vec<_> = audit(&service)
         .await
         .into_iter()
@@ -195,6 +241,12 @@ async fn a_letter_is_shown_brought_back_to_its_group_only_open_again_when_it_fai
         actions,
         ["dlq.redrive", "dlq.redrive", "dlq.redrive", "dlq.discard"]
     );
+    let note: String =
+        sqlx::query_scalar("SELECT detail ->> 'note' FROM command.audit WHERE action = 'dlq.discard'")
+            .fetch_one(&service.pool)
+            .await
+            .unwrap();
+    assert_eq!(note, "no such upload");
     service.stop().await;
 }
 
@@ -268,7 +320,9 @@ async fn letters_are_filtered_paged_and_what_cannot_be_brought_back_says_so() {
     let none = format!("/api/v1/admin/dlq/{group}/{source}/0/70");
     for request in [
         service.by_admin("GET", &none),
-        service.by_admin("POST", &format!("{none}/discard")),
+        service
+            .by_admin("POST", &format!("{none}/discard"))
+            .json(json!({"note": "why"})),
     ] {
         request.send().await.expect_problem(404, "dead-letter-not-found");
     }

@@ -20,6 +20,7 @@ mod pipeline;
 mod quota;
 mod redriven;
 mod saga;
+mod saga_desk;
 mod service;
 mod staging;
 mod store_notifications;

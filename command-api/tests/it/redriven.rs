@@ -42,10 +42,7 @@ async fn give_up_stored(topics: &TestTopics, upload: Uuid, item: Uuid, offset: i
         })
     });
     let (topic, key) = (names.dead_letters(Entity::Files), upload.to_string());
-    let record = FutureRecord::to(&topic)
-        .partition(0)
-        .key(&key)
-        .payload(&payload);
+    let record = FutureRecord::to(&topic).partition(0).key(&key).payload(&payload);
     let sent = producer.send(record.headers(headers), Duration::from_secs(30));
     sent.await.unwrap();
 }

@@ -47,8 +47,6 @@ pub use offset_source::{OffsetSource, OffsetUnavailable};
 pub use ordered_commit::OrderedCommit;
 pub use origin::Origin;
 pub use record::{Record, TimestampType};
-pub use retry::{
-    ParkedKeys, ParkedUnavailable, Place, RetryTier, RetryTopics, Slot, Tenure, TenureLost,
-};
+pub use retry::{ParkedKeys, ParkedUnavailable, Place, RetryTier, RetryTopics, Slot, Tenure, TenureLost};
 pub use settings::{ConsumerSettings, GroupProtocol, StartWithoutOffset};
 pub use status::{ConsumerHandle, ConsumerStatus, PartitionState, PartitionStatus, Trouble};

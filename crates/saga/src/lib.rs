@@ -10,6 +10,7 @@
 
 mod diagram;
 mod machine;
+pub mod overview;
 mod resume;
 pub mod store;
 pub mod timeout;

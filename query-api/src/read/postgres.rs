@@ -156,7 +156,9 @@ impl Views {
         from: Vec<ViewPosition>,
         limit: i64,
     ) -> Result<Vec<TailRow>, ReadError> {
-        let from = from.into_iter().map(|at| (at.topic, at.partition, at.next_offset));
+        let from = from
+            .into_iter()
+            .map(|at| (at.topic, at.partition, at.next_offset));
         let (named, partitions, offsets): (Vec<String>, Vec<i32>, Vec<i64>) = from.collect();
         let query = sqlx::query!(
             r#"SELECT o.topic, o.partition, o.next_offset, h."offset" AS "offset?", h.item_id AS "item_id?",

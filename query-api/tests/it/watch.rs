@@ -278,7 +278,11 @@ async fn a_change_that_comes_back_from_the_dead_letters_is_told_late_and_once() 
     drop(stream);
 
     let mut stream = watch(&harness, from(&before)).await;
-    assert_eq!(next(&mut stream).await.1, 2, "so is one that is resumed from before it");
+    assert_eq!(
+        next(&mut stream).await.1,
+        2,
+        "so is one that is resumed from before it"
+    );
     change(&harness, &item, 4, 0, 3).await;
     assert_eq!(next(&mut stream).await.1, 4);
     let mut stream = watch(&harness, from(&after)).await;

@@ -13,14 +13,17 @@ use crate::{
 /// The letters' origins, reasons and attempts, in the order of the log.
 fn summary(letters: &[Record]) -> Vec<(i64, String, String)> {
     let text = |letter: &Record, name: &str| letter.header_str(name).unwrap_or_default().to_owned();
-    let offset = |letter: &Record| letter.header(header::ORIGINAL_OFFSET).unwrap().try_into().unwrap();
+    let offset = |letter: &Record| {
+        letter
+            .header(header::ORIGINAL_OFFSET)
+            .unwrap()
+            .try_into()
+            .unwrap()
+    };
     letters
         .iter()
         .map(|letter| {
-            let (reason, attempts) = (
-                text(letter, header::REASON_CLASS),
-                text(letter, header::ATTEMPTS),
-            );
+            let (reason, attempts) = (text(letter, header::REASON_CLASS), text(letter, header::ATTEMPTS));
             (i64::from_be_bytes(offset(letter)), reason, attempts)
         })
         .collect()
@@ -103,10 +106,7 @@ async fn what_is_no_letter_of_the_group_blocks_nothing_and_is_not_lost() {
         key: Some(b"k".to_vec()),
         payload: Some(value.as_bytes().to_vec()),
         headers: vec![
-            (
-                header::ORIGINAL_TOPIC.to_owned(),
-                Some(log.topic().into_bytes()),
-            ),
+            (header::ORIGINAL_TOPIC.to_owned(), Some(log.topic().into_bytes())),
             (
                 header::ORIGINAL_PARTITION.to_owned(),
                 Some(0_i32.to_be_bytes().to_vec()),
