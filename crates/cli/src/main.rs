@@ -1,8 +1,13 @@
 //! `depot`: what a person or a script does with an installation. The environment is that of the services.
 
+mod admin_client;
 mod buckets;
 mod demo;
+mod dlq;
 mod migrate;
+mod operator;
+mod outbox;
+mod saga;
 mod settings;
 mod token;
 mod topics;
@@ -36,6 +41,12 @@ enum Command {
     Buckets,
     /// Send a file to an item, in parts where it is large, and go on with one that was cut off.
     Upload(upload::Arguments),
+    /// Look at dead letters, bring them back to the group that failed, or give them up.
+    Dlq(dlq::Arguments),
+    /// Look at sagas, and set going what is stuck.
+    Saga(saga::Arguments),
+    /// Look at command-api's outbox, and resume aggregates that are parked.
+    Outbox(outbox::Arguments),
     /// Drive the main job on the running services, and print how long each hop took.
     Demo(demo::Arguments),
 }
@@ -46,6 +57,9 @@ async fn main() -> anyhow::Result<ExitCode> {
     match Arguments::parse().command {
         // Scripts tell its outcomes apart.
         Command::Upload(arguments) => return Ok(upload::run(&arguments).await),
+        Command::Dlq(arguments) => return Ok(dlq::run(&arguments).await),
+        Command::Saga(arguments) => return Ok(saga::run(&arguments).await),
+        Command::Outbox(arguments) => return Ok(outbox::run(&arguments).await),
         Command::Token(arguments) => token::run(&arguments),
         Command::Migrate => migrate::up().await,
         Command::MigrateStatus => migrate::status().await,
