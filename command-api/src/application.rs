@@ -30,7 +30,7 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     commands::Writer,
     config::Config,
-    dead_letters::{self, DeadLetterIndex, LetterLog, Redriver, index_settings},
+    dead_letters::{self, DeadLetterIndex, Depth, LetterLog, Redriver, index_settings},
     http::{
         self, Accounts, ApiState, Database, DeadLetterDesk, Executor, InParts, QueryAddress, SweepDesk,
         UploadPolicy,
@@ -283,7 +283,10 @@ fn start_dead_letters(
     let redriver = Redriver::new(pool.clone(), log, topics, brokers, &client).map_err(StartError::Redrive)?;
     process
         .shutdown
-        .spawn("redrive", dead_letters::run(redriver, stop));
+        .spawn("redrive", dead_letters::run(redriver, stop.clone()));
+    process
+        .shutdown
+        .spawn("dead letter depth", Depth::new(pool.clone()).run(stop));
     Ok(())
 }
 

@@ -124,6 +124,7 @@ fn client_settings(config: &Config) -> Vec<(String, String)> {
 fn consumer_settings(config: &Config, topics: &Topics) -> ConsumerSettings {
     let subscribed = [topics.events(Entity::Items), topics.events(Entity::Uploads)];
     let mut settings = ConsumerSettings::new(&config.kafka.brokers, topics.group("projector"), subscribed);
+    settings.redrive_topic = Some(topics.redriven("projector"));
     settings.max_batch_records = config.batch_records;
     settings.client_settings = client_settings(config);
     // Its end has to fit into the process's.

@@ -77,7 +77,7 @@ impl BatchHandler for Projector {
     type Event = Event;
 
     fn decode(&self, record: &Record) -> Result<Event, Poison> {
-        let entity = self.topics.entity(&record.topic);
+        let entity = self.topics.entity(record.source_topic());
         let entity =
             entity.ok_or_else(|| Poison::new("wrong_topic", "no events are expected on this topic"))?;
         let event = decode(

@@ -19,7 +19,7 @@ use crate::{
     cursor::Cursors,
     download_urls::DownloadUrls,
     grpc,
-    queries::{Queries, Watches},
+    queries::{ItemTopics, Queries, Watches},
     read::{self, Cache, Pointer, Reader, Views, notifications},
     rest::{self, RestState},
     visibility::Visibility,
@@ -83,8 +83,12 @@ impl Application {
         let follow = notifications::follow(redis, config.redis.clone(), feed.clone(), stop.clone());
         process.shutdown.spawn("notifications", follow);
 
-        let topic = Topics::new(&config.topic_prefix).events(Entity::Items);
-        let watches = Watches::new(&topic, config.watch, stop.clone());
+        let topics = Topics::new(&config.topic_prefix);
+        let topics = ItemTopics {
+            events: topics.events(Entity::Items),
+            redriven: topics.redriven("projector"),
+        };
+        let watches = Watches::new(topics, config.watch, stop.clone());
         process.shutdown.spawn("watch streams", watches.clone().ended());
         let queries = Queries {
             reader: Reader::new(views, cache, pointer.clone(), config.local_cache),

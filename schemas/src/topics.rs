@@ -11,6 +11,10 @@ pub const MAX_DEAD_LETTER_BYTES: i32 = 2 * 1024 * 1024;
 
 /// The retry topics of the uploader: the delay as it stands in the name, and in seconds.
 pub const UPLOAD_RETRIES: [(&str, u64); 3] = [("30s", 30), ("5m", 300), ("1h", 3_600)];
+/// The groups whose dead letters come back by a topic that is theirs alone. The uploader's come back by its first retry
+/// topic.
+pub const REDRIVEN_GROUPS: [&str; 3] = ["projector", "saga", "store-notifications"];
+
 const FOR_EVER: i64 = -1;
 /// A week: what a store tells is no event of this system, and says nothing once its upload has ended.
 const NOTIFICATIONS_RETENTION_MS: i64 = 7 * 24 * 3_600 * 1_000;
@@ -66,6 +70,11 @@ impl Topics {
         UPLOAD_RETRIES.map(|(delay, _)| format!("{}.uploads.retry.{delay}.v1", self.prefix))
     }
 
+    /// Where the dead letters of a group come back that is one of [`REDRIVEN_GROUPS`], for example `depot.saga.retry.v1`.
+    pub fn redriven(&self, group: &str) -> String {
+        format!("{}.{group}.retry.v1", self.prefix)
+    }
+
     /// What the object store itself tells, where it sends notifications to Kafka.
     pub fn store_notifications(&self) -> String {
         format!("{}.store-notifications.v1", self.prefix)
@@ -99,6 +108,7 @@ impl Topics {
         let events = Entity::ALL.map(|entity| spec(self.events(entity), MAX_MESSAGE_BYTES));
         let dead_letters = Entity::ALL.map(|entity| spec(self.dead_letters(entity), MAX_DEAD_LETTER_BYTES));
         let retries = self.retries().map(|name| spec(name, MAX_DEAD_LETTER_BYTES));
+        let redriven = REDRIVEN_GROUPS.map(|group| spec(self.redriven(group), MAX_DEAD_LETTER_BYTES));
         let notifications = [
             TopicSpec {
                 retention_ms: NOTIFICATIONS_RETENTION_MS,
@@ -110,6 +120,7 @@ impl Topics {
             .into_iter()
             .chain(dead_letters)
             .chain(retries)
+            .chain(redriven)
             .chain(notifications)
             .collect()
     }

@@ -8,7 +8,8 @@ use depot_domain::{
 };
 use depot_schemas::{
     DecodeErrorClass, Entity, Envelope, Event, EventData, EventType, FileData, FileOutcome, FileState,
-    ItemData, ItemState, UploadData, UploadState, decode, topics::Topics,
+    ItemData, ItemState, UploadData, UploadState, decode,
+    topics::{REDRIVEN_GROUPS, Topics},
 };
 use schemars::generate::SchemaSettings;
 use serde_json::{Map, Value, json};
@@ -270,5 +271,9 @@ fn topic_names_have_dots_only_and_dead_letters_as_many_partitions() {
         let find = |name: &str| declared.iter().find(|spec| spec.name == name).unwrap().partitions;
         assert!(find(&topics.dead_letters(entity)) >= find(&topics.events(entity)));
         assert_eq!(topics.entity(&topics.events(entity)), Some(entity));
+        // A letter keeps its partition's number on its way back too.
+        for group in REDRIVEN_GROUPS {
+            assert!(find(&topics.redriven(group)) >= find(&topics.dead_letters(entity)));
+        }
     }
 }

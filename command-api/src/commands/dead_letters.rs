@@ -23,6 +23,8 @@ pub struct RedriveDeadLetters {
 pub struct DiscardDeadLetters {
     pub filter: Filter,
     pub subject: String,
+    /// Why, for the audit.
+    pub note: String,
     pub dry_run: bool,
     pub is_one: bool,
 }
@@ -50,7 +52,7 @@ impl AdminAction for DiscardDeadLetters {
         if self.is_one && count == 0 {
             return Err(refusal(unit, &self.filter, false).await?);
         }
-        let detail = json!({ "count": count, "dry_run": self.dry_run });
+        let detail = json!({ "count": count, "dry_run": self.dry_run, "note": self.note });
         Ok((count, entry("dlq.discard", &self.subject, detail)))
     }
 }

@@ -53,6 +53,10 @@ pub enum Refusal {
     DeadLetterNotOpen { state: String },
     #[error("group {group} has no retry topic for {topic}")]
     NoRetryTopic { group: String, topic: String },
+    #[error("there is no saga {saga} {saga_id}")]
+    SagaNotFound { saga: String, saga_id: Uuid },
+    #[error("saga {saga} {saga_id} is not stuck")]
+    SagaNotStuck { saga: String, saga_id: Uuid },
 }
 
 impl Refusal {

@@ -14,7 +14,10 @@ pub fn index_settings(
     topics: &Topics,
     client_settings: Vec<(String, String)>,
 ) -> ConsumerSettings {
-    let letters = Entity::ALL.map(|entity| topics.dead_letters(entity));
+    let of_events = Entity::ALL.map(|entity| topics.dead_letters(entity));
+    let letters = of_events
+        .into_iter()
+        .chain([topics.store_notification_dead_letters()]);
     let mut settings = ConsumerSettings::new(brokers, topics.group("dead-letters"), letters);
     settings.client_settings = client_settings;
     // Each holds a connection of the pool that requests need too.
@@ -53,7 +56,9 @@ impl KeyHandler for DeadLetterIndex {
             offset,
         );
         let (group, topic, partition, offset) = match origin {
-            (Some(group), Some(topic), Some(partition), Some(offset)) => (group, topic, partition, offset),
+            (Some(group), Some(topic), Some(partition), Some(offset)) => {
+                (storable(Some(group)), storable(Some(topic)), partition, offset)
+            }
             _ => (
                 "unknown".to_owned(),
                 record.topic.to_string(),

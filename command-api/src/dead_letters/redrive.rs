@@ -44,7 +44,18 @@ pub enum RedriveError {
 /// Each `(group, source topic)` whose letters can be redriven, and to which topic.
 pub fn retry_sources(topics: &Topics) -> Vec<((String, String), String)> {
     let [first, ..] = topics.retries();
-    vec![((topics.group("uploader"), topics.events(Entity::Uploads)), first)]
+    let events = |entity| topics.events(entity);
+    let mut sources = vec![((topics.group("uploader"), events(Entity::Uploads)), first)];
+    for (group, topic) in [
+        ("saga", events(Entity::Files)),
+        ("saga", events(Entity::Items)),
+        ("projector", events(Entity::Items)),
+        ("projector", events(Entity::Uploads)),
+        ("store-notifications", topics.store_notifications()),
+    ] {
+        sources.push(((topics.group(group), topic), topics.redriven(group)));
+    }
+    sources
 }
 
 /// Sends letters that are to be redriven.

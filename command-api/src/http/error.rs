@@ -75,6 +75,10 @@ pub fn refusal(refusal: &Refusal) -> Problem {
         Refusal::NoRetryTopic { group, topic } => Problem::of(&problems::NO_RETRY_TOPIC).with_detail(
             format!("Group {group} has no retry topic for messages of {topic}."),
         ),
+        Refusal::SagaNotFound { saga, saga_id } => Problem::of(&problems::SAGA_NOT_FOUND)
+            .with_detail(format!("There is no saga `{saga}` of {saga_id}.")),
+        Refusal::SagaNotStuck { saga, saga_id } => Problem::of(&problems::SAGA_NOT_STUCK)
+            .with_detail(format!("Saga `{saga}` of {saga_id} is not stuck.")),
         Refusal::Invalid(errors) => Problem::validation_failed(faults(errors.clone())),
     }
 }

@@ -65,6 +65,11 @@ problem_types! {
     NO_RETRY_TOPIC = "no-retry-topic", 409, "The group that failed has no retry topic",
         "Dead letters are brought back only to a retry topic of the group that failed, and this group has none: the \
          source topic would reach every group. The letter can be read and discarded.";
+    SAGA_NOT_FOUND = "saga-not-found", 404, "There is no such saga",
+        "No saga of this name has begun for this id.";
+    SAGA_NOT_STUCK = "saga-not-stuck", 409, "The saga is not stuck",
+        "Only a saga that has asked as often as is declared is resumed. This one goes on by itself, or has ended; read it \
+         to see where it stands.";
     BUSY = "busy", 503, "Too many requests want the same thing",
         "Others were changing the same resource for too long; nothing was done. Repeat after `Retry-After`.";
 }

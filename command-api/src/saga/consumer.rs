@@ -29,6 +29,7 @@ pub fn consumer_settings(
 ) -> ConsumerSettings {
     let subscribed = [topics.events(Entity::Files), topics.events(Entity::Items)];
     let mut settings = ConsumerSettings::new(brokers, topics.group("saga"), subscribed);
+    settings.redrive_topic = Some(topics.redriven("saga"));
     settings.client_settings = client_settings;
     settings
 }
@@ -97,7 +98,7 @@ impl KeyHandler for SagaEvents {
     type Event = Told;
 
     fn decode(&self, record: &Record) -> Result<Told, Poison> {
-        let entity = self.topics.entity(&record.topic).ok_or_else(|| {
+        let entity = self.topics.entity(record.source_topic()).ok_or_else(|| {
             Poison::new(
                 "wrong_topic",
                 format!("{} is no topic of this consumer", record.topic),

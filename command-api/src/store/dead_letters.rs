@@ -271,19 +271,24 @@ pub async fn mark_redriven(conn: &mut PgConnection, letter: &DeadLetter) -> Resu
     .map_err(StoreError::doing("mark a dead letter as redriven"))
 }
 
-/// Open letters by the topic they lie in: how many, and since when the oldest.
-pub async fn depth(
-    conn: &mut PgConnection,
-) -> Result<Vec<(String, i64, Option<OffsetDateTime>)>, StoreError> {
-    let rows = sqlx::query!(
-        r#"SELECT dlq_topic, count(*) AS "open!", min(failed_at) AS oldest FROM command.dead_letters
-           WHERE state = 'open' GROUP BY dlq_topic"#
+/// The open letters of one group and source topic.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OpenLetters {
+    pub consumer_group: String,
+    pub topic: String,
+    pub open: i64,
+    /// When the one failed that has lain there longest.
+    pub oldest: OffsetDateTime,
+}
+
+/// How many letters are open, by group and source topic.
+pub async fn depth(conn: &mut PgConnection) -> Result<Vec<OpenLetters>, StoreError> {
+    sqlx::query_as!(
+        OpenLetters,
+        r#"SELECT consumer_group, topic, count(*) AS "open!", min(failed_at) AS "oldest!"
+           FROM command.dead_letters WHERE state = 'open' GROUP BY consumer_group, topic"#
     )
     .fetch_all(conn)
     .await
-    .map_err(StoreError::doing("count open dead letters"))?;
-    Ok(rows
-        .into_iter()
-        .map(|row| (row.dlq_topic, row.open, row.oldest))
-        .collect())
+    .map_err(StoreError::doing("count open dead letters"))
 }

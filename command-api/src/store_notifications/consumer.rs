@@ -25,6 +25,7 @@ pub fn consumer_settings(
 ) -> ConsumerSettings {
     let subscribed = [topics.store_notifications()];
     let mut settings = ConsumerSettings::new(brokers, topics.group("store-notifications"), subscribed);
+    settings.redrive_topic = Some(topics.redriven("store-notifications"));
     settings.client_settings = client_settings;
     settings
 }

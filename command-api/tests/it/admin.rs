@@ -1,9 +1,10 @@
 //! What operators see and do.
 
+use depot_service::auth::Role;
 use serde_json::json;
 use uuid::Uuid;
 
-use crate::service::{Service, new_key};
+use crate::service::{Service, new_key, token};
 
 /// `(actor, action, subject)` of all that is in the audit, in order.
 pub async fn audit(service: &Service) -> Vec<(String, String, String)> {
@@ -48,11 +49,19 @@ async fn nothing_under_admin_is_told_or_done_without_the_role_admin() {
     let aggregate = Uuid::now_v7();
     park(&service, aggregate).await;
     let resume = format!("/api/v1/admin/outbox/parked/{aggregate}/resume");
+    let saga = format!("/api/v1/admin/sagas/upload/{aggregate}");
+    let resume_saga = format!("{saga}/resume");
     for (method, path) in [
         ("GET", "/api/v1/admin/outbox"),
         ("POST", resume.as_str()),
         ("DELETE", resume.as_str()),
         ("GET", "/api/v1/admin/no-such-thing"),
+        ("GET", "/api/v1/admin/sagas"),
+        ("GET", "/api/v1/admin/dlq"),
+        ("POST", "/api/v1/admin/dlq/redrive"),
+        ("POST", "/api/v1/admin/dlq/discard"),
+        ("GET", saga.as_str()),
+        ("POST", resume_saga.as_str()),
     ] {
         let refused = service.bare(method, path).send().await;
         assert!(
@@ -66,6 +75,9 @@ async fn nothing_under_admin_is_told_or_done_without_the_role_admin() {
             .send()
             .await
             .expect_problem(403, "forbidden");
+        let reader = token("bob", &[Role::Reader]);
+        let refused = service.bare(method, path).token(&reader).send().await;
+        refused.expect_problem(403, "forbidden");
     }
     assert!(!is_resume_requested(&service, aggregate).await);
     assert_eq!(audit(&service).await, []);

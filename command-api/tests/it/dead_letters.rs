@@ -15,6 +15,7 @@ use serde_json::{Value, json};
 
 use crate::{
     admin::audit,
+    client::Request,
     service::{Service, new_key},
 };
 
@@ -29,13 +30,18 @@ async fn service(topics: &TestTopics) -> Service {
     .await
 }
 
-/// Writes a letter as a group does that gives a message up.
+/// Writes a letter as a group does that gives a message of an entity up.
 async fn give_up(topics: &TestTopics, group: &str, entity: Entity, offset: i64, attempts: i32) {
+    let source = topics.names().events(entity);
+    give_up_of(topics, group, &source, offset, attempts).await;
+}
+
+async fn give_up_of(topics: &TestTopics, group: &str, source: &str, offset: i64, attempts: i32) {
     let client = ClientConfig::new()
         .set("bootstrap.servers", settings().kafka_brokers())
         .create();
     let producer: FutureProducer = client.unwrap();
-    let (group, source) = (topics.names().group(group), topics.names().events(entity));
+    let group = topics.names().group(group);
     let attempts = attempts.to_string();
     let (partition, offset) = (0_i32.to_be_bytes(), offset.to_be_bytes());
     let headers: [(&str, &[u8]); 9] = [
@@ -55,7 +61,7 @@ async fn give_up(topics: &TestTopics, group: &str, entity: Entity, offset: i64, 
             value: Some(*value),
         })
     });
-    let topic = topics.names().dead_letters(entity);
+    let topic = depot_consumer::dead_letter_topic(source).unwrap();
     let record = FutureRecord::to(&topic)
         .partition(0)
         .key("k")
@@ -67,6 +73,19 @@ async fn list(service: &Service, query: &str) -> Vec<Value> {
     let path = format!("/api/v1/admin/dlq?{query}");
     let page = service.by_admin("GET", &path).send().await.expect(200).json();
     page["letters"].as_array().unwrap().clone()
+}
+
+/// What `/metrics` says of a group's letters.
+async fn told(service: &Service, metric: &str, group: &str) -> Option<f64> {
+    let answer = Request::new(service.admin_address, "GET", "/metrics")
+        .send()
+        .await;
+    let text = String::from_utf8(answer.body).unwrap();
+    let group = format!("group=\"{group}\"");
+    let line = text
+        .lines()
+        .find(|line| line.starts_with(metric) && line.contains(&group))?;
+    line.rsplit(' ').next()?.parse().ok()
 }
 
 async fn wait_for(service: &Service, query: &str, count: usize) {
@@ -176,11 +195,43 @@ async fn a_letter_is_shown_brought_back_to_its_group_only_open_again_when_it_fai
     // It fails once more: the same letter, open again.
     give_up(&topics, "uploader", Entity::Uploads, 7, 2).await;
     wait_for(&service, "state=open", 1).await;
+    wait_until("the metric says that one is open", || async {
+        told(&service, "depot_dead_letters_open", &group).await == Some(1.0)
+    })
+    .await;
     assert_eq!(list(&service, "state=open").await[0]["attempts"], 2);
     assert_eq!(list(&service, "").await.len(), 2);
-    let discard = service.by_admin("POST", &format!("{path}/discard")).send().await;
+    assert_eq!(told(&service, "depot_dead_letters_open", &group).await, Some(1.0));
+    let age = told(&service, "depot_dead_letters_oldest_seconds", &group).await;
+    assert!(age.unwrap() > 0.0);
+    let all = "/api/v1/admin/dlq/discard";
+    for (path, body, pointer) in [
+        (all, json!({"filter": {}, "note": "why"}), "/filter"),
+        (all, json!({"filter": {"group": group}, "note": " "}), "/note"),
+        (
+            all,
+            json!({"filter": {"group": group}, "note": "a\u{0}"}),
+            "/note",
+        ),
+        (
+            &format!("{path}/discard"),
+            json!({"note": "x".repeat(501)}),
+            "/note",
+        ),
+    ] {
+        let refused = service.by_admin("POST", path).json(body).send().await;
+        let problem = refused.expect_problem(422, "validation-failed").json();
+        assert_eq!(problem["errors"][0]["pointer"], pointer);
+    }
+    let discard = service.by_admin("POST", &format!("{path}/discard"));
+    let discard = discard.json(json!({"note": "no such upload"})).send().await;
     assert_eq!(discard.expect(202).json()["count"], 1);
     assert_eq!(list(&service, "state=discarded").await.len(), 1);
+    wait_until("the metric says that none is open", || async {
+        told(&service, "depot_dead_letters_open", &group).await == Some(0.0)
+            && told(&service, "depot_dead_letters_oldest_seconds", &group).await == Some(0.0)
+    })
+    .await;
     let actions: Vec<_> = audit(&service)
         .await
         .into_iter()
@@ -190,6 +241,12 @@ async fn a_letter_is_shown_brought_back_to_its_group_only_open_again_when_it_fai
         actions,
         ["dlq.redrive", "dlq.redrive", "dlq.redrive", "dlq.discard"]
     );
+    let note: String =
+        sqlx::query_scalar("SELECT detail ->> 'note' FROM command.audit WHERE action = 'dlq.discard'")
+            .fetch_one(&service.pool)
+            .await
+            .unwrap();
+    assert_eq!(note, "no such upload");
     service.stop().await;
 }
 
@@ -200,7 +257,8 @@ async fn letters_are_filtered_paged_and_what_cannot_be_brought_back_says_so() {
     for offset in 0..5 {
         give_up(&topics, "projector", Entity::Items, offset, 1).await;
     }
-    give_up(&topics, "saga", Entity::Files, 9, 1).await;
+    // Nothing of ours: a group without a way back.
+    give_up(&topics, "reports", Entity::Files, 9, 1).await;
     wait_for(&service, "", 6).await;
     let group = topics.names().group("projector");
     assert_eq!(
@@ -252,18 +310,77 @@ async fn letters_are_filtered_paged_and_what_cannot_be_brought_back_says_so() {
             .expect_problem(400, "invalid-parameter");
     }
 
-    let source = topics.names().events(Entity::Items);
-    let path = format!("/api/v1/admin/dlq/{group}/{source}/0/3");
+    let (source, reports) = (
+        topics.names().events(Entity::Files),
+        topics.names().group("reports"),
+    );
+    let path = format!("/api/v1/admin/dlq/{reports}/{source}/0/9");
     let refused = service.by_admin("POST", &format!("{path}/redrive")).send().await;
     refused.expect_problem(409, "no-retry-topic");
     let none = format!("/api/v1/admin/dlq/{group}/{source}/0/70");
     for request in [
         service.by_admin("GET", &none),
-        service.by_admin("POST", &format!("{none}/discard")),
+        service
+            .by_admin("POST", &format!("{none}/discard"))
+            .json(json!({"note": "why"})),
     ] {
         request.send().await.expect_problem(404, "dead-letter-not-found");
     }
     assert_eq!(audit(&service).await, [], "what was refused left nothing");
     assert_eq!(list(&service, "state=open").await.len(), 6);
+    service.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_letter_of_each_group_comes_back_to_that_group_alone() {
+    let topics = TestTopics::create(1).await.unwrap();
+    let service = service(&topics).await;
+    let names = topics.names();
+    let (items, files, told) = (
+        names.events(Entity::Items),
+        names.events(Entity::Files),
+        names.store_notifications(),
+    );
+    let letters = [
+        ("projector", &items, names.redriven("projector")),
+        ("saga", &items, names.redriven("saga")),
+        ("saga", &files, names.redriven("saga")),
+        (
+            "store-notifications",
+            &told,
+            names.redriven("store-notifications"),
+        ),
+    ];
+    for (group, source, _) in &letters {
+        give_up_of(&topics, group, source, 4, 1).await;
+    }
+    wait_for(&service, "state=open", letters.len()).await;
+    // One after the other, so that what came by which is seen.
+    for (group, source, retry) in &letters {
+        let before = read_all(retry.clone()).await.len();
+        let path = format!("/api/v1/admin/dlq/{}/{source}/0/4/redrive", names.group(group));
+        service.by_admin("POST", &path).send().await.expect(202);
+        wait_until("it was sent", || async {
+            read_all(retry.clone()).await.len() == before + 1
+        })
+        .await;
+        let sent = read_all(retry.clone()).await;
+        assert_eq!(
+            header_of(sent.last().unwrap(), header::ORIGINAL_TOPIC).unwrap(),
+            source.as_bytes()
+        );
+    }
+    wait_for(&service, "state=redriven", letters.len()).await;
+    for (topic, count) in [
+        (names.redriven("projector"), 1),
+        (names.redriven("saga"), 2),
+        (names.redriven("store-notifications"), 1),
+        (names.retries()[0].clone(), 0),
+        (items, 0),
+        (files, 0),
+        (told, 0),
+    ] {
+        assert_eq!(read_all(topic.clone()).await.len(), count, "{topic}");
+    }
     service.stop().await;
 }

@@ -24,7 +24,8 @@ async fn service(topics: &TestTopics) -> Service {
     .await
 }
 
-async fn tell(topics: &TestTopics, upload: Uuid, item: Uuid, outcome: FileOutcome, version: i64) {
+/// A fact about a file: headers and payload.
+pub fn fact(upload: Uuid, item: Uuid, outcome: FileOutcome, version: i64) -> (OwnedHeaders, Vec<u8>) {
     let event_type = match outcome {
         FileOutcome::Stored => EventType::FileStored,
         FileOutcome::Rejected => EventType::FileRejected,
@@ -55,7 +56,12 @@ async fn tell(topics: &TestTopics, upload: Uuid, item: Uuid, outcome: FileOutcom
             value: Some(value),
         })
     });
-    send(topics, &upload.to_string(), &event.payload().unwrap(), headers).await;
+    (headers, event.payload().unwrap())
+}
+
+async fn tell(topics: &TestTopics, upload: Uuid, item: Uuid, outcome: FileOutcome, version: i64) {
+    let (headers, payload) = fact(upload, item, outcome, version);
+    send(topics, &upload.to_string(), &payload, headers).await;
 }
 
 async fn send(topics: &TestTopics, key: &str, payload: &[u8], headers: OwnedHeaders) {

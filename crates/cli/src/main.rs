@@ -3,7 +3,11 @@
 mod admin_client;
 mod buckets;
 mod demo;
+mod dlq;
 mod migrate;
+mod operator;
+mod outbox;
+mod saga;
 mod settings;
 mod sweep;
 mod token;
@@ -40,6 +44,12 @@ enum Command {
     Upload(upload::Arguments),
     /// Find what does not add up between object store, receipts, sagas and accounts, and mend it.
     Sweep(sweep::Arguments),
+    /// Look at dead letters, bring them back to the group that failed, or give them up.
+    Dlq(dlq::Arguments),
+    /// Look at sagas, and set going what is stuck.
+    Saga(saga::Arguments),
+    /// Look at command-api's outbox, and resume aggregates that are parked.
+    Outbox(outbox::Arguments),
     /// Drive the main job on the running services, and print how long each hop took.
     Demo(demo::Arguments),
 }
@@ -51,6 +61,9 @@ async fn main() -> anyhow::Result<ExitCode> {
         // Scripts tell its outcomes apart.
         Command::Upload(arguments) => return Ok(upload::run(&arguments).await),
         Command::Sweep(arguments) => return Ok(sweep::run(&arguments).await),
+        Command::Dlq(arguments) => return Ok(dlq::run(&arguments).await),
+        Command::Saga(arguments) => return Ok(saga::run(&arguments).await),
+        Command::Outbox(arguments) => return Ok(outbox::run(&arguments).await),
         Command::Token(arguments) => token::run(&arguments),
         Command::Migrate => migrate::up().await,
         Command::MigrateStatus => migrate::status().await,

@@ -82,7 +82,13 @@ impl Assignment {
             let now = OffsetDateTime::now_utc();
             match self
                 .dead_letters
-                .publish(record, &self.settings.group, poison, now)
+                .publish(
+                    record,
+                    self.settings.source_of(record),
+                    &self.settings.group,
+                    poison,
+                    now,
+                )
                 .await
             {
                 Ok(()) => break,

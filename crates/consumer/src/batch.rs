@@ -165,6 +165,7 @@ impl<H: BatchHandler> Work<H> {
     async fn decode(&self, records: Vec<Record>) -> Result<Vec<(Record, H::Event)>, Interrupted> {
         let mut events = Vec::with_capacity(records.len());
         for record in records {
+            let record = self.assignment.settings.traced_back(record);
             match decode_caught(|| self.handler.decode(&record)) {
                 Ok(event) => events.push((record, event)),
                 Err(poison) => self.assignment.dead_letter(&record, &poison).await?,

@@ -123,7 +123,8 @@ impl Consumer {
         let consumer = Arc::new(consumer);
         // Before the first poll, and so before the first rebalance, which needs it.
         let _first = group.consumer.set(Arc::downgrade(&consumer));
-        let topics: Vec<&str> = group.settings.topics.iter().map(String::as_str).collect();
+        let all = group.settings.topics.iter().chain(&group.settings.redrive_topic);
+        let topics: Vec<&str> = all.map(String::as_str).collect();
         consumer
             .subscribe(&topics)
             .map_err(|source| ConsumerError::Subscribe {

@@ -142,19 +142,20 @@ impl DeadLetters {
         Ok(Self { producer })
     }
 
-    /// Sends one record and waits for its delivery report.
+    /// Sends one record to the dead letters of `source` and waits for its delivery report.
     ///
     /// It goes to the partition of its source, since dead-letter topics have at least as many; so the letters of a key
     /// stay in order.
     pub(crate) async fn publish(
         &self,
         record: &Record,
+        source: &str,
         group: &str,
         poison: &Poison,
         now: OffsetDateTime,
     ) -> Result<(), DeadLetterError> {
-        let topic = dead_letter_topic(&record.topic).ok_or_else(|| DeadLetterError::NoTopic {
-            topic: record.topic.to_string(),
+        let topic = dead_letter_topic(source).ok_or_else(|| DeadLetterError::NoTopic {
+            topic: source.to_owned(),
         })?;
         self.send(record, &topic, headers(record, group, poison, now))
             .await

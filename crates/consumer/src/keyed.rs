@@ -66,7 +66,7 @@ async fn run<H: KeyHandler, P: ParkedKeys>(
             () = assignment.drain.cancelled() => break None,
             Some(ended) = lanes.running.join_next(), if !lanes.running.is_empty() => lanes.finish(ended)?,
             read = reader.next(), if lanes.has_room() => match read {
-                Ok(record) => lanes.take(record),
+                Ok(record) => lanes.take(assignment.settings.traced_back(record)),
                 Err(error) => break Some(error),
             },
         }

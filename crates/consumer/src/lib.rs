@@ -8,7 +8,8 @@
 //!
 //! The kinds of [`Failure`] are kept apart: *poison* goes to the dead-letter topic first and is then passed;
 //! *transient* pauses the work and tries again for as long as it takes; *retry later* sends one message through
-//! [`RetryTopics`], and what follows of its key after it; *fatal* stops the consumer.
+//! [`RetryTopics`], and what follows of its key after it; *fatal* stops the consumer. Dead letters come back by a topic
+//! of their group's own: the first of its retry topics, or [`ConsumerSettings::redrive_topic`].
 //!
 //! How it runs: one thread polls the group (rebalances, commits, statistics) and nothing else, so a slow handler never
 //! costs the membership. Each assigned partition has a task of its own that takes records from the partition's own
@@ -28,6 +29,7 @@ mod keyed;
 mod metrics;
 mod offset_source;
 mod ordered_commit;
+mod origin;
 mod partition;
 mod progress;
 mod rebalance;
@@ -43,9 +45,8 @@ pub use handler::{Batch, BatchHandler, BatchOutcome, BoxError, Context, Failure,
 pub use metrics::describe_metrics;
 pub use offset_source::{OffsetSource, OffsetUnavailable};
 pub use ordered_commit::OrderedCommit;
+pub use origin::Origin;
 pub use record::{Record, TimestampType};
-pub use retry::{
-    Origin, ParkedKeys, ParkedUnavailable, Place, RetryTier, RetryTopics, Slot, Tenure, TenureLost,
-};
+pub use retry::{ParkedKeys, ParkedUnavailable, Place, RetryTier, RetryTopics, Slot, Tenure, TenureLost};
 pub use settings::{ConsumerSettings, GroupProtocol, StartWithoutOffset};
 pub use status::{ConsumerHandle, ConsumerStatus, PartitionState, PartitionStatus, Trouble};

@@ -5,6 +5,8 @@ use std::sync::Arc;
 use rdkafka::Timestamp;
 use rdkafka::message::{BorrowedMessage, Headers, Message};
 
+use crate::origin::Origin;
+
 /// Who set a record's timestamp.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum TimestampType {
@@ -48,6 +50,8 @@ pub struct Record {
     pub payload: Option<Vec<u8>>,
     /// All headers, in their order; a name may occur more than once, a value may be null.
     pub headers: Vec<(String, Option<Vec<u8>>)>,
+    /// Of a dead letter that came back by its group's redrive topic: where it was read first.
+    pub redriven_from: Option<Origin>,
 }
 
 impl Record {
@@ -67,6 +71,14 @@ impl Record {
     pub fn header_str(&self, name: &str) -> Option<&str> {
         self.header(name)
             .and_then(|value| std::str::from_utf8(value).ok())
+    }
+
+    /// The topic whose message this is: where it was read first, if it came back from the dead letters.
+    #[must_use]
+    pub fn source_topic(&self) -> &str {
+        self.redriven_from
+            .as_ref()
+            .map_or(&self.topic, |origin| &origin.topic)
     }
 
     /// Bytes of key, value and headers together.
@@ -102,6 +114,7 @@ impl Record {
             key: message.key().map(<[u8]>::to_vec),
             payload: message.payload().map(<[u8]>::to_vec),
             headers,
+            redriven_from: None,
         }
     }
 }

@@ -12,6 +12,7 @@ use crate::attempt::{Assignment, Attempts, Interrupted};
 use crate::dead_letter::{header, with_origin};
 use crate::error::chain;
 use crate::handler::{BoxError, Poison};
+use crate::origin::Origin;
 use crate::record::Record;
 
 /// One retry topic, and how long a message waits there.
@@ -43,17 +44,6 @@ pub struct Tenure {
     pub partition: i32,
     /// Made anew by each assignment.
     pub id: Uuid,
-}
-
-/// Where a message was read first: what names it, however often it is copied.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Origin {
-    /// The source topic.
-    pub topic: String,
-    /// Its partition.
-    pub partition: i32,
-    /// Its offset.
-    pub offset: i64,
 }
 
 /// The place of a message that waits.
@@ -387,30 +377,6 @@ impl<P: ParkedKeys> Retries<P> {
             let nap = tokio::time::sleep(Duration::from_millis(left).min(LOOK_AGAIN));
             let napped = self.assignment.drain.run_until_cancelled(nap).await;
             napped.ok_or(Interrupted)?;
-        }
-    }
-}
-
-impl Origin {
-    /// From the headers of a copy, or, of a record that was never copied, from where it was read.
-    fn of(record: &Record) -> Self {
-        let partition = record
-            .header(header::ORIGINAL_PARTITION)
-            .and_then(|bytes| bytes.try_into().ok().map(i32::from_be_bytes));
-        let offset = record
-            .header(header::ORIGINAL_OFFSET)
-            .and_then(|bytes| bytes.try_into().ok().map(i64::from_be_bytes));
-        match (record.header_str(header::ORIGINAL_TOPIC), partition, offset) {
-            (Some(topic), Some(partition), Some(offset)) => Self {
-                topic: topic.to_owned(),
-                partition,
-                offset,
-            },
-            _ => Self {
-                topic: record.topic.to_string(),
-                partition: record.partition,
-                offset: record.offset,
-            },
         }
     }
 }

@@ -37,6 +37,9 @@ pub struct ConsumerSettings {
     pub group: String,
     /// The topics to subscribe to.
     pub topics: Vec<String>,
+    /// A topic of this group alone, subscribed to beside the others, by which its dead letters come back: each is
+    /// handled as a message of the topic that it was read from first.
+    pub redrive_topic: Option<String>,
     /// `client.id`; shown in the broker's logs and group descriptions.
     pub client_id: String,
     /// How the group shares partitions.
@@ -85,6 +88,7 @@ impl ConsumerSettings {
             client_id: group.clone(),
             group,
             topics: topics.into_iter().map(Into::into).collect(),
+            redrive_topic: None,
             protocol: GroupProtocol::default(),
             start: StartWithoutOffset::default(),
             max_concurrency: 16,

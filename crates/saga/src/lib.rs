@@ -10,6 +10,7 @@
 
 mod diagram;
 mod machine;
+pub mod overview;
 pub mod repair;
 mod resume;
 pub mod store;

@@ -13,5 +13,6 @@ mod own_redis;
 mod partitions;
 mod pipeline;
 mod random_histories;
+mod redriven;
 mod views;
 mod whole_process;

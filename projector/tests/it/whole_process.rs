@@ -147,6 +147,42 @@ impl Pipeline {
         self.producer.send(record, Duration::from_secs(30)).await.unwrap();
     }
 
+    /// Sends an event to the projector's redrive topic, as one that was given up at `offset` of its source and is
+    /// brought back.
+    pub async fn bring_back(&self, event: &Event, offset: i64) {
+        let names = self.names();
+        let source = names.events(event.envelope.event_type.entity());
+        let (topic, group) = (names.redriven("projector"), names.group("projector"));
+        let (partition, offset) = (0_i32.to_be_bytes(), offset.to_be_bytes());
+        let mut headers: Vec<(&str, Vec<u8>)> = vec![
+            (dead_letter::ORIGINAL_TOPIC, source.into_bytes()),
+            (dead_letter::ORIGINAL_PARTITION, partition.to_vec()),
+            (dead_letter::ORIGINAL_OFFSET, offset.to_vec()),
+            (dead_letter::ORIGINAL_CONSUMER_GROUP, group.into_bytes()),
+            (dead_letter::REASON_CLASS, b"refused_by_database".to_vec()),
+            (dead_letter::ATTEMPTS, b"1".to_vec()),
+        ];
+        let envelope = event.envelope.headers();
+        headers.extend(
+            envelope
+                .iter()
+                .map(|(name, value)| (*name, value.clone().into_bytes())),
+        );
+        let headers = headers.iter().fold(OwnedHeaders::new(), |all, (key, value)| {
+            all.insert(Header {
+                key,
+                value: Some(value),
+            })
+        });
+        let (key, payload) = (event.envelope.subject.to_string(), event.payload().unwrap());
+        let record = FutureRecord::to(&topic)
+            .key(&key)
+            .payload(&payload)
+            .headers(headers)
+            .partition(0);
+        self.producer.send(record, Duration::from_secs(30)).await.unwrap();
+    }
+
     pub async fn send_all(&self, events: &[Event]) {
         let topic = self.names().events(Entity::Items);
         let sends =

@@ -2,7 +2,8 @@
 //!
 //! The history rows carry their place in the log, and the projector moves its offsets in the transaction that writes
 //! them. So a stream reads, in one statement, how far the views have each partition and the changes between there and
-//! its own position; notifications only make it look sooner.
+//! its own position; notifications only make it look sooner. An event that the projector had given up has its place in
+//! the topic by which it came back, so that streams are told of it then, late as it is.
 
 mod follower;
 mod positions;
@@ -21,6 +22,7 @@ use tokio::sync::{Semaphore, mpsc};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use uuid::Uuid;
 
+pub use self::positions::ItemTopics;
 use self::{
     follower::{Ended, Follower},
     positions::Positions,
@@ -57,10 +59,10 @@ impl Default for WatchLimits {
     }
 }
 
-/// The open streams of the process, and the topic they follow. Cheap to clone.
+/// The open streams of the process, and the topics they follow. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Watches {
-    topic: Arc<str>,
+    topics: Arc<ItemTopics>,
     limits: WatchLimits,
     places: Arc<Semaphore>,
     tasks: TaskTracker,
@@ -68,10 +70,10 @@ pub struct Watches {
 }
 
 impl Watches {
-    /// Streams over the items topic `topic`; all end when `stop` is cancelled.
-    pub fn new(topic: &str, limits: WatchLimits, stop: CancellationToken) -> Self {
+    /// Streams over the changes of items; all end when `stop` is cancelled.
+    pub fn new(topics: ItemTopics, limits: WatchLimits, stop: CancellationToken) -> Self {
         Self {
-            topic: topic.into(),
+            topics: Arc::new(topics),
             limits,
             places: Arc::new(Semaphore::new(limits.max_streams)),
             tasks: TaskTracker::new(),
@@ -142,7 +144,7 @@ pub async fn watch_items(
     require_reader(principal)?;
     let watches = &queries.watches;
     let given = resume_token
-        .map(|token| Positions::parse(token, &watches.topic))
+        .map(|token| Positions::parse(token, &watches.topics))
         .transpose()?;
     let place = Arc::clone(&watches.places)
         .try_acquire_owned()
@@ -150,7 +152,9 @@ pub async fn watch_items(
     // Subscribed before the first look, so that a change after it wakes the stream.
     let wake = queries.feed.any_item();
     let views = queries.reader.views().clone();
-    let now = Positions::of(views.positions(&watches.topic).await?);
+    let now = views.positions(&watches.topics.all()).await?.into_iter();
+    let now = now.map(|at| ((watches.topics.source(&at.topic), at.partition), at.next_offset));
+    let now = Positions::of(now);
     let from = match given {
         Some(given) => given.within(&now)?,
         None => now,
@@ -159,7 +163,7 @@ pub async fn watch_items(
     let end = Arc::new(OnceLock::new());
     let mut follower = Follower {
         views,
-        topic: Arc::clone(&watches.topic),
+        topics: Arc::clone(&watches.topics),
         limits: watches.limits,
         filter,
         at: from,

@@ -10,7 +10,7 @@ use sqlx::PgPool;
 use super::{
     ReadError,
     item_pages::{self, PageQuery},
-    rows::{HistoryRow, ItemRow, PointerRow, TailRow, UploadRow},
+    rows::{HistoryRow, ItemRow, PointerRow, TailRow, UploadRow, ViewPosition},
 };
 /// Longer than a connection may take to be had and a statement may run.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(12);
@@ -133,52 +133,54 @@ impl Views {
         answer("the pointer to the views", query.fetch_optional(&self.point)).await
     }
 
-    /// How far the views have each partition of a topic: (partition, next offset).
-    pub async fn positions(&self, topic: &str) -> Result<Vec<(i32, i64)>, ReadError> {
-        let query = sqlx::query!(
-            "SELECT partition, next_offset FROM read.offsets
-             WHERE projection = (SELECT projection FROM read.active_projection) AND topic = $1
-             ORDER BY partition",
-            topic
+    /// How far the views have each partition of these topics.
+    pub async fn positions(&self, topics: &[String]) -> Result<Vec<ViewPosition>, ReadError> {
+        let query = sqlx::query_as!(
+            ViewPosition,
+            "SELECT topic, partition, next_offset FROM read.offsets
+             WHERE projection = (SELECT projection FROM read.active_projection) AND topic = ANY($1)
+             ORDER BY topic, partition",
+            topics
         );
-        let rows = answer("the positions of the views", query.fetch_all(&self.search)).await?;
-        Ok(rows
-            .into_iter()
-            .map(|row| (row.partition, row.next_offset))
-            .collect())
+        answer("the positions of the views", query.fetch_all(&self.search)).await
     }
 
-    /// For each partition of `topic`, at most `limit` changes from its position in `from` on (from its start where
+    /// For each partition of `topics`, at most `limit` changes from its position in `from` on (from its start where
     /// it has none), in the order of the log, with how far the views have the partition.
     ///
     /// One statement sees one moment: every change below the position in a row is among the rows, or filtered out by
     /// the limit. Rows and position are written in one transaction.
     pub async fn tail(
         &self,
-        topic: &str,
-        from: &[(i32, i64)],
+        topics: &[String],
+        from: Vec<ViewPosition>,
         limit: i64,
     ) -> Result<Vec<TailRow>, ReadError> {
-        let (partitions, offsets): (Vec<i32>, Vec<i64>) = from.iter().copied().unzip();
+        let from = from
+            .into_iter()
+            .map(|at| (at.topic, at.partition, at.next_offset));
+        let (named, partitions, offsets): (Vec<String>, Vec<i32>, Vec<i64>) = from.collect();
         let query = sqlx::query!(
-            r#"SELECT o.partition, o.next_offset, h."offset" AS "offset?", h.item_id AS "item_id?",
+            r#"SELECT o.topic, o.partition, o.next_offset, h."offset" AS "offset?", h.item_id AS "item_id?",
                       h.epoch AS "epoch?", h.version AS "version?", h.event_id AS "event_id?",
                       h.event_type AS "event_type?", h.causation_id AS "causation_id?", h.actor AS "actor?",
                       h.changed AS "changed?", h.item AS "item?: sqlx::types::Json<depot_schemas::ItemState>",
                       h.occurred_at AS "occurred_at?"
                FROM read.offsets o
-               LEFT JOIN unnest($2::integer[], $3::bigint[]) AS f (partition, "from") ON f.partition = o.partition
+               LEFT JOIN unnest($2::text[], $3::integer[], $4::bigint[]) AS f (topic, partition, "from")
+                      ON f.topic = o.topic AND f.partition = o.partition
                LEFT JOIN LATERAL (
                    SELECT * FROM read.item_history i
                    WHERE i.projection = o.projection AND i.topic = o.topic AND i.partition = o.partition
                      AND i."offset" >= coalesce(f."from", 0)
                    ORDER BY i."offset"
-                   LIMIT $4
+                   LIMIT $5
                ) h ON true
-               WHERE o.projection = (SELECT projection FROM read.active_projection) AND o.topic = $1
+               WHERE o.projection = (SELECT projection FROM read.active_projection) AND o.topic = ANY($1)
                  AND o.next_offset > coalesce(f."from", 0)
-               ORDER BY o.partition, h."offset""#,
-            topic,
+               ORDER BY o.topic, o.partition, h."offset""#,
+            topics,
+            &named,
             &partitions,
             &offsets,
             limit
@@ -203,8 +205,11 @@ impl Views {
                     Some((row.offset?, history))
                 })();
                 TailRow {
-                    partition: row.partition,
-                    next_offset: row.next_offset,
+                    at: ViewPosition {
+                        topic: row.topic,
+                        partition: row.partition,
+                        next_offset: row.next_offset,
+                    },
                     change,
                 }
             })

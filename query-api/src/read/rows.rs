@@ -159,12 +159,19 @@ pub struct PointerRow {
     pub generation: i64,
 }
 
+/// A place in a partition of the log.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ViewPosition {
+    pub topic: String,
+    pub partition: i32,
+    /// Of the views: every change before this offset is in them.
+    pub next_offset: i64,
+}
+
 /// One partition of the log in one look: how far the views have it, and a page of the changes in it.
 #[derive(Debug, Clone)]
 pub struct TailRow {
-    pub partition: i32,
-    /// Every change before this offset is in the views.
-    pub next_offset: i64,
+    pub at: ViewPosition,
     /// A change at or after the offset asked for; none if there is none.
     pub change: Option<(i64, HistoryRow)>,
 }

@@ -28,6 +28,8 @@ use crate::http::{self, Reply};
 const SECRET: &str = "0123456789abcdef0123456789abcdef";
 /// The topic that the views of these tests were built from.
 pub const TOPIC: &str = "depot.items.v1";
+/// The topic of what the projector had given up, and was brought back.
+pub const REDRIVEN: &str = "depot.projector.retry.v1";
 
 /// A running service and what it runs on.
 pub struct Harness {
@@ -249,6 +251,11 @@ impl Item {
 
     /// Writes the change to this version at a place of the log, and the offset behind it, in one transaction.
     pub async fn put_change(&self, pool: &PgPool, partition: i32, offset: i64) {
+        self.put_change_of(pool, TOPIC, partition, offset).await;
+    }
+
+    /// As `put_change`, in that topic.
+    pub async fn put_change_of(&self, pool: &PgPool, topic: &str, partition: i32, offset: i64) {
         let created = self
             .created_at
             .format(&time::format_description::well_known::Rfc3339)
@@ -270,24 +277,34 @@ impl Item {
         .bind(Uuid::now_v7())
         .bind(state)
         .bind(self.created_at)
-        .bind(TOPIC)
+        .bind(topic)
         .bind(partition)
         .bind(offset)
         .execute(&mut *transaction)
         .await
         .unwrap();
-        put_offset(&mut transaction, partition, offset + 1).await;
+        put_offset_of(&mut transaction, topic, partition, offset + 1).await;
         transaction.commit().await.unwrap();
     }
 }
 
 /// Moves the offset of a partition, as at the end of a batch.
 pub async fn put_offset(connection: &mut sqlx::PgConnection, partition: i32, next_offset: i64) {
+    put_offset_of(connection, TOPIC, partition, next_offset).await;
+}
+
+/// As `put_offset`, of that topic.
+pub async fn put_offset_of(
+    connection: &mut sqlx::PgConnection,
+    topic: &str,
+    partition: i32,
+    next_offset: i64,
+) {
     sqlx::query(
         "INSERT INTO read.offsets (projection, topic, partition, next_offset) VALUES (1, $1, $2, $3)
          ON CONFLICT (projection, topic, partition) DO UPDATE SET next_offset = EXCLUDED.next_offset",
     )
-    .bind(TOPIC)
+    .bind(topic)
     .bind(partition)
     .bind(next_offset)
     .execute(connection)

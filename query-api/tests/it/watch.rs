@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 use crate::{
     grpc::{by_reader, channel, reason},
-    harness::{Harness, Item, put_offset},
+    harness::{Harness, Item, REDRIVEN, put_offset, put_offset_of},
 };
 
 /// A busy machine must not fail a test.
@@ -253,4 +253,49 @@ async fn a_stopping_service_ends_its_streams_with_a_reason() {
     harness.stop();
     let ended = stream.message().await.unwrap_err();
     assert_eq!(reason(&ended), (Code::Unavailable, "STOPPING".into()));
+}
+
+#[tokio::test]
+async fn a_change_that_comes_back_from_the_dead_letters_is_told_late_and_once() {
+    let harness = Harness::start().await;
+    let item = Item::default();
+    let late = |version| Item {
+        version,
+        ..item.clone()
+    };
+    // A projector that has nothing brought back yet has its partitions all the same.
+    put_offset_of(&mut harness.pool.acquire().await.unwrap(), REDRIVEN, 0, 0).await;
+    change(&harness, &item, 1, 0, 0).await;
+    let mut stream = watch(&harness, from("")).await;
+    let begun = stream.message().await.unwrap().unwrap().resume_token;
+    // The second version was given up; the stream passes its place.
+    change(&harness, &item, 3, 0, 2).await;
+    let (_, version, before) = next(&mut stream).await;
+    assert_eq!(version, 3);
+    late(2).put_change_of(&harness.pool, REDRIVEN, 0, 0).await;
+    let (_, version, after) = next(&mut stream).await;
+    assert_eq!(version, 2, "an open stream is told");
+    drop(stream);
+
+    let mut stream = watch(&harness, from(&before)).await;
+    assert_eq!(
+        next(&mut stream).await.1,
+        2,
+        "so is one that is resumed from before it"
+    );
+    change(&harness, &item, 4, 0, 3).await;
+    assert_eq!(next(&mut stream).await.1, 4);
+    let mut stream = watch(&harness, from(&after)).await;
+    assert_eq!(
+        next(&mut stream).await.1,
+        4,
+        "and one that is resumed from after it is not told again"
+    );
+    let mut stream = watch(&harness, from(&begun)).await;
+    let mut all = Vec::new();
+    for _ in 0..3 {
+        all.push(next(&mut stream).await.1);
+    }
+    all.sort_unstable();
+    assert_eq!(all, [2, 3, 4], "a token from before all of it leaves nothing out");
 }

@@ -1,9 +1,10 @@
 //! `/api/v1/admin`: for operators. All of it needs the role `admin`, whatever its handlers ask; what changes something
 //! is an [`crate::commands::AdminAction`], which is written to the audit in the transaction that does it.
 
+mod cursor;
 mod dlq;
-mod dlq_cursor;
 mod outbox;
+mod sagas;
 mod sweep;
 
 use std::sync::Arc;
@@ -27,12 +28,17 @@ use super::router::ApiState;
 #[derive(OpenApi)]
 #[openapi(
     paths(
-        outbox::read, outbox::resume, sweep::run,
-        dlq::list, dlq::show, dlq::redrive, dlq::discard, dlq::redrive_one, dlq::discard_one,
+        outbox::read, outbox::resume,
+        dlq::list::list, dlq::show::show, dlq::redrive::redrive, dlq::redrive::redrive_one,
+        dlq::discard::discard, dlq::discard::discard_one,
+        sagas::list, sagas::show, sagas::resume, sweep::run,
     ),
     components(schemas(
-        dlq::LetterFilter, dlq::LetterState, dlq::LetterBody, dlq::LettersBody, dlq::HeaderBody, dlq::WholeLetterBody,
-        dlq::RedriveBody, dlq::DiscardBody, dlq::CountBody,
+        dlq::filter::LetterFilter, dlq::letter::LetterState, dlq::letter::LetterBody, dlq::list::LettersBody,
+        dlq::letter::HeaderBody, dlq::letter::WholeLetterBody, dlq::redrive::RedriveBody, dlq::discard::DiscardBody,
+        dlq::discard::DiscardOneBody, dlq::CountBody,
+        sagas::SagaStateName, sagas::SagaBody, sagas::SagasBody, sagas::SagaSubjectBody, sagas::WholeSagaBody,
+        sagas::ResumedSagaBody,
         SweepReport, Finding, FindingKind,
         outbox::OutboxBody, outbox::ShardBody, outbox::ParkedBody, outbox::ResumedBody)),
     tags((name = "admin", description = "For operators: role `admin`; every change is written to the audit"))
@@ -48,21 +54,24 @@ pub fn routes(tokens: Arc<TokenVerifier>) -> Router<ApiState> {
             "/api/v1/admin/outbox/parked/{aggregate}/resume",
             post(outbox::resume),
         )
-        .route("/api/v1/admin/dlq", get(dlq::list))
-        .route("/api/v1/admin/dlq/redrive", post(dlq::redrive))
-        .route("/api/v1/admin/dlq/discard", post(dlq::discard))
+        .route("/api/v1/admin/dlq", get(dlq::list::list))
+        .route("/api/v1/admin/dlq/redrive", post(dlq::redrive::redrive))
+        .route("/api/v1/admin/dlq/discard", post(dlq::discard::discard))
         .route(
             "/api/v1/admin/dlq/{group}/{topic}/{partition}/{offset}",
-            get(dlq::show),
+            get(dlq::show::show),
         )
         .route(
             "/api/v1/admin/dlq/{group}/{topic}/{partition}/{offset}/redrive",
-            post(dlq::redrive_one),
+            post(dlq::redrive::redrive_one),
         )
         .route(
             "/api/v1/admin/dlq/{group}/{topic}/{partition}/{offset}/discard",
-            post(dlq::discard_one),
+            post(dlq::discard::discard_one),
         )
+        .route("/api/v1/admin/sagas", get(sagas::list))
+        .route("/api/v1/admin/sagas/{saga}/{id}", get(sagas::show))
+        .route("/api/v1/admin/sagas/{saga}/{id}/resume", post(sagas::resume))
         .route("/api/v1/admin/{*rest}", any(nothing_here))
         .layer(from_fn_with_state(tokens, require_admin))
 }

@@ -19,7 +19,7 @@ pub fn brokers() -> String {
     depot_test_stack::settings().kafka_brokers().to_owned()
 }
 
-/// `{prefix}.things.v1` and `{prefix}.things.dlq.v1`, deleted with the value.
+/// `{prefix}.things.v1`, its dead letters, and the group's redrive topic, deleted with the value.
 pub struct Log {
     prefix: String,
     admin: AdminClient<DefaultClientContext>,
@@ -44,7 +44,7 @@ impl Log {
     }
 
     async fn make_topics(&self, partitions: i32) -> Result<()> {
-        let names = [self.topic(), self.dead_letter_topic()];
+        let names = [self.topic(), self.dead_letter_topic(), self.redrive_topic()];
         let topics: Vec<_> = names
             .iter()
             .map(|name| NewTopic::new(name, partitions, TopicReplication::Fixed(1)))
@@ -64,6 +64,10 @@ impl Log {
 
     pub fn dead_letter_topic(&self) -> String {
         format!("{}.things.dlq.v1", self.prefix)
+    }
+
+    pub fn redrive_topic(&self) -> String {
+        format!("{}.group.retry.v1", self.prefix)
     }
 
     pub fn group(&self) -> String {
@@ -116,9 +120,39 @@ impl Log {
         }
     }
 
+    /// Sends a letter to the redrive topic, with all that it carries.
+    pub async fn bring_back(&self, letter: &Record) {
+        let headers = letter
+            .headers
+            .iter()
+            .fold(OwnedHeaders::new(), |headers, (key, value)| {
+                headers.insert(rdkafka::message::Header {
+                    key,
+                    value: value.as_deref(),
+                })
+            });
+        let record = FutureRecord::<[u8], [u8]> {
+            topic: &self.redrive_topic(),
+            partition: Some(letter.partition),
+            payload: letter.payload.as_deref(),
+            key: letter.key.as_deref(),
+            timestamp: letter.timestamp_ms,
+            headers: Some(headers),
+        };
+        self.producer
+            .send(record, TIMEOUT)
+            .await
+            .expect("append a letter");
+    }
+
     /// The group's committed offset.
     pub async fn committed(&self, partition: i32) -> Option<i64> {
-        let (group, topic) = (self.group(), self.topic());
+        self.committed_of(&self.topic(), partition).await
+    }
+
+    /// The group's committed offset of another topic.
+    pub async fn committed_of(&self, topic: &str, partition: i32) -> Option<i64> {
+        let (group, topic) = (self.group(), topic.to_owned());
         blocking(move || {
             let mut asked = TopicPartitionList::new();
             asked.add_partition(&topic, partition);
@@ -207,7 +241,7 @@ impl Log {
 
 impl Drop for Log {
     fn drop(&mut self) {
-        let names = [self.topic(), self.dead_letter_topic()];
+        let names = [self.topic(), self.dead_letter_topic(), self.redrive_topic()];
         let names: Vec<&str> = names.iter().map(String::as_str).collect();
         let deleted = self
             .admin

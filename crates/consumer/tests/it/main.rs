@@ -12,5 +12,6 @@ mod keyed;
 mod log;
 mod members;
 mod offsets;
+mod redriven;
 mod running;
 mod texts;

@@ -7,8 +7,14 @@ use tokio::{
     time::{Instant, sleep, timeout},
 };
 
-use super::{WatchEnd, WatchFilter, WatchLimits, WatchMessage, positions::Positions};
-use crate::read::{Views, rows::HistoryRow};
+use super::{
+    ItemTopics, WatchEnd, WatchFilter, WatchLimits, WatchMessage,
+    positions::{Positions, Source},
+};
+use crate::read::{
+    Views,
+    rows::{HistoryRow, ViewPosition},
+};
 
 /// Changes of one partition that are read at a time.
 const BATCH: i64 = 32;
@@ -16,7 +22,7 @@ const BATCH: i64 = 32;
 /// The side that reads the history.
 pub(super) struct Follower {
     pub(super) views: Views,
-    pub(super) topic: Arc<str>,
+    pub(super) topics: Arc<ItemTopics>,
     pub(super) limits: WatchLimits,
     pub(super) filter: WatchFilter,
     pub(super) at: Positions,
@@ -70,30 +76,35 @@ impl Follower {
             .at
             .0
             .iter()
-            .map(|(partition, offset)| (*partition, *offset))
+            .map(|((source, partition), offset)| ViewPosition {
+                topic: self.topics.name(*source).to_owned(),
+                partition: *partition,
+                next_offset: *offset,
+            })
             .collect();
-        let rows = self.views.tail(&self.topic, &from, BATCH).await;
+        let rows = self.views.tail(&self.topics.all(), from, BATCH).await;
         let rows = rows.map_err(|error| Ended::Because(WatchEnd::Failed(error.into())))?;
-        let mut read: BTreeMap<i32, (i64, i64)> = BTreeMap::new();
+        let mut read: BTreeMap<(Source, i32), (i64, i64)> = BTreeMap::new();
         let mut sent = false;
         for row in rows {
-            let (next_offset, count) = read.entry(row.partition).or_insert((row.next_offset, 0));
-            *next_offset = row.next_offset;
+            let place = (self.topics.source(&row.at.topic), row.at.partition);
+            let (next_offset, count) = read.entry(place).or_insert((row.at.next_offset, 0));
+            *next_offset = row.at.next_offset;
             let Some((offset, change)) = row.change else {
                 continue;
             };
             *count += 1;
-            self.at.0.insert(row.partition, offset + 1);
+            self.at.0.insert(place, offset + 1);
             if self.filter.admits(&change) {
                 self.send(Some(change)).await?;
                 sent = true;
             }
         }
         let mut more = false;
-        for (partition, (next_offset, count)) in read {
+        for (place, (next_offset, count)) in read {
             if count < BATCH {
                 // All there is was read: what lies between the last change and here is no change.
-                self.at.0.insert(partition, next_offset);
+                self.at.0.insert(place, next_offset);
             } else {
                 more = true;
             }
@@ -103,7 +114,7 @@ impl Follower {
 
     async fn send(&self, change: Option<HistoryRow>) -> Result<(), Ended> {
         let message = WatchMessage {
-            resume_token: self.at.token(&self.topic),
+            resume_token: self.at.token(&self.topics),
             change,
         };
         match timeout(self.limits.slow_after, self.send.send(message)).await {

@@ -11,6 +11,7 @@ mod kill_loop;
 mod load;
 mod main_job;
 mod memory;
+mod operators;
 mod packages;
 mod probes;
 mod readme;

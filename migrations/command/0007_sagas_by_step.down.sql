@@ -1,0 +1,1 @@
+DROP INDEX command.sagas_by_step;
