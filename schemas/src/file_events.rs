@@ -32,7 +32,8 @@ pub struct FileState {
     pub size_bytes: Option<i64>,
     /// SHA-256 of what lay in staging, 64 hexadecimal digits; none where it was not computed.
     pub sha256: Option<String>,
-    /// `content_missing`, `parts_missing`, `size_mismatch`, `checksum_mismatch` or `content_type_mismatch`; set when rejected.
+    /// `content_missing`, `parts_missing`, `size_mismatch`, `checksum_mismatch`, `content_type_mismatch` or `malware`; set
+    /// when rejected.
     pub reason: Option<String>,
     /// The rejection in words, for the person who uploaded.
     pub detail: Option<String>,

@@ -11,6 +11,7 @@ use depot_service::{
     config::S3Config,
     database,
     health::{Readiness, ReadyState},
+    problem,
     process::{self, Process},
     shutdown::{DrainError, DrainPolicy, Shutdown},
 };
@@ -18,11 +19,13 @@ use sqlx::PgPool;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
+    clamd::ClamdSettings,
     config::{Config, SweepConfig},
     files::Files,
     handler::UploadEvents,
     metrics,
     parked_keys::ParkedUploads,
+    scan::Scanner,
     sweep,
 };
 
@@ -78,6 +81,7 @@ impl Application {
             staging: config.s3.staging_bucket,
             bucket: config.s3.bucket,
             sweep: config.sweep,
+            scanner: start_scanner(&process, config.scanner),
             readiness: process.readiness.clone(),
             pool,
             topics,
@@ -151,6 +155,19 @@ fn start_relay(process: &Process, config: &Config, pool: &PgPool, doorbell: Door
         .spawn("relay", relay.run(process.shutdown.token()));
 }
 
+/// Files wait while the scanner is away, and readiness says so.
+fn start_scanner(process: &Process, settings: Option<ClamdSettings>) -> Scanner {
+    let scanner = Scanner::new(settings);
+    if let Scanner::Clamd(_) = &scanner {
+        let checked = scanner.clone();
+        process.readiness.check("scanner", move || {
+            let scanner = checked.clone();
+            async move { scanner.check().await.map_err(|error| problem::chain(&error)) }
+        });
+    }
+    scanner
+}
+
 fn consumer_settings(config: &Config, topics: &Topics) -> ConsumerSettings {
     let subscribed = [topics.events(Entity::Uploads)];
     let mut settings = ConsumerSettings::new(&config.kafka.brokers, topics.group("uploader"), subscribed);
@@ -175,6 +192,7 @@ struct Work {
     staging: String,
     bucket: String,
     sweep: SweepConfig,
+    scanner: Scanner,
     readiness: Readiness,
     pool: PgPool,
     topics: Topics,
@@ -196,6 +214,7 @@ impl Work {
             staging: self.staging,
             bucket: self.bucket,
             copy_conditions,
+            scanner: self.scanner,
             topics: self.topics,
             doorbell: self.doorbell,
         };

@@ -1,4 +1,5 @@
-//! `UPLOAD_CONCURRENCY`, `UPLOAD_RETRY_DELAYS_SECONDS`, `SWEEP_INTERVAL_SECONDS`, `SWEEP_GRACE_SECONDS`, and the groups of `depot_service::config`.
+//! `UPLOAD_CONCURRENCY`, `UPLOAD_RETRY_DELAYS_SECONDS`, `SWEEP_INTERVAL_SECONDS`, `SWEEP_GRACE_SECONDS`,
+//! `SCANNER_ADDR`, `SCANNER_CONNECT_TIMEOUT_MS`, `SCANNER_TIMEOUT_SECONDS`, and the groups of `depot_service::config`.
 
 use std::time::Duration;
 
@@ -7,6 +8,8 @@ use depot_service::config::{
     ConfigErrors, ConfigReader, DatabaseConfig, Environment, KafkaConfig, ProcessConfig, S3Config,
     TelemetryConfig,
 };
+
+use crate::clamd::ClamdSettings;
 
 /// The uploader's configuration.
 #[derive(Debug, Clone)]
@@ -21,6 +24,8 @@ pub struct Config {
     /// How long a message waits in each of the retry topics.
     pub retry_delays: [Duration; UPLOAD_RETRIES.len()],
     pub sweep: SweepConfig,
+    /// The scanner, where there is one.
+    pub scanner: Option<ClamdSettings>,
 }
 
 /// How the sweep works.
@@ -59,10 +64,32 @@ impl Config {
                 interval: reader.seconds("SWEEP_INTERVAL_SECONDS", 300, 1..=86_400),
                 grace: reader.seconds("SWEEP_GRACE_SECONDS", 7_200, 0..=604_800),
             },
+            scanner: scanner(&mut reader),
         };
         reader.finish()?;
         Ok(config)
     }
+}
+
+/// None unless an address is set.
+fn scanner(reader: &mut ConfigReader) -> Option<ClamdSettings> {
+    const NAME: &str = "SCANNER_ADDR";
+    let connect_timeout = reader.millis("SCANNER_CONNECT_TIMEOUT_MS", 3_000, 1..=60_000);
+    let timeout = reader.seconds("SCANNER_TIMEOUT_SECONDS", 150, 1..=3_600);
+    let address = reader.optional_text(NAME)?;
+    let parts = address.rsplit_once(':');
+    if !parts.is_some_and(|(host, port)| !host.is_empty() && port.parse::<u16>().is_ok_and(|port| port > 0)) {
+        reader.fault(
+            NAME,
+            format!("is {address:?}"),
+            "set clamd's host:port, such as 127.0.0.1:3310",
+        );
+    }
+    Some(ClamdSettings {
+        address,
+        connect_timeout,
+        timeout,
+    })
 }
 
 /// The delays that the topics are named after, unless others are set.

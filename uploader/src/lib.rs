@@ -1,11 +1,12 @@
 //! Moves files from staging into the bucket of files: verified, each content once, and with the outcome told.
 //!
 //! In order of reading: `handler.rs` (what an event asks for), `store_upload.rs` (`verify.rs`,
-//! `inspect.rs`, copy, `conclude.rs`), `remove_upload.rs` (let go), `sweep.rs` (what a crash left behind).
+//! `inspect.rs`, `scan.rs`, copy, `conclude.rs`), `remove_upload.rs` (let go), `sweep.rs` (what a crash left behind).
 
 mod answer_again;
 mod application;
 mod assemble;
+mod clamd;
 mod conclude;
 mod config;
 mod content_type;
@@ -21,18 +22,21 @@ mod objects;
 mod parked_keys;
 mod receipts;
 mod remove_upload;
+mod scan;
 mod store_upload;
 mod sweep;
 mod sweep_multiparts;
 mod verify;
 
 pub use application::{Application, BuildError};
+pub use clamd::{ClamdError, ClamdSettings};
 pub use config::{Config, SweepConfig};
 pub use error::UploaderError;
 pub use files::Files;
 pub use handler::{Asked, UploadEvents};
 pub use parked_keys::ParkedUploads;
 pub use remove_upload::remove_upload;
+pub use scan::Scanner;
 pub use store_upload::{Stored, store_upload};
 pub use sweep::{Swept, sweep};
 pub use verify::{Rejection, Verified, verify};

@@ -1,5 +1,5 @@
-//! `UploadReceived`: make one object of parts, verify, copy under a key of its own, conclude. Killed at any line and begun again, the outcome
-//! is the same, once: the receipt decides.
+//! `UploadReceived`: make one object of parts, verify, scan, copy under a key of its own, conclude. Killed at any line
+//! and begun again, the outcome is the same, once: the receipt decides.
 
 use std::{future::Future, pin::Pin};
 
@@ -15,6 +15,7 @@ use crate::{
     fail_point::FailPoint as _,
     files::Files,
     object_key, objects, receipts,
+    scan::{Scanned, scan},
     verify::{Verified, verify},
 };
 
@@ -71,6 +72,13 @@ async fn bring_about(files: &Files, upload: &UploadState, cause: CommandId) -> R
                 return reject(files, upload, rejection, cause).fail_point().await;
             }
         };
+        match scan(files, upload, &etag, digest).fail_point().await? {
+            Scanned::Passed => {}
+            Scanned::Rejected(rejection) => {
+                return reject(files, upload, rejection, cause).fail_point().await;
+            }
+            Scanned::SourceChanged => continue,
+        }
         if let Some(stored) = share(files, upload, cause).fail_point().await? {
             return Ok(stored);
         }

@@ -122,6 +122,8 @@ pub enum RejectReason {
     ChecksumMismatch,
     /// The bytes are of another type than was announced.
     ContentTypeMismatch,
+    /// The scanner found something in it.
+    Malware,
     /// The item was deleted while the file was on its way.
     ItemDeleted,
     TooManyFiles,
@@ -135,6 +137,7 @@ impl RejectReason {
             Self::SizeMismatch => "size_mismatch",
             Self::ChecksumMismatch => "checksum_mismatch",
             Self::ContentTypeMismatch => "content_type_mismatch",
+            Self::Malware => "malware",
             Self::ItemDeleted => "item_deleted",
             Self::TooManyFiles => "too_many_files",
         }

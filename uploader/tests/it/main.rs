@@ -5,11 +5,13 @@
 mod asked_again;
 mod content_checks;
 mod cut_off;
+mod daemons;
 mod full_store;
 mod gate;
 mod in_parts;
 mod parking;
 mod pipeline;
+mod scanning;
 mod scene;
 mod shared_content;
 mod storing;

@@ -7,7 +7,7 @@ use depot_test_stack::{ServiceRole, TestDatabase, settings, unique_name};
 use secrecy::SecretString;
 use sqlx::PgPool;
 use time::OffsetDateTime;
-use uploader::{Files, Stored, UploaderError, remove_upload, store_upload};
+use uploader::{Files, Scanner, Stored, UploaderError, remove_upload, store_upload};
 use uuid::Uuid;
 
 /// A database and two buckets of a test's own.
@@ -41,6 +41,7 @@ impl Scene {
             staging,
             bucket,
             copy_conditions: CopyConditions::Honoured,
+            scanner: Scanner::None,
             topics: Topics::new("depot"),
             doorbell: Doorbell::default(),
         };
