@@ -21,6 +21,7 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     clamd::ClamdSettings,
     config::{Config, SweepConfig},
+    derive_thumbnail::Thumbnails,
     files::Files,
     handler::UploadEvents,
     metrics,
@@ -82,6 +83,7 @@ impl Application {
             bucket: config.s3.bucket,
             sweep: config.sweep,
             scanner: start_scanner(&process, config.scanner),
+            thumbnails: Thumbnails::new(config.thumbnails),
             readiness: process.readiness.clone(),
             pool,
             topics,
@@ -193,6 +195,7 @@ struct Work {
     bucket: String,
     sweep: SweepConfig,
     scanner: Scanner,
+    thumbnails: Thumbnails,
     readiness: Readiness,
     pool: PgPool,
     topics: Topics,
@@ -215,6 +218,7 @@ impl Work {
             bucket: self.bucket,
             copy_conditions,
             scanner: self.scanner,
+            thumbnails: self.thumbnails,
             topics: self.topics,
             doorbell: self.doorbell,
         };

@@ -1,5 +1,6 @@
 //! `UPLOAD_CONCURRENCY`, `UPLOAD_RETRY_DELAYS_SECONDS`, `SWEEP_INTERVAL_SECONDS`, `SWEEP_GRACE_SECONDS`,
-//! `SCANNER_ADDR`, `SCANNER_CONNECT_TIMEOUT_MS`, `SCANNER_TIMEOUT_SECONDS`, and the groups of `depot_service::config`.
+//! `SCANNER_ADDR`, `SCANNER_CONNECT_TIMEOUT_MS`, `SCANNER_TIMEOUT_SECONDS`,
+//! `THUMBNAILS_AT_ONCE`, `THUMBNAIL_MAX_INPUT_BYTES`, `THUMBNAIL_MAX_PIXELS`, and the groups of `depot_service::config`.
 
 use std::time::Duration;
 
@@ -9,7 +10,7 @@ use depot_service::config::{
     TelemetryConfig,
 };
 
-use crate::clamd::ClamdSettings;
+use crate::{clamd::ClamdSettings, derive_thumbnail::ThumbnailLimits};
 
 /// The uploader's configuration.
 #[derive(Debug, Clone)]
@@ -26,6 +27,7 @@ pub struct Config {
     pub sweep: SweepConfig,
     /// The scanner, where there is one.
     pub scanner: Option<ClamdSettings>,
+    pub thumbnails: ThumbnailLimits,
 }
 
 /// How the sweep works.
@@ -65,6 +67,7 @@ impl Config {
                 grace: reader.seconds("SWEEP_GRACE_SECONDS", 7_200, 0..=604_800),
             },
             scanner: scanner(&mut reader),
+            thumbnails: thumbnails(&mut reader),
         };
         reader.finish()?;
         Ok(config)
@@ -90,6 +93,16 @@ fn scanner(reader: &mut ConfigReader) -> Option<ClamdSettings> {
         connect_timeout,
         timeout,
     })
+}
+
+fn thumbnails(reader: &mut ConfigReader) -> ThumbnailLimits {
+    let default = ThumbnailLimits::default();
+    let input = default.max_input_bytes;
+    ThumbnailLimits {
+        at_once: reader.number("THUMBNAILS_AT_ONCE", default.at_once, 1..=64),
+        max_input_bytes: reader.number("THUMBNAIL_MAX_INPUT_BYTES", input, 0..=1_073_741_824),
+        max_pixels: reader.number("THUMBNAIL_MAX_PIXELS", default.max_pixels, 1..=500_000_000),
+    }
 }
 
 /// The delays that the topics are named after, unless others are set.

@@ -3,7 +3,7 @@ use depot_outbox::Doorbell;
 use depot_schemas::topics::Topics;
 use sqlx::PgPool;
 
-use crate::scan::Scanner;
+use crate::{derive_thumbnail::Thumbnails, scan::Scanner};
 
 /// What moving files takes: both buckets, the receipts, and the way to tell the outcome.
 #[derive(Debug, Clone)]
@@ -18,6 +18,8 @@ pub struct Files {
     pub copy_conditions: CopyConditions,
     /// Asked about each file before it is stored.
     pub scanner: Scanner,
+    /// The room for deriving thumbnails.
+    pub thumbnails: Thumbnails,
     pub topics: Topics,
     pub doorbell: Doorbell,
 }

@@ -1,7 +1,7 @@
 //! Moves files from staging into the bucket of files: verified, each content once, and with the outcome told.
 //!
 //! In order of reading: `handler.rs` (what an event asks for), `store_upload.rs` (`verify.rs`,
-//! `inspect.rs`, `scan.rs`, copy, `conclude.rs`), `remove_upload.rs` (let go), `sweep.rs` (what a crash left behind).
+//! `inspect.rs`, `scan.rs`, `derive_thumbnail.rs`, `contents.rs`, `conclude.rs`), `remove_upload.rs` (let go), `sweep.rs` (what a crash left behind).
 
 mod answer_again;
 mod application;
@@ -10,6 +10,8 @@ mod clamd;
 mod conclude;
 mod config;
 mod content_type;
+mod contents;
+mod derive_thumbnail;
 mod error;
 mod facts;
 mod fail_point;
@@ -26,11 +28,13 @@ mod scan;
 mod store_upload;
 mod sweep;
 mod sweep_multiparts;
+mod thumbnail;
 mod verify;
 
 pub use application::{Application, BuildError};
 pub use clamd::{ClamdError, ClamdSettings};
 pub use config::{Config, SweepConfig};
+pub use derive_thumbnail::{ThumbnailLimits, Thumbnails};
 pub use error::UploaderError;
 pub use files::Files;
 pub use handler::{Asked, UploadEvents};

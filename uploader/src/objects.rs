@@ -49,7 +49,8 @@ pub(crate) async fn make_live(connection: &mut PgConnection, key: &str) -> Resul
     Ok(made.rows_affected() == 1)
 }
 
-/// Decides the deletion of a live object that no receipt but that of `upload` refers to any more; true if decided,
+/// Decides the deletion of a live object that no receipt but that of `upload` refers to any more, neither as a file nor as
+/// a thumbnail; true if decided,
 /// now or before.
 pub(crate) async fn release(
     connection: &mut PgConnection,
@@ -69,7 +70,9 @@ pub(crate) async fn release(
     let released = sqlx::query!(
         "UPDATE uploader.objects SET state = 'deleting', updated_at = now()
          WHERE key = $1 AND NOT EXISTS (
-             SELECT FROM uploader.receipts WHERE object_key = $1 AND outcome = 'stored' AND upload_id <> $2)",
+             SELECT FROM uploader.receipts WHERE object_key = $1 AND outcome = 'stored' AND upload_id <> $2)
+         AND NOT EXISTS (
+             SELECT FROM uploader.receipts WHERE thumbnail_key = $1 AND outcome = 'stored' AND upload_id <> $2)",
         key,
         upload
     )

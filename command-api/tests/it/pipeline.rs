@@ -43,6 +43,7 @@ async fn tell(topics: &TestTopics, upload: Uuid, item: Uuid, outcome: FileOutcom
         reason: None,
         detail: None,
         version,
+        thumbnail: None,
     };
     let event = Event {
         envelope,

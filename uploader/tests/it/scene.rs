@@ -7,7 +7,7 @@ use depot_test_stack::{ServiceRole, TestDatabase, settings, unique_name};
 use secrecy::SecretString;
 use sqlx::PgPool;
 use time::OffsetDateTime;
-use uploader::{Files, Scanner, Stored, UploaderError, remove_upload, store_upload};
+use uploader::{Files, Scanner, Stored, Thumbnails, UploaderError, remove_upload, store_upload};
 use uuid::Uuid;
 
 /// A database and two buckets of a test's own.
@@ -42,6 +42,7 @@ impl Scene {
             bucket,
             copy_conditions: CopyConditions::Honoured,
             scanner: Scanner::None,
+            thumbnails: Thumbnails::default(),
             topics: Topics::new("depot"),
             doorbell: Doorbell::default(),
         };
@@ -170,5 +171,6 @@ pub fn announced(content: &[u8]) -> UploadState {
         updated_at: OffsetDateTime::UNIX_EPOCH,
         expires_at: OffsetDateTime::UNIX_EPOCH,
         multipart: None,
+        thumbnail: None,
     }
 }

@@ -22,7 +22,7 @@ use rdkafka::{
 use secrecy::SecretString;
 use time::OffsetDateTime;
 use tokio::task::JoinHandle;
-use uploader::{Application, Config, SweepConfig};
+use uploader::{Application, Config, SweepConfig, ThumbnailLimits};
 
 use crate::{gate::Gate, scene::Scene};
 
@@ -99,6 +99,7 @@ impl Pipeline {
                 grace: Duration::from_secs(7_200),
             },
             scanner: None,
+            thumbnails: ThumbnailLimits::default(),
         }
     }
 
