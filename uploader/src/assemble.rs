@@ -4,7 +4,7 @@ use depot_domain::{PartPlan, PartsAmiss, RejectReason, SizeBytes};
 use depot_object_store::{Completion, Part, StoreError};
 use depot_schemas::{MultipartState, UploadState};
 
-use crate::{error::UploaderError, files::Files, verify::Rejection};
+use crate::{error::UploaderError, fail_point::FailPoint as _, files::Files, verify::Rejection};
 
 /// Parts that change while they are counted are counted again, this often in one attempt.
 const COUNTS: u32 = 3;
@@ -30,13 +30,14 @@ pub(crate) async fn assemble(files: &Files, upload: &UploadState) -> Result<Asse
     };
     let failed = || UploaderError::store(upload.id);
     let key = upload.id.to_string();
-    match files.store.head(&files.staging, &key).await {
+    match files.store.head(&files.staging, &key).fail_point().await {
         Ok(_) => return Ok(Assembled::Done),
         Err(StoreError::NotFound(_)) => {}
         Err(error) => return Err(failed()(error)),
     }
     for _ in 0..COUNTS {
-        let parts = match files.store.parts(&files.staging, &key, &multipart.id).await {
+        let listing = files.store.parts(&files.staging, &key, &multipart.id);
+        let parts = match listing.fail_point().await {
             // Completed by another attempt since, or dropped: verifying tells.
             Err(StoreError::NotFound(_)) => return Ok(Assembled::Done),
             listed => listed.map_err(failed())?,
@@ -48,7 +49,7 @@ pub(crate) async fn assemble(files: &Files, upload: &UploadState) -> Result<Asse
         let completing = files
             .store
             .complete_multipart(&files.staging, &key, &multipart.id, &parts);
-        match completing.await.map_err(failed())? {
+        match completing.fail_point().await.map_err(failed())? {
             Completion::Completed | Completion::NoSuchUpload => return Ok(Assembled::Done),
             // One of them was sent anew since it was counted.
             Completion::PartsRefused { code } => {
@@ -68,6 +69,7 @@ pub(crate) async fn drop_parts(files: &Files, upload: &UploadState) -> Result<()
     let aborted = files
         .store
         .abort_multipart(&files.staging, &key, &multipart.id)
+        .fail_point()
         .await;
     aborted.map_err(UploaderError::store(upload.id))
 }

@@ -2,7 +2,10 @@
 
 use depot_object_store::{Digest, Hasher, Reading, StoreError};
 
-use crate::content_type::{self, HEAD_BYTES, Mismatch};
+use crate::{
+    content_type::{self, HEAD_BYTES, Mismatch},
+    fail_point::FailPoint as _,
+};
 
 /// What was found.
 pub(crate) struct Inspected {
@@ -27,7 +30,7 @@ impl Inspected {
 /// The connection to the store broke; nothing is known.
 pub(crate) async fn inspect(mut reading: Reading) -> Result<Inspected, StoreError> {
     let (mut hasher, mut head) = (Hasher::default(), Vec::new());
-    while let Some(piece) = reading.next().await? {
+    while let Some(piece) = reading.next().fail_point().await? {
         hasher.update(&piece);
         let wanted = HEAD_BYTES - head.len();
         head.extend_from_slice(&piece[..wanted.min(piece.len())]);

@@ -52,8 +52,9 @@ pub async fn store_upload(
 
 /// Parts first: a completion that is under way leaves an object, which then goes too.
 pub(crate) async fn clear_staging(files: &Files, upload: &UploadState) -> Result<(), UploaderError> {
-    drop_parts(files, upload).await?;
-    let deleted = files.store.delete(&files.staging, &upload.id.to_string()).await;
+    drop_parts(files, upload).fail_point().await?;
+    let staged = upload.id.to_string();
+    let deleted = files.store.delete(&files.staging, &staged).fail_point().await;
     deleted.map_err(UploaderError::store(upload.id))
 }
 
@@ -62,8 +63,8 @@ async fn bring_about(files: &Files, upload: &UploadState, cause: CommandId) -> R
         answer_again(files, upload, cause).fail_point().await?;
         return Ok(Stored::KnownAlready);
     }
-    if let Assembled::Rejected(rejection) = assemble(files, upload).await? {
-        return reject(files, upload, rejection, cause).await;
+    if let Assembled::Rejected(rejection) = assemble(files, upload).fail_point().await? {
+        return reject(files, upload, rejection, cause).fail_point().await;
     }
     for _ in 0..VERIFICATIONS {
         let (etag, digest) = match verify(files, upload).fail_point().await? {

@@ -3,7 +3,7 @@ use depot_domain::{CommandId, Sha256};
 use depot_object_store::{CopyConditions, Identity, ObjectStore};
 use depot_outbox::Doorbell;
 use depot_schemas::{UploadState, topics::Topics};
-use depot_test_stack::{ServiceRole, TestDatabase, settings, unique_name};
+use depot_test_stack::{ServiceRole, TestDatabase, settings, unique_name, wait_until};
 use secrecy::SecretString;
 use sqlx::PgPool;
 use time::OffsetDateTime;
@@ -74,6 +74,21 @@ impl Scene {
 
     pub async fn remove(&self, upload: &UploadState) -> Result<(), UploaderError> {
         remove_upload(&self.files, upload, CommandId::generate()).await
+    }
+
+    /// Until so many transactions wait for a lock, each behind the one before.
+    pub async fn wait_for_waiting(&self, transactions: i64) {
+        // The activity of other roles is hidden from the owner, whose locks wait is not.
+        let statement = "SELECT count(DISTINCT pid) FROM pg_locks JOIN pg_stat_activity USING (pid)
+                         WHERE NOT granted AND datname = current_database()";
+        wait_until("the transactions wait for a lock", || async {
+            let waiting: i64 = sqlx::query_scalar(statement)
+                .fetch_one(&self.owner)
+                .await
+                .unwrap();
+            waiting == transactions
+        })
+        .await;
     }
 
     /// The keys that lie in the bucket of files.

@@ -168,6 +168,35 @@ async fn a_staged_object_replaced_after_verification_is_never_stored_under_the_v
 }
 
 #[tokio::test]
+async fn a_staged_object_replaced_between_verification_and_copy_is_verified_again_and_rejected() {
+    for copy_conditions in [CopyConditions::Honoured, CopyConditions::Ignored] {
+        let mut scene = Scene::set().await;
+        scene.files.copy_conditions = copy_conditions;
+        let upload = scene.staged(b"abc").await;
+        // The key that is claimed between the two steps is held here, so that the flow waits there.
+        let mut claimed = scene.owner.begin().await.unwrap();
+        sqlx::query(
+            "INSERT INTO uploader.objects (key, sha256, size_bytes, state) VALUES ($1, $2, 3, 'copying')",
+        )
+        .bind(format!("{}/{}", upload.sha256, upload.id))
+        .bind(&upload.sha256)
+        .execute(&mut *claimed)
+        .await
+        .unwrap();
+        let replaced = async {
+            scene.wait_for_waiting(1).await;
+            scene.stage(&upload, b"xyz").await;
+            claimed.rollback().await.unwrap();
+        };
+        let (stored, ()) = futures::join!(scene.store(&upload), replaced);
+        assert_eq!(stored.unwrap(), Stored::Rejected, "{copy_conditions:?}");
+        assert_eq!(scene.told(&upload).await, [REJECTED]);
+        assert_eq!(scene.fact(&upload).await["reason"], "checksum_mismatch");
+        assert!(scene.keys().await.is_empty() && scene.staged_keys().await.is_empty());
+    }
+}
+
+#[tokio::test]
 async fn one_upload_stored_by_a_stopped_instance_and_its_successor_at_once_keeps_its_object() {
     let scene = Scene::set().await;
     for _ in 0..8 {

@@ -7,7 +7,7 @@ use std::{
     time::Duration,
 };
 
-use depot_end_to_end::{Client, Depot, Service, read_topic};
+use depot_end_to_end::{Client, Depot, Service, read_topic, sha256_hex};
 use depot_schemas::{Entity, header};
 use depot_service::auth::Role;
 use depot_test_stack::wait_until;
@@ -18,10 +18,12 @@ use tokio::time::{Instant, sleep};
 use crate::{schema_check::every_event_meets_its_schema, verify};
 
 /// The files in which an event about an upload is handled, from its arrival to its commit.
-const FLOW: [&str; 6] = [
+const FLOW: [&str; 8] = [
     "answer_again.rs",
+    "assemble.rs",
     "conclude.rs",
     "facts.rs",
+    "inspect.rs",
     "remove_upload.rs",
     "store_upload.rs",
     "verify.rs",
@@ -88,6 +90,29 @@ async fn feed(client: &Client, round: usize) -> String {
     // Contents of their own, and one that many share: of those some copy at the same time, and all but one yield.
     let own = (0..8).map(|n| upload(n, format!("content {round} {n}")));
     let shared = (8..18).map(|n| upload(n, format!("shared in {round}")));
+    // Larger than what goes in one piece here.
+    let in_parts = (0..4).map(|n| {
+        let item = item.clone();
+        async move {
+            let content = vec![b'a' + n; 2_000];
+            let name = format!("in-parts-{round}-{n}");
+            let sha256 = sha256_hex(&content);
+            let announced = client
+                .request_upload(&item, &name, content.len(), &sha256)
+                .await
+                .unwrap();
+            // Of one, nothing arrives.
+            if n > 0 {
+                client
+                    .put_parts(&announced.json(), |_, _| content.clone())
+                    .await
+                    .unwrap();
+            } else {
+                client.sign_parts(&announced.text("id"), 1, 1).await.unwrap();
+            }
+            client.complete_upload(&announced.text("id")).await.unwrap();
+        }
+    });
     let without_content = (0..4).map(|n| {
         let item = item.clone();
         async move {
@@ -111,6 +136,7 @@ async fn feed(client: &Client, round: usize) -> String {
     tokio::join!(
         join_all(own),
         join_all(shared),
+        join_all(in_parts),
         join_all(without_content),
         join_all(given_up)
     );
@@ -161,9 +187,13 @@ async fn work_stands_at(depot: &mut Depot, places: &[String]) -> BTreeSet<String
 
 #[tokio::test(flavor = "multi_thread")]
 async fn killed_at_any_await_the_uploader_ends_every_upload_once_and_leaves_nothing() {
-    let mut depot = Depot::start_with(&[("UPLOAD_CONCURRENCY", "64"), ("DATABASE_MAX_CONNECTIONS", "24")])
-        .await
-        .unwrap();
+    let mut depot = Depot::start_with(&[
+        ("UPLOAD_CONCURRENCY", "64"),
+        ("DATABASE_MAX_CONNECTIONS", "24"),
+        ("MULTIPART_OVER_BYTES", "1000"),
+    ])
+    .await
+    .unwrap();
     let client = depot.client("alice", Role::Writer);
     let all = places();
     let (mut hits, mut left) = (BTreeMap::new(), all.clone());
