@@ -18,6 +18,7 @@ mod schema_check;
 mod stopped;
 mod store_door;
 mod store_notifications;
+mod thumbnails;
 mod upload_tool;
 mod verify;
 mod verify_damage;
