@@ -119,7 +119,7 @@ install() {
         ;;
     # What the demo's last words propose to try.
     demo) require_toolchain go && install_go grpcurl "$GRPCURL" ;;
-    test) require_toolchain go && install_packages shellcheck && install_go grpcurl "$GRPCURL" ;;
+    test) require_toolchain go && install_packages shellcheck clamav-daemon && install_go grpcurl "$GRPCURL" ;;
     load) require_toolchain go && install_go vegeta "$VEGETA" ;;
     second-store) require_toolchain go && install_go versitygw "$VERSITY" ;;
     *) die "usage: install.sh stack|demo|test|load|second-store …" ;;

@@ -19,6 +19,6 @@ pub use decode::{DecodeError, DecodeErrorClass, decode};
 pub use envelope::{Envelope, header};
 pub use event::{Event, EventData};
 pub use event_type::{Entity, EventType};
-pub use file_events::{FileData, FileOutcome, FileState};
+pub use file_events::{FileData, FileOutcome, FileState, ThumbnailState};
 pub use item_events::{AttachedFile, ItemData, ItemState};
 pub use upload_events::{MultipartState, UploadData, UploadState};

@@ -4,6 +4,8 @@ use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 use uuid::Uuid;
 
+use crate::file_events::ThumbnailState;
+
 /// The data of every event on the uploads topic.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct UploadData {
@@ -48,6 +50,9 @@ pub struct UploadState {
     /// whole, and in events that are older than this field.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub multipart: Option<MultipartState>,
+    /// The file's thumbnail, once stored with one. Absent in events that are older than this field.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub thumbnail: Option<ThumbnailState>,
 }
 
 /// A multipart upload in staging.
@@ -78,6 +83,7 @@ impl From<&Upload> for UploadState {
             updated_at: upload.updated_at,
             expires_at: upload.expires_at,
             multipart: multipart(upload),
+            thumbnail: upload.thumbnail.as_ref().map(ThumbnailState::from),
         }
     }
 }

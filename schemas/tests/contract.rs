@@ -8,7 +8,7 @@ use depot_domain::{
 };
 use depot_schemas::{
     DecodeErrorClass, Entity, Envelope, Event, EventData, EventType, FileData, FileOutcome, FileState,
-    ItemData, ItemState, UploadData, UploadState, decode,
+    ItemData, ItemState, ThumbnailState, UploadData, UploadState, decode,
     topics::{REDRIVEN_GROUPS, Topics},
 };
 use schemars::generate::SchemaSettings;
@@ -59,6 +59,17 @@ fn every_event_type_has_its_committed_schema() {
     assert_eq!(files, EventType::ALL.len(), "a schema file without an event type");
 }
 
+fn thumbnail() -> ThumbnailState {
+    ThumbnailState {
+        object_key: "t".into(),
+        sha256: "cd".repeat(32),
+        size_bytes: 9,
+        content_type: "image/jpeg".into(),
+        width: 320,
+        height: 200,
+    }
+}
+
 fn sample(event_type: EventType) -> Event {
     let now = OffsetDateTime::from_unix_timestamp(1_790_000_000).unwrap();
     let owner = Owner::parse("alice").unwrap();
@@ -86,6 +97,7 @@ fn sample(event_type: EventType) -> Event {
             let upload = Upload {
                 part_size_bytes: Some(1),
                 multipart_id: Some("m".into()),
+                thumbnail: Some(thumbnail().try_into().unwrap()),
                 ..Upload::request(UploadId::generate(), owner, request, now, now)
             };
             EventData::Upload(UploadData {
@@ -105,6 +117,7 @@ fn sample(event_type: EventType) -> Event {
                 reason: None,
                 detail: None,
                 version: 1,
+                thumbnail: Some(thumbnail()),
             },
         }),
     };
@@ -252,6 +265,34 @@ fn an_event_that_is_older_than_the_field_multipart_is_read_and_meets_the_schema(
     assert_eq!(data.upload.multipart, None);
     let validator = jsonschema::validator_for(&generated_schema(EventType::UploadReceived)).unwrap();
     assert!(validator.is_valid(&value), "{value}");
+}
+
+/// Both kinds of events began without it.
+#[test]
+fn an_event_that_is_older_than_the_field_thumbnail_is_read_and_meets_the_schema() {
+    for (event_type, state) in [
+        (EventType::FileStored, "file"),
+        (EventType::UploadStored, "upload"),
+    ] {
+        let mut message = Message::of(&sample(event_type));
+        let mut value: Value = serde_json::from_slice(&message.payload).unwrap();
+        assert!(
+            value[state]
+                .as_object_mut()
+                .unwrap()
+                .remove("thumbnail")
+                .is_some()
+        );
+        message.payload = value.to_string().into_bytes();
+        let thumbnail = match message.decode(event_type.entity()).unwrap().data {
+            EventData::File(data) => data.file.thumbnail,
+            EventData::Upload(data) => data.upload.thumbnail,
+            EventData::Item(_) => panic!("an item's event"),
+        };
+        assert_eq!(thumbnail, None);
+        let validator = jsonschema::validator_for(&generated_schema(event_type)).unwrap();
+        assert!(validator.is_valid(&value), "{value}");
+    }
 }
 
 #[test]

@@ -55,6 +55,7 @@ fn fact(upload: &UploadState, answer: Answer) -> (EventType, FileState) {
         reason: answer.reason,
         detail: None,
         version: answer.version,
+        thumbnail: answer.thumbnail,
     };
     (event_type, file)
 }

@@ -16,6 +16,7 @@ use depot_service::{
     config::S3Config,
     database,
     health::{Readiness, ReadyState},
+    problem,
     process::{self, Process},
     shutdown::{DrainError, DrainPolicy, Shutdown},
 };
@@ -24,11 +25,14 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     admin::{self, AdminDesk},
+    clamd::ClamdSettings,
     config::{Config, SweepConfig},
+    derive_thumbnail::Thumbnails,
     files::Files,
     handler::UploadEvents,
     metrics,
     parked_keys::ParkedUploads,
+    scan::Scanner,
     sweep,
 };
 
@@ -86,6 +90,8 @@ impl Application {
             bucket: config.s3.bucket,
             sweep: config.sweep,
             known: Arc::clone(&known),
+            scanner: start_scanner(&process, config.scanner),
+            thumbnails: Thumbnails::new(config.thumbnails),
             readiness: process.readiness.clone(),
             pool,
             topics,
@@ -161,6 +167,19 @@ fn start_relay(process: &Process, config: &Config, pool: &PgPool, doorbell: Door
         .spawn("relay", relay.run(process.shutdown.token()));
 }
 
+/// Files wait while the scanner is away, and readiness says so.
+fn start_scanner(process: &Process, settings: Option<ClamdSettings>) -> Scanner {
+    let scanner = Scanner::new(settings);
+    if let Scanner::Clamd(_) = &scanner {
+        let checked = scanner.clone();
+        process.readiness.check("scanner", move || {
+            let scanner = checked.clone();
+            async move { scanner.check().await.map_err(|error| problem::chain(&error)) }
+        });
+    }
+    scanner
+}
+
 fn consumer_settings(config: &Config, topics: &Topics) -> ConsumerSettings {
     let subscribed = [topics.events(Entity::Uploads)];
     let mut settings = ConsumerSettings::new(&config.kafka.brokers, topics.group("uploader"), subscribed);
@@ -187,6 +206,8 @@ struct Work {
     sweep: SweepConfig,
     /// Where the admin routes find what this works with.
     known: Arc<OnceLock<Files>>,
+    scanner: Scanner,
+    thumbnails: Thumbnails,
     readiness: Readiness,
     pool: PgPool,
     topics: Topics,
@@ -208,6 +229,8 @@ impl Work {
             staging: self.staging,
             bucket: self.bucket,
             copy_conditions,
+            scanner: self.scanner,
+            thumbnails: self.thumbnails,
             topics: self.topics,
             doorbell: self.doorbell,
         };

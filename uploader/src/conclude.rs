@@ -1,97 +1,97 @@
-//! The outcome of an upload: receipt and fact in one transaction, with the object that the receipt refers to locked.
+//! The outcome of an upload: receipt and fact in one transaction, with the objects that the receipt refers to locked.
 
 use depot_domain::CommandId;
-use depot_schemas::{EventType, FileOutcome, FileState, UploadState};
+use depot_schemas::{EventType, FileOutcome, FileState, ThumbnailState, UploadState};
 use sqlx::PgConnection;
 
 use crate::{
-    error::UploaderError, facts, fail_point::FailPoint as _, files::Files, metrics, objects, receipts,
-    receipts::Outcome, store_upload::Stored, verify::Rejection,
+    contents::{Contents, Referred},
+    error::UploaderError,
+    facts,
+    fail_point::FailPoint as _,
+    files::Files,
+    metrics, objects, receipts,
+    receipts::{Outcome, References},
+    store_upload::Stored,
+    verify::Rejection,
 };
 
-/// Refers to an object that has the same content, if there is one.
-pub(crate) async fn share(
-    files: &Files,
-    upload: &UploadState,
-    cause: CommandId,
-) -> Result<Option<Stored>, UploaderError> {
-    let failed = || UploaderError::database("share an object", upload.id);
-    let mut transaction = files.pool.begin().fail_point().await.map_err(failed())?;
-    let Some(key) = objects::lock_live(&mut transaction, &upload.sha256)
-        .fail_point()
-        .await
-        .map_err(failed())?
-    else {
-        return Ok(None);
-    };
-    if !record_stored(files, &mut transaction, upload, &key, cause)
-        .fail_point()
-        .await?
-    {
-        return Ok(Some(Stored::KnownAlready));
-    }
-    transaction.commit().fail_point().await.map_err(failed())?;
-    Ok(Some(announce_stored(files, upload, key)))
+/// Contents of one upload that may become live at the very moment at which they are looked for.
+const COLLISIONS: u32 = 2;
+
+/// How an attempt to conclude ended.
+pub(crate) enum Concluded {
+    /// The outcome is on record.
+    Ended(Stored),
+    /// These contents have no object, and no copy was made of them: copy them, and conclude again.
+    Lacking(Vec<String>),
+    /// The deletion of a copy was decided meanwhile: all has to begin anew.
+    GivenUp,
 }
 
-/// Makes the copy at `key` the object of its content, or yields to one that was faster; none if the copy's deletion
-/// was decided meanwhile, and all has to begin anew.
+/// Refers to the objects of the upload's contents, if all of them have one: a live one, or this attempt's own copy, which
+/// then becomes it. Own copies that are not needed go.
 pub(crate) async fn conclude(
     files: &Files,
     upload: &UploadState,
-    key: &str,
+    contents: &Contents,
     cause: CommandId,
-) -> Result<Option<Stored>, UploaderError> {
-    let mut is_first_attempt = true;
-    let stored = loop {
-        let tried = try_to_conclude(files, upload, key, cause).fail_point().await;
+) -> Result<Concluded, UploaderError> {
+    let mut collisions = 0;
+    let (concluded, referred) = loop {
+        let tried = try_to_conclude(files, upload, contents, cause).fail_point().await;
         match tried {
             // Another copy became live at this very moment; it is seen now.
-            Err(error) if is_first_attempt && error.is_unique_violation() => is_first_attempt = false,
+            Err(error) if collisions < COLLISIONS && error.is_unique_violation() => collisions += 1,
             tried => break tried?,
         }
     };
-    match &stored {
-        Some(Stored::Stored { object_key }) if object_key == key => {}
-        None => {}
-        // The receipt refers to another object, or to none.
-        Some(_) => give_up_copy(files, upload, key).fail_point().await,
+    if let Concluded::Ended(_) = concluded {
+        for copy in contents.copies_but(&referred) {
+            give_up_copy(files, upload, &copy).fail_point().await;
+        }
     }
-    Ok(stored)
+    Ok(concluded)
 }
 
+/// Answers what is referred to now, too; nothing where a receipt was there already.
 async fn try_to_conclude(
     files: &Files,
     upload: &UploadState,
-    key: &str,
+    contents: &Contents,
     cause: CommandId,
-) -> Result<Option<Stored>, UploaderError> {
+) -> Result<(Concluded, Referred), UploaderError> {
     let failed = || UploaderError::database("conclude the copy", upload.id);
     let mut transaction = files.pool.begin().fail_point().await.map_err(failed())?;
-    let winner = objects::lock_live(&mut transaction, &upload.sha256)
-        .fail_point()
-        .await
-        .map_err(failed())?;
-    let referred = match winner {
-        Some(winner) => winner,
-        None if objects::make_live(&mut transaction, key)
-            .fail_point()
-            .await
-            .map_err(failed())? =>
-        {
-            key.to_owned()
+    let (mut referred, mut lacking) = (Referred::default(), Vec::new());
+    for (sha256, copy) in contents.in_order() {
+        let live = objects::lock_live(&mut transaction, sha256).fail_point().await;
+        match (live.map_err(failed())?, copy) {
+            (Some(key), _) => referred.refer(sha256, key),
+            (None, Some(copy)) => {
+                let made = objects::make_live(&mut transaction, copy).fail_point().await;
+                if !made.map_err(failed())? {
+                    return Ok((Concluded::GivenUp, Referred::default()));
+                }
+                referred.refer(sha256, copy.to_owned());
+            }
+            (None, None) => lacking.push(sha256.to_owned()),
         }
-        None => return Ok(None),
+    }
+    // Each of these returns rolls back: nothing was made live.
+    let Some(object_key) = referred.key_of(&upload.sha256).filter(|_| lacking.is_empty()) else {
+        return Ok((Concluded::Lacking(lacking), Referred::default()));
     };
-    if !record_stored(files, &mut transaction, upload, &referred, cause)
+    let thumbnail = contents.thumbnail_state(&referred);
+    if !record_stored(files, &mut transaction, upload, object_key, thumbnail, cause)
         .fail_point()
         .await?
     {
-        // Rolled back: the copy is not made live.
-        return Ok(Some(Stored::KnownAlready));
+        return Ok((Concluded::Ended(Stored::KnownAlready), Referred::default()));
     }
     transaction.commit().fail_point().await.map_err(failed())?;
-    Ok(Some(announce_stored(files, upload, referred)))
+    let stored = announce_stored(files, upload, object_key.to_owned());
+    Ok((Concluded::Ended(stored), referred))
 }
 
 /// Deletes an attempt's own copy that nobody refers to. The outcome is on record, so a fault is left to the sweep.
@@ -140,9 +140,14 @@ async fn record_stored(
     connection: &mut PgConnection,
     upload: &UploadState,
     key: &str,
+    thumbnail: Option<ThumbnailState>,
     cause: CommandId,
 ) -> Result<bool, UploaderError> {
-    let inserted = receipts::insert(connection, upload, Outcome::Stored, Some(key), None)
+    let references = References {
+        object_key: Some(key),
+        thumbnail: thumbnail.as_ref(),
+    };
+    let inserted = receipts::insert(connection, upload, Outcome::Stored, references, None)
         .fail_point()
         .await;
     if !inserted.map_err(UploaderError::database("insert the receipt", upload.id))? {
@@ -158,6 +163,7 @@ async fn record_stored(
         reason: None,
         detail: None,
         version: 1,
+        thumbnail,
     };
     facts::tell(files, connection, EventType::FileStored, file, cause)
         .fail_point()
@@ -181,7 +187,8 @@ pub(crate) async fn reject(
     let failed = || UploaderError::database("record the rejection", upload.id);
     let mut transaction = files.pool.begin().fail_point().await.map_err(failed())?;
     let reason = rejection.reason.as_str();
-    let inserted = receipts::insert(&mut transaction, upload, Outcome::Rejected, None, Some(reason))
+    let nothing = References::default();
+    let inserted = receipts::insert(&mut transaction, upload, Outcome::Rejected, nothing, Some(reason))
         .fail_point()
         .await;
     if !inserted.map_err(failed())? {
@@ -197,6 +204,7 @@ pub(crate) async fn reject(
         reason: Some(reason.to_owned()),
         detail: Some(rejection.detail),
         version: 1,
+        thumbnail: None,
     };
     facts::tell(files, &mut transaction, EventType::FileRejected, file, cause)
         .fail_point()

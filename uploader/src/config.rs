@@ -1,4 +1,6 @@
-//! `UPLOAD_CONCURRENCY`, `UPLOAD_RETRY_DELAYS_SECONDS`, `SWEEP_INTERVAL_SECONDS`, `SWEEP_GRACE_SECONDS`, and the groups of `depot_service::config`.
+//! `UPLOAD_CONCURRENCY`, `UPLOAD_RETRY_DELAYS_SECONDS`, `SWEEP_INTERVAL_SECONDS`, `SWEEP_GRACE_SECONDS`,
+//! `SCANNER_ADDR`, `SCANNER_CONNECT_TIMEOUT_MS`, `SCANNER_TIMEOUT_SECONDS`,
+//! `THUMBNAILS_AT_ONCE`, `THUMBNAIL_MAX_INPUT_BYTES`, `THUMBNAIL_MAX_PIXELS`, and the groups of `depot_service::config`.
 
 use std::time::Duration;
 
@@ -7,6 +9,8 @@ use depot_service::config::{
     ConfigErrors, ConfigReader, DatabaseConfig, Environment, JwtConfig, KafkaConfig, ProcessConfig, S3Config,
     TelemetryConfig,
 };
+
+use crate::{clamd::ClamdSettings, derive_thumbnail::ThumbnailLimits};
 
 /// The uploader's configuration.
 #[derive(Debug, Clone)]
@@ -23,6 +27,9 @@ pub struct Config {
     /// How long a message waits in each of the retry topics.
     pub retry_delays: [Duration; UPLOAD_RETRIES.len()],
     pub sweep: SweepConfig,
+    /// The scanner, where there is one.
+    pub scanner: Option<ClamdSettings>,
+    pub thumbnails: ThumbnailLimits,
 }
 
 /// How the sweep works.
@@ -62,9 +69,42 @@ impl Config {
                 interval: reader.seconds("SWEEP_INTERVAL_SECONDS", 300, 1..=86_400),
                 grace: reader.seconds("SWEEP_GRACE_SECONDS", 7_200, 0..=604_800),
             },
+            scanner: scanner(&mut reader),
+            thumbnails: thumbnails(&mut reader),
         };
         reader.finish()?;
         Ok(config)
+    }
+}
+
+/// None unless an address is set.
+fn scanner(reader: &mut ConfigReader) -> Option<ClamdSettings> {
+    const NAME: &str = "SCANNER_ADDR";
+    let connect_timeout = reader.millis("SCANNER_CONNECT_TIMEOUT_MS", 3_000, 1..=60_000);
+    let timeout = reader.seconds("SCANNER_TIMEOUT_SECONDS", 150, 1..=3_600);
+    let address = reader.optional_text(NAME)?;
+    let parts = address.rsplit_once(':');
+    if !parts.is_some_and(|(host, port)| !host.is_empty() && port.parse::<u16>().is_ok_and(|port| port > 0)) {
+        reader.fault(
+            NAME,
+            format!("is {address:?}"),
+            "set clamd's host:port, such as 127.0.0.1:3310",
+        );
+    }
+    Some(ClamdSettings {
+        address,
+        connect_timeout,
+        timeout,
+    })
+}
+
+fn thumbnails(reader: &mut ConfigReader) -> ThumbnailLimits {
+    let default = ThumbnailLimits::default();
+    let input = default.max_input_bytes;
+    ThumbnailLimits {
+        at_once: reader.number("THUMBNAILS_AT_ONCE", default.at_once, 1..=64),
+        max_input_bytes: reader.number("THUMBNAIL_MAX_INPUT_BYTES", input, 0..=1_073_741_824),
+        max_pixels: reader.number("THUMBNAIL_MAX_PIXELS", default.max_pixels, 1..=500_000_000),
     }
 }
 

@@ -3,6 +3,8 @@ use depot_object_store::StoreError;
 use depot_outbox::AppendError;
 use uuid::Uuid;
 
+use crate::clamd::ClamdError;
+
 /// Why an upload's work did not come to its end this time. None of it is the file's fault: a file that is not as
 /// announced is an outcome, not an error.
 #[derive(Debug, thiserror::Error)]
@@ -25,6 +27,12 @@ pub enum UploaderError {
         upload: Uuid,
         #[source]
         source: StoreError,
+    },
+    #[error("upload {upload} is not scanned")]
+    Scanner {
+        upload: Uuid,
+        #[source]
+        source: ClamdError,
     },
     #[error("the staged object of upload {upload} was replaced again and again while it was verified")]
     Restless { upload: Uuid },
@@ -49,15 +57,23 @@ impl UploaderError {
     pub(crate) fn store(upload: Uuid) -> impl FnOnce(StoreError) -> Self {
         move |source| Self::Store { upload, source }
     }
+
+    pub(crate) fn scanner(upload: Uuid) -> impl FnOnce(ClamdError) -> Self {
+        move |source| Self::Scanner { upload, source }
+    }
 }
 
 impl From<UploaderError> for Failure {
     /// Nearly all of it passes with its dependency: that is away, or an operator has to mend a key or a grant. The work
     /// waits, and the message is not to blame. A client that replaces its object again and again is that upload's own
-    /// matter, and holds up no other.
+    /// matter, and holds up no other; nor does a file that is more than the scanner takes.
     fn from(error: UploaderError) -> Self {
         match error {
-            UploaderError::Restless { .. } => Failure::retry_later(error.to_string(), error),
+            UploaderError::Restless { .. }
+            | UploaderError::Scanner {
+                source: ClamdError::OverLimit { .. },
+                ..
+            } => Failure::retry_later(error.to_string(), error),
             _ => Failure::transient(error.to_string(), error),
         }
     }

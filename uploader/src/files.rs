@@ -3,6 +3,8 @@ use depot_outbox::Doorbell;
 use depot_schemas::topics::Topics;
 use sqlx::PgPool;
 
+use crate::{derive_thumbnail::Thumbnails, scan::Scanner};
+
 /// What moving files takes: both buckets, the receipts, and the way to tell the outcome.
 #[derive(Debug, Clone)]
 pub struct Files {
@@ -14,6 +16,10 @@ pub struct Files {
     pub bucket: String,
     /// What the start-up probe found.
     pub copy_conditions: CopyConditions,
+    /// Asked about each file before it is stored.
+    pub scanner: Scanner,
+    /// The room for deriving thumbnails.
+    pub thumbnails: Thumbnails,
     pub topics: Topics,
     pub doorbell: Doorbell,
 }

@@ -17,19 +17,21 @@ use crate::{
 /// [`SweepError`]; what is left is found by the next sweep.
 pub async fn forget(files: &Files, upload: Uuid) -> Result<bool, SweepError> {
     let mut transaction = files.pool.begin().await?;
-    let mut object = None;
+    let mut unreferenced = Vec::new();
     let mut had_file = false;
     if !receipts::insert_unknown(&mut transaction, upload).await?
-        && let Receipt::Referring { object_key } = receipts::lock(&mut transaction, upload).await?
+        && let Receipt::Referring { object_keys } = receipts::lock(&mut transaction, upload).await?
     {
         had_file = true;
         receipts::mark_forgotten(&mut transaction, upload).await?;
-        if objects::release(&mut transaction, &object_key, None).await? {
-            object = Some(object_key);
+        for key in object_keys {
+            if objects::release(&mut transaction, &key, None).await? {
+                unreferenced.push(key);
+            }
         }
     }
     transaction.commit().await?;
-    if let Some(key) = object {
+    for key in unreferenced {
         carry_out(files, &key).await?;
     }
     // Parts that were sent are the sweep's, as those of any upload that has its receipt.

@@ -47,8 +47,9 @@ pub(crate) async fn make_live(connection: &mut PgConnection, key: &str) -> Resul
     Ok(made.rows_affected() == 1)
 }
 
-/// Decides the deletion of a live object that no receipt refers to any more, but for that of `upload` if there is one;
-/// true if decided, now or before. In a transaction: the lock has to outlast the look at the receipts.
+/// Decides the deletion of a live object that no receipt refers to any more, neither as a file nor as a thumbnail, but for
+/// that of `upload` if there is one; true if decided, now or before. In a transaction: the lock has to outlast the look at
+/// the receipts.
 pub(crate) async fn release(
     connection: &mut PgConnection,
     key: &str,
@@ -67,7 +68,9 @@ pub(crate) async fn release(
     let released = sqlx::query!(
         "UPDATE uploader.objects SET state = 'deleting', updated_at = now()
          WHERE key = $1 AND NOT EXISTS (
-             SELECT FROM uploader.receipts WHERE object_key = $1 AND outcome = 'stored' AND upload_id IS DISTINCT FROM $2)",
+             SELECT FROM uploader.receipts WHERE object_key = $1 AND outcome = 'stored' AND upload_id IS DISTINCT FROM $2)
+         AND NOT EXISTS (
+             SELECT FROM uploader.receipts WHERE thumbnail_key = $1 AND outcome = 'stored' AND upload_id IS DISTINCT FROM $2)",
         key,
         upload
     )

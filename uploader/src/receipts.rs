@@ -1,14 +1,16 @@
 //! The SQL of `uploader.receipts`: one row an upload, which decides what a repeated event does.
 
-use depot_schemas::{UploadState, sweep::ReceiptRow};
-use sqlx::PgConnection;
+use std::collections::BTreeSet;
+
+use depot_schemas::{ThumbnailState, UploadState, sweep::ReceiptRow};
+use sqlx::{PgConnection, types::Json};
 use uuid::Uuid;
 
 /// What is on record about an upload, as far as removing its file is concerned.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Receipt {
-    /// Stored or removing: it refers to an object.
-    Referring { object_key: String },
+    /// Stored or removing: it refers to these objects, in the order in which objects are locked, each once.
+    Referring { object_keys: Vec<String> },
     /// It refers to nothing.
     Concluded(Outcome),
 }
@@ -49,13 +51,18 @@ impl Outcome {
 /// The receipt of an upload that has one, locked until the transaction ends.
 pub(crate) async fn lock(connection: &mut PgConnection, upload: Uuid) -> Result<Receipt, sqlx::Error> {
     let row = sqlx::query!(
-        "SELECT outcome, object_key FROM uploader.receipts WHERE upload_id = $1 FOR UPDATE",
+        "SELECT outcome, object_key, thumbnail_key FROM uploader.receipts WHERE upload_id = $1 FOR UPDATE",
         upload
     )
     .fetch_one(connection)
     .await?;
     Ok(match row.object_key {
-        Some(object_key) => Receipt::Referring { object_key },
+        Some(object_key) => {
+            let keys = BTreeSet::from_iter(row.thumbnail_key.into_iter().chain([object_key]));
+            Receipt::Referring {
+                object_keys: keys.into_iter().collect(),
+            }
+        }
         None => Receipt::Concluded(Outcome::from_column(&row.outcome)?),
     })
 }
@@ -69,23 +76,33 @@ pub(crate) async fn exists(connection: &mut PgConnection, upload: Uuid) -> Resul
     .await
 }
 
+/// What a receipt refers to.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct References<'a> {
+    pub(crate) object_key: Option<&'a str>,
+    pub(crate) thumbnail: Option<&'a ThumbnailState>,
+}
+
 /// Puts the first receipt of an upload on record; false if there is one already, which then stands.
 pub(crate) async fn insert(
     connection: &mut PgConnection,
     upload: &UploadState,
     outcome: Outcome,
-    object_key: Option<&str>,
+    references: References<'_>,
     reason: Option<&str>,
 ) -> Result<bool, sqlx::Error> {
     let inserted = sqlx::query!(
-        "INSERT INTO uploader.receipts (upload_id, item_id, outcome, object_key, reason, version, asked_version)
-         VALUES ($1, $2, $3, $4, $5, 1, $6) ON CONFLICT (upload_id) DO NOTHING",
+        "INSERT INTO uploader.receipts (upload_id, item_id, outcome, object_key, reason, version, asked_version,
+                                        thumbnail_key, thumbnail)
+         VALUES ($1, $2, $3, $4, $5, 1, $6, $7, $8) ON CONFLICT (upload_id) DO NOTHING",
         upload.id,
         upload.item_id,
         outcome.as_str(),
-        object_key,
+        references.object_key,
         reason,
-        upload.version
+        upload.version,
+        references.thumbnail.map(|thumbnail| &thumbnail.object_key),
+        references.thumbnail.map(Json) as _
     )
     .execute(connection)
     .await?;
@@ -97,6 +114,7 @@ pub(crate) async fn insert(
 pub(crate) struct Answer {
     pub outcome: Outcome,
     pub object_key: Option<String>,
+    pub thumbnail: Option<ThumbnailState>,
     pub reason: Option<String>,
     /// The version of the fact that answers.
     pub version: i64,
@@ -109,9 +127,9 @@ pub(crate) async fn answer_again(
     upload: &UploadState,
 ) -> Result<Option<Answer>, sqlx::Error> {
     let row = sqlx::query!(
-        "UPDATE uploader.receipts SET version = version + 1, asked_version = $2, updated_at = now()
+        r#"UPDATE uploader.receipts SET version = version + 1, asked_version = $2, updated_at = now()
          WHERE upload_id = $1 AND asked_version < $2 AND outcome <> 'removing'
-         RETURNING outcome, object_key, reason, version",
+         RETURNING outcome, object_key, reason, version, thumbnail AS "thumbnail: Json<ThumbnailState>""#,
         upload.id,
         upload.version
     )
@@ -121,6 +139,7 @@ pub(crate) async fn answer_again(
         Ok(Answer {
             outcome: Outcome::from_column(&row.outcome)?,
             object_key: row.object_key,
+            thumbnail: row.thumbnail.map(|Json(thumbnail)| thumbnail),
             reason: row.reason,
             version: row.version,
         })
@@ -145,8 +164,8 @@ pub(crate) async fn mark_removed(
     upload: &UploadState,
 ) -> Result<i64, sqlx::Error> {
     sqlx::query_scalar!(
-        "UPDATE uploader.receipts SET outcome = 'removed', object_key = NULL, version = version + 1,
-                asked_version = greatest(asked_version, $2), updated_at = now()
+        "UPDATE uploader.receipts SET outcome = 'removed', object_key = NULL, thumbnail_key = NULL, thumbnail = NULL,
+                version = version + 1, asked_version = greatest(asked_version, $2), updated_at = now()
          WHERE upload_id = $1 RETURNING version",
         upload.id,
         upload.version
@@ -181,7 +200,8 @@ pub(crate) async fn insert_unknown(connection: &mut PgConnection, upload: Uuid) 
 /// The upload has no file any more, and nobody is told: the version of the newest fact stays.
 pub(crate) async fn mark_forgotten(connection: &mut PgConnection, upload: Uuid) -> Result<(), sqlx::Error> {
     sqlx::query!(
-        "UPDATE uploader.receipts SET outcome = 'removed', object_key = NULL, updated_at = now()
+        "UPDATE uploader.receipts SET outcome = 'removed', object_key = NULL, thumbnail_key = NULL, thumbnail = NULL,
+                updated_at = now()
          WHERE upload_id = $1",
         upload
     )

@@ -2,8 +2,8 @@
 //! file, and a receipt that keeps it so.
 //!
 //! `FileRemoved` says that nothing lies in the store for this upload any more, and nothing will. Where the upload was
-//! the last to refer to an object it is told after the store has confirmed the deletion; where others refer to it
-//! too, when the reference is gone.
+//! the last to refer to an object, of its file or of its thumbnail, it is told after the store has confirmed each such
+//! deletion; where others refer to both, when the references are gone.
 
 use depot_domain::CommandId;
 use depot_schemas::{EventType, FileOutcome, FileState, UploadState};
@@ -17,7 +17,7 @@ use crate::{
     fail_point::FailPoint as _,
     files::Files,
     metrics, objects, receipts,
-    receipts::{Outcome, Receipt},
+    receipts::{Outcome, Receipt, References},
     store_upload::clear_staging,
 };
 
@@ -27,8 +27,8 @@ enum Decided {
     Told,
     /// The fact was told before.
     ToldBefore,
-    /// Nobody refers to the object any more. The fact is told when the store has deleted it.
-    Delete { object_key: String },
+    /// Nobody refers to these objects any more. The fact is told when the store has deleted them.
+    Delete { object_keys: Vec<String> },
 }
 
 /// Lets go of an upload's file, and tells that it is gone. May be dropped at any point, and begun again.
@@ -41,8 +41,10 @@ pub async fn remove_upload(
     cause: CommandId,
 ) -> Result<(), UploaderError> {
     match decide(files, upload, cause).fail_point().await? {
-        Decided::Delete { object_key } => {
-            delete_object(files, upload, &object_key).fail_point().await?;
+        Decided::Delete { object_keys } => {
+            for object_key in &object_keys {
+                delete_object(files, upload, object_key).fail_point().await?;
+            }
             finish(files, upload, cause).fail_point().await?;
         }
         Decided::ToldBefore => drop(answer_again(files, upload, cause).fail_point().await?),
@@ -54,9 +56,15 @@ pub async fn remove_upload(
 async fn decide(files: &Files, upload: &UploadState, cause: CommandId) -> Result<Decided, UploaderError> {
     let failed = || UploaderError::database("let go of the file", upload.id);
     let mut transaction = files.pool.begin().fail_point().await.map_err(failed())?;
-    let is_first = receipts::insert(&mut transaction, upload, Outcome::Cancelled, None, None)
-        .fail_point()
-        .await;
+    let is_first = receipts::insert(
+        &mut transaction,
+        upload,
+        Outcome::Cancelled,
+        References::default(),
+        None,
+    )
+    .fail_point()
+    .await;
     let decided = if is_first.map_err(failed())? {
         tell_removed(files, &mut transaction, upload, 1, cause)
             .fail_point()
@@ -86,16 +94,22 @@ async fn let_go(
     match receipt {
         Receipt::Concluded(Outcome::Removed | Outcome::Cancelled) => return Ok(Decided::ToldBefore),
         Receipt::Concluded(_) => {}
-        Receipt::Referring { object_key } => {
+        Receipt::Referring { object_keys } => {
             receipts::mark_removing(connection, upload.id)
                 .fail_point()
                 .await
                 .map_err(failed())?;
-            let is_last = objects::release(connection, &object_key, Some(upload.id))
-                .fail_point()
-                .await;
-            if is_last.map_err(failed())? {
-                return Ok(Decided::Delete { object_key });
+            let mut last = Vec::new();
+            for object_key in object_keys {
+                let is_last = objects::release(connection, &object_key, Some(upload.id))
+                    .fail_point()
+                    .await;
+                if is_last.map_err(failed())? {
+                    last.push(object_key);
+                }
+            }
+            if !last.is_empty() {
+                return Ok(Decided::Delete { object_keys: last });
             }
         }
     }
@@ -155,6 +169,7 @@ async fn tell_removed(
         reason: None,
         detail: None,
         version,
+        thumbnail: None,
     };
     facts::tell(files, connection, EventType::FileRemoved, file, cause)
         .fail_point()

@@ -1,20 +1,21 @@
-//! `UploadReceived`: make one object of parts, verify, copy under a key of its own, conclude. Killed at any line and
-//! begun again, the outcome is the same, once: the receipt decides.
-
-use std::{future::Future, pin::Pin};
+//! `UploadReceived`: make one object of parts, verify, scan, derive a thumbnail, copy each content under a key of its
+//! own, conclude. Killed at any line and begun again, the outcome is the same, once: the receipt decides.
 
 use depot_domain::CommandId;
-use depot_object_store::{CopyConditions, CopyOutcome, Digest, StoreError};
+use depot_object_store::{CopyOutcome, Digest};
 use depot_schemas::UploadState;
 
 use crate::{
     answer_again::answer_again,
     assemble::{Assembled, assemble, drop_parts},
-    conclude::{conclude, reject, share},
+    conclude::{Concluded, conclude, reject},
+    contents::Contents,
+    derive_thumbnail::{Derived, derive_thumbnail},
     error::UploaderError,
     fail_point::FailPoint as _,
     files::Files,
-    object_key, objects, receipts,
+    receipts,
+    scan::{Scanned, scan},
     verify::{Verified, verify},
 };
 
@@ -72,18 +73,51 @@ async fn bring_about(files: &Files, upload: &UploadState, cause: CommandId) -> R
                 return reject(files, upload, rejection, cause).fail_point().await;
             }
         };
-        if let Some(stored) = share(files, upload, cause).fail_point().await? {
-            return Ok(stored);
+        match scan(files, upload, &etag, digest).fail_point().await? {
+            Scanned::Passed => {}
+            Scanned::Rejected(rejection) => {
+                return reject(files, upload, rejection, cause).fail_point().await;
+            }
+            Scanned::SourceChanged => continue,
         }
-        let key = claim(files, upload).fail_point().await?;
-        if copy(files, upload, &etag, digest, &key).fail_point().await? == CopyOutcome::SourceChanged {
-            continue;
-        }
-        if let Some(stored) = conclude(files, upload, &key, cause).fail_point().await? {
+        let thumbnail = match derive_thumbnail(files, upload, &etag, digest)
+            .fail_point()
+            .await?
+        {
+            Derived::Made(thumbnail) => Some(thumbnail),
+            Derived::None => None,
+            Derived::SourceChanged => continue,
+        };
+        let contents = Contents::of(upload, thumbnail);
+        let stored = refer(files, upload, (&etag, digest), contents, cause);
+        if let Some(stored) = stored.fail_point().await? {
             return Ok(stored);
         }
     }
     Err(UploaderError::Restless { upload: upload.id })
+}
+
+/// Refers to the contents that are there, or copies what lacks and then refers to it; none if what was verified or copied
+/// is gone meanwhile, and all has to begin anew.
+async fn refer(
+    files: &Files,
+    upload: &UploadState,
+    verified: (&str, Digest),
+    mut contents: Contents,
+    cause: CommandId,
+) -> Result<Option<Stored>, UploaderError> {
+    loop {
+        // Each content is copied once at most, so this comes to an end.
+        let lacking = match conclude(files, upload, &contents, cause).fail_point().await? {
+            Concluded::Ended(stored) => return Ok(Some(stored)),
+            Concluded::Lacking(lacking) => lacking,
+            Concluded::GivenUp => return Ok(None),
+        };
+        let copying = contents.copy(files, upload, verified, &lacking);
+        if copying.fail_point().await? == CopyOutcome::SourceChanged {
+            return Ok(None);
+        }
+    }
 }
 
 async fn is_concluded(files: &Files, upload: &UploadState) -> Result<bool, UploaderError> {
@@ -93,46 +127,4 @@ async fn is_concluded(files: &Files, upload: &UploadState) -> Result<bool, Uploa
         .fail_point()
         .await
         .map_err(failed())
-}
-
-/// Claims a key to copy to, and commits that before the first byte: what a crash leaves behind is on record.
-async fn claim(files: &Files, upload: &UploadState) -> Result<String, UploaderError> {
-    let failed = || UploaderError::database("claim a key", upload.id);
-    let mut connection = files.pool.acquire().fail_point().await.map_err(failed())?;
-    let mut attempt = 0;
-    loop {
-        let key = object_key::object_key(&upload.sha256, upload.id, attempt);
-        let claimed = objects::claim(&mut connection, &key, &upload.sha256, upload.size_bytes)
-            .fail_point()
-            .await;
-        if claimed.map_err(failed())? {
-            return Ok(key);
-        }
-        // Its deletion was decided: that key is never used again.
-        attempt += 1;
-    }
-}
-
-async fn copy(
-    files: &Files,
-    upload: &UploadState,
-    etag: &str,
-    digest: Digest,
-    key: &str,
-) -> Result<CopyOutcome, UploaderError> {
-    let staged = upload.id.to_string();
-    let (from, to) = (
-        (files.staging.as_str(), staged.as_str()),
-        (files.bucket.as_str(), key),
-    );
-    let (store, content_type) = (&files.store, &upload.content_type);
-    let copying: Pin<Box<dyn Future<Output = Result<CopyOutcome, StoreError>> + Send>> =
-        match files.copy_conditions {
-            CopyConditions::Honoured => {
-                Box::pin(store.copy_verified(from, etag, to, content_type, upload.size_bytes))
-            }
-            CopyConditions::Ignored => Box::pin(store.copy_through(from, to, content_type, digest)),
-        };
-    let copied = copying.fail_point().await;
-    copied.map_err(UploaderError::store(upload.id))
 }

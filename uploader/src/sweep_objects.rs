@@ -143,7 +143,7 @@ pub(crate) async fn sweep_references(files: &Files, tally: &mut Tally) -> Result
         let page = sweep_rows::referring(&mut connection, after, PAGE).await?;
         drop(connection);
         for receipt in &page {
-            let (Some(key), Some(state)) = (&receipt.object_key, &receipt.unfit_state) else {
+            let (Some(key), Some(state)) = (&receipt.unfit_key, &receipt.unfit_state) else {
                 continue;
             };
             let detail = format!(

@@ -107,7 +107,8 @@ pub(crate) async fn absent(
         r#"SELECT o.key FROM uploader.objects o
            WHERE o.state = 'live' AND o.key COLLATE "C" > $1 AND ($2::text IS NULL OR o.key COLLATE "C" <= $2)
              AND NOT EXISTS (SELECT FROM UNNEST($3::text[]) AS lying(key) WHERE lying.key = o.key)
-             AND EXISTS (SELECT FROM uploader.receipts r WHERE r.object_key = o.key AND r.outcome = 'stored')
+             AND (EXISTS (SELECT FROM uploader.receipts r WHERE r.object_key = o.key AND r.outcome = 'stored')
+                  OR EXISTS (SELECT FROM uploader.receipts r WHERE r.thumbnail_key = o.key AND r.outcome = 'stored'))
            ORDER BY o.key COLLATE "C" LIMIT $4"#,
         after,
         until,
@@ -118,11 +119,14 @@ pub(crate) async fn absent(
     .await
 }
 
-/// How many uploads' receipts refer to a live object.
+/// How many uploads' receipts refer to a live object, as their file or as their thumbnail.
 pub(crate) async fn references(connection: &mut PgConnection, key: &str) -> Result<i64, sqlx::Error> {
     sqlx::query_scalar!(
-        r#"SELECT count(*) AS "count!" FROM uploader.receipts r JOIN uploader.objects o ON o.key = r.object_key
-           WHERE o.key = $1 AND o.state = 'live' AND r.outcome = 'stored'"#,
+        r#"SELECT count(*) AS "count!" FROM uploader.objects o
+           JOIN LATERAL (
+               SELECT upload_id FROM uploader.receipts WHERE object_key = o.key AND outcome = 'stored'
+               UNION SELECT upload_id FROM uploader.receipts WHERE thumbnail_key = o.key AND outcome = 'stored') r ON true
+           WHERE o.key = $1 AND o.state = 'live'"#,
         key
     )
     .fetch_one(connection)
@@ -145,7 +149,8 @@ pub(crate) async fn live_objects(
     sqlx::query_as!(
         LiveObject,
         r#"SELECT o.key, o.updated_at < now() - $2::interval
-                  AND NOT EXISTS (SELECT FROM uploader.receipts r WHERE r.object_key = o.key) AS "is_unreferenced!"
+                  AND NOT EXISTS (SELECT FROM uploader.receipts r WHERE r.object_key = o.key)
+                  AND NOT EXISTS (SELECT FROM uploader.receipts r WHERE r.thumbnail_key = o.key) AS "is_unreferenced!"
            FROM uploader.objects o WHERE o.state = 'live' AND o.key COLLATE "C" > $1
            ORDER BY o.key COLLATE "C" LIMIT $3"#,
         after,
@@ -159,8 +164,8 @@ pub(crate) async fn live_objects(
 /// A receipt with what it refers to.
 pub(crate) struct Referring {
     pub upload_id: Uuid,
-    pub object_key: Option<String>,
-    /// Set where the receipt says stored, and its object is not live.
+    /// Set where the receipt says stored, and an object that it refers to is not live.
+    pub unfit_key: Option<String>,
     pub unfit_state: Option<String>,
 }
 
@@ -172,9 +177,11 @@ pub(crate) async fn referring(
 ) -> Result<Vec<Referring>, sqlx::Error> {
     sqlx::query_as!(
         Referring,
-        r#"SELECT r.upload_id, r.object_key,
-                  CASE WHEN r.outcome = 'stored' AND o.state <> 'live' THEN o.state END AS unfit_state
-           FROM uploader.receipts r LEFT JOIN uploader.objects o ON o.key = r.object_key
+        r#"SELECT r.upload_id, unfit.key AS "unfit_key?", unfit.state AS "unfit_state?"
+           FROM uploader.receipts r LEFT JOIN LATERAL (
+               SELECT o.key, o.state FROM uploader.objects o
+               WHERE r.outcome = 'stored' AND o.state <> 'live' AND o.key IN (r.object_key, r.thumbnail_key)
+               ORDER BY o.key LIMIT 1) unfit ON true
            WHERE r.upload_id > $1 ORDER BY r.upload_id LIMIT $2"#,
         after,
         limit

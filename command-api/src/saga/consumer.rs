@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use depot_consumer::{ConsumerSettings, Context, Failure, KeyHandler, Poison, Record};
-use depot_domain::{CommandId, ItemId, RejectReason, UploadId};
+use depot_domain::{CommandId, ItemId, RejectReason, Thumbnail, UploadId};
 use depot_schemas::{DecodeErrorClass, Entity, Event, EventData, EventType, FileOutcome, topics::Topics};
 use serde::{
     Deserialize as _,
@@ -48,6 +48,7 @@ pub enum Fact {
     FileStored {
         upload: UploadId,
         object_key: String,
+        thumbnail: Option<Thumbnail>,
     },
     FileRejected {
         upload: UploadId,
@@ -82,7 +83,11 @@ impl SagaEvents {
     async fn act(&self, fact: &Fact, cause: CommandId) -> Result<SagaOutcome, CommandError> {
         let writer = &self.writer;
         match fact {
-            Fact::FileStored { upload, object_key } => file_stored(writer, *upload, object_key, cause).await,
+            Fact::FileStored {
+                upload,
+                object_key,
+                thumbnail,
+            } => file_stored(writer, *upload, object_key, thumbnail.clone(), cause).await,
             Fact::FileRejected { upload, reason } => file_rejected(writer, *upload, *reason, cause).await,
             Fact::FileRemoved { upload } => file_removed(writer, *upload, cause).await,
             Fact::ItemDeleted { item } => match end_uploads_of_item(writer, *item, cause).await? {
@@ -186,7 +191,14 @@ fn fact(event: &Event) -> Result<Fact, Poison> {
                 FileOutcome::Stored => {
                     let object_key = data.file.object_key.clone();
                     let object_key = object_key.ok_or_else(|| invalid("a stored file has no object_key"))?;
-                    Ok(Fact::FileStored { upload, object_key })
+                    let thumbnail = data.file.thumbnail.clone().map(Thumbnail::try_from).transpose();
+                    let thumbnail = thumbnail
+                        .map_err(|fault| invalid(&format!("thumbnail{} {}", fault.pointer, fault.detail)))?;
+                    Ok(Fact::FileStored {
+                        upload,
+                        object_key,
+                        thumbnail,
+                    })
                 }
                 FileOutcome::Rejected => {
                     let reason = data.file.reason.as_deref().unwrap_or_default();

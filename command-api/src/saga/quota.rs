@@ -17,13 +17,13 @@ pub async fn lock(unit: &mut UnitOfWork, owner: &Owner) -> Result<StorageAccount
     Ok(account.ok_or_else(missing)?)
 }
 
-/// The upload was attached: what it reserved is used now.
+/// The upload was attached: what it reserved is free, and what is stored for it is used.
 pub async fn settle(
     unit: &mut UnitOfWork,
     mut account: StorageAccount,
     upload: &Upload,
 ) -> Result<(), CommandError> {
-    account.settle(upload.request.size_bytes.get());
+    account.settle(upload.request.size_bytes.get(), upload.stored_bytes());
     Ok(store::accounts::update(unit.conn(), &account).await?)
 }
 
@@ -37,12 +37,12 @@ pub async fn release_reserved(
     Ok(store::accounts::update(unit.conn(), &account).await?)
 }
 
-/// The attached file went with its item.
+/// The attached file went with its item, and its thumbnail with it.
 pub async fn release_used(
     unit: &mut UnitOfWork,
     mut account: StorageAccount,
     upload: &Upload,
 ) -> Result<(), CommandError> {
-    account.release_used(upload.request.size_bytes.get());
+    account.release_used(upload.stored_bytes());
     Ok(store::accounts::update(unit.conn(), &account).await?)
 }

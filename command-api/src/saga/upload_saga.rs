@@ -1,7 +1,8 @@
 //! What follows from the uploader's facts about a file.
 
 use depot_domain::{
-    CommandId, Item, ItemDecision, ItemError, RejectReason, StorageAccount, Upload, UploadDecision, UploadId,
+    CommandId, Item, ItemDecision, ItemError, RejectReason, StorageAccount, Thumbnail, Upload,
+    UploadDecision, UploadId,
 };
 use depot_schemas::EventType;
 
@@ -72,6 +73,7 @@ pub async fn file_stored(
     writer: &Writer,
     id: UploadId,
     object_key: &str,
+    thumbnail: Option<Thumbnail>,
     cause: CommandId,
 ) -> Result<SagaOutcome, CommandError> {
     let mut unit = writer.begin(cause, ROW_LOCK_TIMEOUT).await?;
@@ -86,7 +88,8 @@ pub async fn file_stored(
             table: "items",
             id: belongs.item_id.to_string(),
         };
-        attach(&mut unit, account, item.ok_or(missing)?, upload, object_key).await?
+        let stored = (object_key, thumbnail);
+        attach(&mut unit, account, item.ok_or(missing)?, upload, stored).await?
     } else if upload.object_key.as_deref() == Some(object_key)
         && upload.status == depot_domain::UploadStatus::Stored
     {
@@ -103,7 +106,7 @@ async fn attach(
     account: StorageAccount,
     item: Item,
     upload: Upload,
-    object_key: &str,
+    (object_key, thumbnail): (&str, Option<Thumbnail>),
 ) -> Result<SagaOutcome, CommandError> {
     let item = match item.attach_file(upload.file_ref(), unit.now()) {
         Ok(ItemDecision::Changed(item, changed)) => Some((item, changed)),
@@ -120,7 +123,8 @@ async fn attach(
         }
     };
     let from = upload.version;
-    let Ok(UploadDecision::Changed(upload)) = upload.store(object_key.to_owned(), unit.now()) else {
+    let Ok(UploadDecision::Changed(upload)) = upload.store(object_key.to_owned(), thumbnail, unit.now())
+    else {
         return Ok(SagaOutcome::NothingToDo);
     };
     if let Some((item, changed)) = item {
@@ -130,7 +134,9 @@ async fn attach(
     store::uploads::update(unit.conn(), &upload, from).await?;
     quota::settle(unit, account, &upload).await?;
     depot_saga::store::advance(unit.conn(), &UPLOAD_SAGA, upload.id.0, step::ATTACHED).await?;
-    unit.record_upload(EventType::UploadStored, &upload, &["status", "object_key"], ACTOR);
+    let mut changed = vec!["status", "object_key"];
+    changed.extend(upload.thumbnail.as_ref().map(|_| "thumbnail"));
+    unit.record_upload(EventType::UploadStored, &upload, &changed, ACTOR);
     Ok(SagaOutcome::Attached)
 }
 

@@ -190,7 +190,8 @@ pub async fn accounts(
            FROM (SELECT owner, used_bytes, reserved_bytes FROM command.storage_accounts
                  WHERE owner > $1 ORDER BY owner LIMIT $2) AS a
            CROSS JOIN LATERAL (
-               SELECT coalesce(sum(size_bytes) FILTER (WHERE status = 'stored'), 0)::bigint AS stored,
+               SELECT coalesce(sum(size_bytes + coalesce((thumbnail->>'size_bytes')::bigint, 0))
+                                   FILTER (WHERE status = 'stored'), 0)::bigint AS stored,
                       coalesce(sum(size_bytes) FILTER (WHERE status <> 'stored'), 0)::bigint AS open
                FROM command.uploads u
                WHERE u.owner = a.owner AND u.status IN ('pending', 'received', 'stored')) AS sums
@@ -208,7 +209,8 @@ pub async fn accounts(
 pub async fn recount(conn: &mut PgConnection, owner: &Owner) -> Result<bool, StoreError> {
     let recounted = sqlx::query!(
         "UPDATE command.storage_accounts a SET used_bytes = sums.stored, reserved_bytes = sums.open
-         FROM (SELECT coalesce(sum(size_bytes) FILTER (WHERE status = 'stored'), 0)::bigint AS stored,
+         FROM (SELECT coalesce(sum(size_bytes + coalesce((thumbnail->>'size_bytes')::bigint, 0))
+                                   FILTER (WHERE status = 'stored'), 0)::bigint AS stored,
                       coalesce(sum(size_bytes) FILTER (WHERE status <> 'stored'), 0)::bigint AS open
                FROM command.uploads WHERE owner = $1 AND status IN ('pending', 'received', 'stored')) AS sums
          WHERE a.owner = $1 AND (a.used_bytes, a.reserved_bytes) <> (sums.stored, sums.open)",

@@ -1,5 +1,6 @@
-use depot_domain::{ItemId, Owner, Upload, UploadId, UploadRequest};
-use sqlx::PgConnection;
+use depot_domain::{ItemId, Owner, Thumbnail, Upload, UploadId, UploadRequest};
+use depot_schemas::ThumbnailState;
+use sqlx::{PgConnection, types::Json};
 use time::OffsetDateTime;
 use uuid::Uuid;
 
@@ -18,6 +19,7 @@ struct Row {
     status: String,
     reason: Option<String>,
     object_key: Option<String>,
+    thumbnail: Option<Json<ThumbnailState>>,
     version: i64,
     created_at: OffsetDateTime,
     updated_at: OffsetDateTime,
@@ -42,6 +44,10 @@ impl Row {
             status: stored(TABLE, id, self.status)?,
             reason: self.reason,
             object_key: self.object_key,
+            thumbnail: self
+                .thumbnail
+                .map(|Json(state)| thumbnail(id, state))
+                .transpose()?,
             version: self.version,
             created_at: self.created_at,
             updated_at: self.updated_at,
@@ -50,6 +56,17 @@ impl Row {
             multipart_id: self.multipart_id,
         })
     }
+}
+
+fn thumbnail(upload: Uuid, state: ThumbnailState) -> Result<Thumbnail, StoreError> {
+    Ok(Thumbnail {
+        object_key: state.object_key,
+        sha256: stored(TABLE, upload, state.sha256)?,
+        size_bytes: stored(TABLE, upload, state.size_bytes)?,
+        content_type: stored(TABLE, upload, state.content_type)?,
+        width: state.width,
+        height: state.height,
+    })
 }
 
 /// What never changes of an upload: enough to take the locks that come before its own.
@@ -78,9 +95,9 @@ pub async fn belongs(conn: &mut PgConnection, id: UploadId) -> Result<Option<Bel
 pub async fn find(conn: &mut PgConnection, id: UploadId) -> Result<Option<Upload>, StoreError> {
     sqlx::query_as!(
         Row,
-        "SELECT id, item_id, owner, file_name, content_type, size_bytes, sha256, status, reason, object_key, version,
-                created_at, updated_at, expires_at, part_size_bytes, multipart_id
-         FROM command.uploads WHERE id = $1",
+        r#"SELECT id, item_id, owner, file_name, content_type, size_bytes, sha256, status, reason, object_key,
+                  thumbnail AS "thumbnail: _", version, created_at, updated_at, expires_at, part_size_bytes, multipart_id
+           FROM command.uploads WHERE id = $1"#,
         id.0
     )
     .fetch_optional(conn)
@@ -94,9 +111,9 @@ pub async fn find(conn: &mut PgConnection, id: UploadId) -> Result<Option<Upload
 pub async fn lock(conn: &mut PgConnection, id: UploadId) -> Result<Option<Upload>, StoreError> {
     sqlx::query_as!(
         Row,
-        "SELECT id, item_id, owner, file_name, content_type, size_bytes, sha256, status, reason, object_key, version,
-                created_at, updated_at, expires_at, part_size_bytes, multipart_id
-         FROM command.uploads WHERE id = $1 FOR UPDATE",
+        r#"SELECT id, item_id, owner, file_name, content_type, size_bytes, sha256, status, reason, object_key,
+                  thumbnail AS "thumbnail: _", version, created_at, updated_at, expires_at, part_size_bytes, multipart_id
+           FROM command.uploads WHERE id = $1 FOR UPDATE"#,
         id.0
     )
     .fetch_optional(conn)
@@ -194,8 +211,10 @@ pub async fn begin_multipart(
 
 /// Writes a later version of an upload that this transaction has locked at version `from`.
 pub async fn update(conn: &mut PgConnection, upload: &Upload, from: i64) -> Result<(), StoreError> {
-    let updated = sqlx::query!(
-        "UPDATE command.uploads SET status = $2, reason = $3, object_key = $4, version = $5, updated_at = $6
+    let updated =
+        sqlx::query!(
+        "UPDATE command.uploads SET status = $2, reason = $3, object_key = $4, version = $5, updated_at = $6,
+                                    thumbnail = $8
          WHERE id = $1 AND version = $7",
         upload.id.0,
         upload.status.as_str(),
@@ -204,10 +223,11 @@ pub async fn update(conn: &mut PgConnection, upload: &Upload, from: i64) -> Resu
         upload.version,
         upload.updated_at,
         from,
+        upload.thumbnail.as_ref().map(|thumbnail| Json(ThumbnailState::from(thumbnail))) as _,
     )
-    .execute(conn)
-    .await
-    .map_err(StoreError::doing("write an upload"))?;
+        .execute(conn)
+        .await
+        .map_err(StoreError::doing("write an upload"))?;
     if updated.rows_affected() == 1 {
         return Ok(());
     }

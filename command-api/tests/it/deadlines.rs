@@ -50,7 +50,7 @@ async fn received(service: &Service, item: Uuid, size: i64) -> Uuid {
 }
 
 async fn stored(service: &Service, id: Uuid) -> SagaOutcome {
-    file_stored(&service.writer, UploadId(id), KEY, CommandId::generate())
+    file_stored(&service.writer, UploadId(id), KEY, None, CommandId::generate())
         .await
         .unwrap()
 }

@@ -13,7 +13,7 @@ use crate::service::Service;
 const KEY: &str = "abab/first";
 
 async fn stored(service: &Service, id: Uuid) -> SagaOutcome {
-    file_stored(&service.writer, UploadId(id), KEY, CommandId::generate())
+    file_stored(&service.writer, UploadId(id), KEY, None, CommandId::generate())
         .await
         .unwrap()
 }

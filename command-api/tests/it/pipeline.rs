@@ -44,6 +44,7 @@ pub fn fact(upload: Uuid, item: Uuid, outcome: FileOutcome, version: i64) -> (Ow
         reason: None,
         detail: None,
         version,
+        thumbnail: None,
     };
     let event = Event {
         envelope,

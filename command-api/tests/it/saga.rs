@@ -1,5 +1,6 @@
 use command_api::saga::{SagaOutcome, end_uploads_of_item, file_rejected, file_removed, file_stored};
-use depot_domain::{CommandId, ItemId, RejectReason, UploadId};
+use depot_domain::{CommandId, ItemId, RejectReason, Thumbnail, UploadId};
+use depot_schemas::ThumbnailState;
 use serde_json::json;
 use uuid::Uuid;
 
@@ -8,7 +9,7 @@ use crate::service::Service;
 const KEY: &str = "abab/first";
 
 async fn stored(service: &Service, id: Uuid) -> SagaOutcome {
-    file_stored(&service.writer, UploadId(id), KEY, CommandId::generate())
+    file_stored(&service.writer, UploadId(id), KEY, None, CommandId::generate())
         .await
         .unwrap()
 }
@@ -42,13 +43,68 @@ fn state(state: &str, step: &str) -> (String, String) {
     (state.to_owned(), step.to_owned())
 }
 
+fn thumbnail(size_bytes: i64) -> Thumbnail {
+    let state = ThumbnailState {
+        object_key: "cdcd/first".to_owned(),
+        sha256: "cd".repeat(32),
+        size_bytes,
+        content_type: "image/jpeg".to_owned(),
+        width: 320,
+        height: 200,
+    };
+    state.try_into().unwrap()
+}
+
+/// To the byte: what was reserved is free, file and thumbnail are used, and both are free again when they go.
+#[tokio::test]
+async fn a_thumbnail_counts_like_its_file_from_the_settling_to_the_removal() {
+    let service = Service::start().await;
+    let item = service.item("alice").await;
+    let other = received(&service, item, 30).await;
+    let id = received(&service, item, 70).await;
+    assert_eq!(service.quota("alice").await, (0, 100));
+    for _ in 0..2 {
+        let (upload, cause) = (UploadId(id), CommandId::generate());
+        file_stored(&service.writer, upload, KEY, Some(thumbnail(9)), cause)
+            .await
+            .unwrap();
+        assert_eq!(service.quota("alice").await, (79, 30));
+    }
+    stored(&service, other).await;
+    assert_eq!(service.quota("alice").await, (109, 0));
+    let events = service.events(id).await;
+    let told = &events.last().unwrap().data;
+    assert_eq!(told["upload"]["thumbnail"]["object_key"], "cdcd/first");
+    assert_eq!(told["changed"], json!(["status", "object_key", "thumbnail"]));
+    service.delete_item("alice", item).await;
+    item_deleted(&service, item).await;
+    assert_eq!(service.quota("alice").await, (0, 0));
+    removed(&service, id).await;
+    assert_eq!(service.quota("alice").await, (0, 0));
+}
+
+#[tokio::test]
+async fn a_thumbnail_may_pass_the_limit_by_its_size_and_nothing_new_fits_then() {
+    let service = Service::start().await;
+    let item = service.item("alice").await;
+    let id = received(&service, item, 70).await;
+    sqlx::query("UPDATE command.storage_accounts SET limit_bytes = 75")
+        .execute(&service.pool)
+        .await
+        .unwrap();
+    let (upload, cause) = (UploadId(id), CommandId::generate());
+    let outcome = file_stored(&service.writer, upload, KEY, Some(thumbnail(9)), cause).await;
+    assert_eq!(outcome.unwrap(), SagaOutcome::Attached);
+    assert_eq!(service.quota("alice").await, (79, 0));
+}
+
 #[tokio::test]
 async fn a_stored_file_is_attached_and_its_quota_settled_once_however_often_it_is_told() {
     let service = Service::start().await;
     let item = service.item("alice").await;
     let id = received(&service, item, 70).await;
     let cause = CommandId::generate();
-    let outcome = file_stored(&service.writer, UploadId(id), KEY, cause)
+    let outcome = file_stored(&service.writer, UploadId(id), KEY, None, cause)
         .await
         .unwrap();
     assert_eq!(outcome, SagaOutcome::Attached);

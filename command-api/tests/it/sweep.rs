@@ -154,7 +154,7 @@ async fn stored(service: &Service, item: Uuid, key: &str) -> Uuid {
     use depot_domain::{CommandId, UploadId};
     let id = service.upload("alice", item, 10).await;
     service.complete("alice", id).await.expect(202);
-    file_stored(&service.writer, UploadId(id), key, CommandId::generate())
+    file_stored(&service.writer, UploadId(id), key, None, CommandId::generate())
         .await
         .unwrap();
     id

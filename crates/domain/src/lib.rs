@@ -11,6 +11,7 @@ mod item;
 mod item_fields;
 mod parts;
 mod storage_account;
+mod thumbnail;
 mod upload;
 mod upload_fields;
 mod version;
@@ -22,6 +23,7 @@ pub use item::{FileRef, Item, ItemContent, ItemDecision, ItemError};
 pub use item_fields::{Attributes, Description, ItemName, ItemStatus, Tags};
 pub use parts::{PartPlan, PartsAmiss};
 pub use storage_account::{QuotaExceeded, StorageAccount};
+pub use thumbnail::Thumbnail;
 pub use upload::{
     CancelReason, RejectReason, Upload, UploadDecision, UploadError, UploadRequest, UploadStatus,
 };

@@ -6,7 +6,7 @@ use crate::ids::Owner;
 pub struct StorageAccount {
     pub owner: Owner,
     pub limit_bytes: i64,
-    /// Sum of the sizes of files that are attached to items.
+    /// Sum of the sizes of files that are attached to items, and of their thumbnails.
     pub used_bytes: i64,
     /// Sum of the sizes of uploads whose outcome is open.
     pub reserved_bytes: i64,
@@ -56,10 +56,11 @@ impl StorageAccount {
         Ok(())
     }
 
-    /// The upload was attached: what was reserved is now used.
-    pub fn settle(&mut self, size: i64) {
-        self.reserved_bytes -= size;
-        self.used_bytes += size;
+    /// The upload was attached: what was reserved is free, what was stored is used. A thumbnail was not known of when the
+    /// file's size was reserved, so that the limit may be passed by its size.
+    pub fn settle(&mut self, reserved: i64, stored: i64) {
+        self.reserved_bytes -= reserved;
+        self.used_bytes += stored;
     }
 
     /// The upload ended without a file: gives back what was reserved.
@@ -96,10 +97,10 @@ mod tests {
         let mut account = account(100);
         account.reserve(30).unwrap();
         account.reserve(20).unwrap();
-        account.settle(30);
+        account.settle(30, 31);
         account.release_reserved(20);
-        assert_eq!((account.used_bytes, account.reserved_bytes), (30, 0));
-        account.release_used(30);
+        assert_eq!((account.used_bytes, account.reserved_bytes), (31, 0));
+        account.release_used(31);
         assert_eq!(account.available_bytes(), 100);
     }
 

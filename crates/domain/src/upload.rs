@@ -8,6 +8,7 @@ use crate::{
     ids::{ItemId, Owner, UploadId},
     item::FileRef,
     parts::PartPlan,
+    thumbnail::Thumbnail,
     upload_fields::{ContentType, FileName, Sha256, SizeBytes},
 };
 
@@ -122,6 +123,8 @@ pub enum RejectReason {
     ChecksumMismatch,
     /// The bytes are of another type than was announced.
     ContentTypeMismatch,
+    /// The scanner found something in it.
+    Malware,
     /// The item was deleted while the file was on its way.
     ItemDeleted,
     TooManyFiles,
@@ -135,6 +138,7 @@ impl RejectReason {
             Self::SizeMismatch => "size_mismatch",
             Self::ChecksumMismatch => "checksum_mismatch",
             Self::ContentTypeMismatch => "content_type_mismatch",
+            Self::Malware => "malware",
             Self::ItemDeleted => "item_deleted",
             Self::TooManyFiles => "too_many_files",
         }
@@ -169,6 +173,8 @@ pub struct Upload {
     pub reason: Option<String>,
     /// The key in the bucket `files`, once stored.
     pub object_key: Option<String>,
+    /// The file's thumbnail, where it was stored with one.
+    pub thumbnail: Option<Thumbnail>,
     /// 1 at the request, raised by one with each change.
     pub version: i64,
     pub created_at: OffsetDateTime,
@@ -211,6 +217,7 @@ impl Upload {
             status: UploadStatus::Pending,
             reason: None,
             object_key: None,
+            thumbnail: None,
             version: 1,
             created_at: now,
             updated_at: now,
@@ -218,6 +225,13 @@ impl Upload {
             part_size_bytes: None,
             multipart_id: None,
         }
+    }
+
+    /// What it takes of its owner's storage once it is stored: the file, and its thumbnail. Before that it is the file's
+    /// size that is reserved.
+    pub fn stored_bytes(&self) -> i64 {
+        let thumbnail = self.thumbnail.as_ref();
+        self.request.size_bytes.get() + thumbnail.map_or(0, |thumbnail| thumbnail.size_bytes.get())
     }
 
     /// The parts that its file is sent in; none where it is sent whole.
@@ -254,11 +268,18 @@ impl Upload {
         }
     }
 
-    /// The file was stored under `object_key` and is attached to its item in the same transaction.
-    pub fn store(mut self, object_key: String, now: OffsetDateTime) -> Result<UploadDecision, UploadError> {
+    /// The file was stored under `object_key`, with a thumbnail or without, and is attached to its item in the same
+    /// transaction.
+    pub fn store(
+        mut self,
+        object_key: String,
+        thumbnail: Option<Thumbnail>,
+        now: OffsetDateTime,
+    ) -> Result<UploadDecision, UploadError> {
         match self.status {
             UploadStatus::Pending | UploadStatus::Received => {
                 self.object_key = Some(object_key);
+                self.thumbnail = thumbnail;
                 Ok(self.change(UploadStatus::Stored, None, now))
             }
             UploadStatus::Stored => Ok(UploadDecision::Unchanged(self)),
@@ -383,7 +404,7 @@ mod tests {
             ),
             (
                 "store",
-                |u| u.store("k".into(), NOW),
+                |u| u.store("k".into(), None, NOW),
                 ["stored", "stored", "-", "!", "!", "!", "!"],
             ),
             (

@@ -1,9 +1,12 @@
 use std::time::Duration;
 
+use base64::{Engine, engine::general_purpose::STANDARD};
+use bytes::Bytes;
 use time::OffsetDateTime;
 
 use crate::{
     error::{Operation, StoreError, within},
+    read::Hasher,
     store::ObjectStore,
 };
 
@@ -53,6 +56,30 @@ impl ObjectStore {
             .put_object()
             .bucket(bucket)
             .key(key)
+            .body(content.into())
+            .send();
+        within(DEADLINE, Operation::new("PUT", bucket, key), call)
+            .await
+            .map(drop)
+    }
+
+    /// Writes a small object whole, with its type and its checksum, which the store compares.
+    pub async fn put_typed(
+        &self,
+        bucket: &str,
+        key: &str,
+        content: Bytes,
+        content_type: &str,
+    ) -> Result<(), StoreError> {
+        let mut hasher = Hasher::default();
+        hasher.update(&content);
+        let call = self
+            .client
+            .put_object()
+            .bucket(bucket)
+            .key(key)
+            .content_type(content_type)
+            .checksum_sha256(STANDARD.encode(hasher.finish().sha256))
             .body(content.into())
             .send();
         within(DEADLINE, Operation::new("PUT", bucket, key), call)

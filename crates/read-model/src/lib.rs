@@ -28,7 +28,7 @@ pub use item::{AttachedFile, ItemView};
 pub use keys::{CacheKeys, changes_channel};
 pub use statistics::{OwnerStatistics, TagStatistics};
 pub use store_script::{MAX_FILL_TTL, StoreOutcome, StoreScript};
-pub use upload::UploadView;
+pub use upload::{ThumbnailView, UploadView};
 
 use time::OffsetDateTime;
 

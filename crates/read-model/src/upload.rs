@@ -1,5 +1,5 @@
-use depot_domain::VersionToken;
-use depot_schemas::UploadState;
+use depot_domain::{UploadStatus, VersionToken};
+use depot_schemas::{ThumbnailState, UploadState};
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 use utoipa::ToSchema;
@@ -35,11 +35,40 @@ pub struct UploadView {
     #[serde(with = "time::serde::rfc3339")]
     #[schema(value_type = String, format = DateTime)]
     pub expires_at: OffsetDateTime,
+    /// A stored picture's thumbnail; absent where there is none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub thumbnail: Option<ThumbnailView>,
+}
+
+/// A thumbnail as it is read.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct ThumbnailView {
+    /// `image/jpeg` or `image/webp`.
+    pub content_type: String,
+    /// In pixels; the longer side is at most 320.
+    pub width: u32,
+    /// In pixels.
+    pub height: u32,
+    pub size_bytes: i64,
+}
+
+impl ThumbnailView {
+    /// What is shown of an upload's thumbnail; nothing once the upload is not stored any more.
+    pub fn of(status: &str, thumbnail: Option<&ThumbnailState>) -> Option<Self> {
+        let thumbnail = thumbnail.filter(|_| status == UploadStatus::Stored.as_str())?;
+        Some(Self {
+            content_type: thumbnail.content_type.clone(),
+            width: thumbnail.width,
+            height: thumbnail.height,
+            size_bytes: thumbnail.size_bytes,
+        })
+    }
 }
 
 impl From<UploadState> for UploadView {
     fn from(upload: UploadState) -> Self {
         Self {
+            thumbnail: ThumbnailView::of(&upload.status, upload.thumbnail.as_ref()),
             id: upload.id,
             item_id: upload.item_id,
             owner: upload.owner,

@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use depot_read_model::{CacheEntry, UploadView};
-use depot_schemas::UploadData;
-use sqlx::{PgConnection, PgPool};
+use depot_read_model::{CacheEntry, ThumbnailView, UploadView};
+use depot_schemas::{ThumbnailState, UploadData};
+use sqlx::{PgConnection, PgPool, types::Json};
 use time::OffsetDateTime;
 use uuid::Uuid;
 
@@ -17,6 +17,8 @@ pub(crate) struct UploadRow {
     pub(crate) epoch: i32,
     /// No part of what clients see.
     pub(crate) object_key: Option<String>,
+    /// With its key, which is no part of what clients see either.
+    pub(crate) thumbnail: Option<ThumbnailState>,
 }
 
 impl UploadRow {
@@ -25,6 +27,7 @@ impl UploadRow {
             view: UploadView::from(occurrence.data.upload.clone()),
             epoch: occurrence.version().epoch,
             object_key: occurrence.data.upload.object_key.clone(),
+            thumbnail: occurrence.data.upload.thumbnail.clone(),
         }
     }
 
@@ -51,6 +54,7 @@ struct Columns {
     created: Vec<OffsetDateTime>,
     updated: Vec<OffsetDateTime>,
     expires: Vec<OffsetDateTime>,
+    thumbnails: Vec<Option<Json<ThumbnailState>>>,
 }
 
 impl Columns {
@@ -70,6 +74,7 @@ impl Columns {
         self.created.push(row.view.created_at);
         self.updated.push(row.view.updated_at);
         self.expires.push(row.view.expires_at);
+        self.thumbnails.push(row.thumbnail.clone().map(Json));
     }
 }
 
@@ -83,21 +88,22 @@ pub(crate) async fn upsert(
     rows.values().for_each(|row| columns.push(row));
     sqlx::query_scalar!(
         "INSERT INTO read.uploads AS t (projection, id, item_id, owner, file_name, content_type, size_bytes, sha256,
-                                        status, reason, object_key, epoch, version, created_at, updated_at, expires_at)
+                                        status, reason, object_key, epoch, version, created_at, updated_at, expires_at,
+                                        thumbnail)
          SELECT $1, u.*
          FROM unnest(
              $2::uuid[], $3::uuid[], $4::text[], $5::text[], $6::text[], $7::bigint[], $8::text[], $9::text[],
              $10::text[], $11::text[], $12::integer[], $13::bigint[], $14::timestamptz[], $15::timestamptz[],
-             $16::timestamptz[]
+             $16::timestamptz[], $17::jsonb[]
          ) AS u (id, item_id, owner, file_name, content_type, size_bytes, sha256, status, reason, object_key, epoch,
-                 version, created_at, updated_at, expires_at)
+                 version, created_at, updated_at, expires_at, thumbnail)
          ORDER BY u.id
          ON CONFLICT (projection, id) DO UPDATE SET
              item_id = EXCLUDED.item_id, owner = EXCLUDED.owner, file_name = EXCLUDED.file_name,
              content_type = EXCLUDED.content_type, size_bytes = EXCLUDED.size_bytes, sha256 = EXCLUDED.sha256,
              status = EXCLUDED.status, reason = EXCLUDED.reason, object_key = EXCLUDED.object_key,
              epoch = EXCLUDED.epoch, version = EXCLUDED.version, created_at = EXCLUDED.created_at,
-             updated_at = EXCLUDED.updated_at, expires_at = EXCLUDED.expires_at
+             updated_at = EXCLUDED.updated_at, expires_at = EXCLUDED.expires_at, thumbnail = EXCLUDED.thumbnail
          WHERE (t.epoch, t.version) < (EXCLUDED.epoch, EXCLUDED.version)
          RETURNING t.id",
         projection,
@@ -115,7 +121,8 @@ pub(crate) async fn upsert(
         &columns.versions,
         &columns.created,
         &columns.updated,
-        &columns.expires
+        &columns.expires,
+        &columns.thumbnails as _
     )
     .fetch_all(transaction)
     .await
@@ -128,10 +135,10 @@ pub(crate) async fn load(
     ids: &[Uuid],
 ) -> Result<Vec<UploadRow>, sqlx::Error> {
     let rows = sqlx::query!(
-        "SELECT id, item_id, owner, file_name, content_type, size_bytes, sha256, status, reason, object_key, epoch,
-                version, created_at, updated_at, expires_at
-         FROM read.uploads
-         WHERE projection = $1 AND id = ANY ($2)",
+        r#"SELECT id, item_id, owner, file_name, content_type, size_bytes, sha256, status, reason, object_key, epoch,
+                  version, created_at, updated_at, expires_at, thumbnail AS "thumbnail: Json<ThumbnailState>"
+           FROM read.uploads
+           WHERE projection = $1 AND id = ANY ($2)"#,
         projection,
         ids
     )
@@ -141,6 +148,7 @@ pub(crate) async fn load(
         .into_iter()
         .map(|row| UploadRow {
             view: UploadView {
+                thumbnail: ThumbnailView::of(&row.status, row.thumbnail.as_deref()),
                 id: row.id,
                 item_id: row.item_id,
                 owner: row.owner,
@@ -157,6 +165,7 @@ pub(crate) async fn load(
             },
             epoch: row.epoch,
             object_key: row.object_key,
+            thumbnail: row.thumbnail.map(|Json(thumbnail)| thumbnail),
         })
         .collect())
 }

@@ -78,6 +78,7 @@ pub fn upload(owner: &str) -> UploadState {
         updated_at: now(),
         expires_at: now() + Duration::minutes(15),
         multipart: None,
+        thumbnail: None,
     }
 }
 

@@ -1,6 +1,6 @@
 use depot_consumer::{BatchHandler as _, BatchOutcome, Failure, Record};
 use depot_read_model::EntityKind;
-use depot_schemas::{Entity, Event, topics::Topics};
+use depot_schemas::{Entity, Event, ThumbnailState, topics::Topics};
 use depot_test_stack::TestDatabase;
 use sqlx::Row as _;
 
@@ -203,6 +203,50 @@ async fn an_upload_follows_its_versions() {
         body.contains(r#""status":"stored""#) && !body.contains("object_key"),
         "{body}"
     );
+}
+
+#[tokio::test]
+async fn a_stored_upload_shows_its_thumbnail_and_a_removed_one_none() {
+    let fixture = Fixture::new().await;
+    let projector = fixture.parts().projector;
+    let mut stored = upload("alice");
+    (stored.status, stored.object_key) = ("stored".to_owned(), Some("key".to_owned()));
+    stored.thumbnail = Some(ThumbnailState {
+        object_key: "small".to_owned(),
+        sha256: "c".repeat(64),
+        size_bytes: 9,
+        content_type: "image/jpeg".to_owned(),
+        width: 320,
+        height: 200,
+    });
+    let mut removed = stored.clone();
+    (removed.status, removed.version) = ("removed".to_owned(), 2);
+    let shown = async |id| {
+        let entry = fixture.cached(EntityKind::Upload, id).await.unwrap();
+        let mut view: serde_json::Value = serde_json::from_slice(&entry.body.unwrap()).unwrap();
+        view.as_object_mut().unwrap().remove("thumbnail")
+    };
+    fixture
+        .apply(
+            &projector,
+            batch(Entity::Uploads, 2, 0, vec![upload_event(&stored)]),
+        )
+        .await;
+    let expected =
+        serde_json::json!({"content_type": "image/jpeg", "width": 320, "height": 200, "size_bytes": 9});
+    assert_eq!(shown(stored.id).await, Some(expected));
+    let row: String = sqlx::query_scalar("SELECT thumbnail->>'object_key' FROM read.uploads")
+        .fetch_one(&fixture.pool)
+        .await
+        .unwrap();
+    assert_eq!(row, "small");
+    fixture
+        .apply(
+            &projector,
+            batch(Entity::Uploads, 2, 1, vec![upload_event(&removed)]),
+        )
+        .await;
+    assert_eq!(shown(stored.id).await, None);
 }
 
 #[tokio::test]

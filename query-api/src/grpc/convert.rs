@@ -2,7 +2,7 @@
 
 use depot_domain::VersionToken;
 use depot_proto::v1;
-use depot_read_model::{AttachedFile, ItemView, OwnerStatistics, TagStatistics, UploadView};
+use depot_read_model::{AttachedFile, ItemView, OwnerStatistics, TagStatistics, ThumbnailView, UploadView};
 use prost_types::{ListValue, Struct, Timestamp, Value, value::Kind};
 use serde_json::Value as Json;
 use time::OffsetDateTime;
@@ -66,6 +66,16 @@ pub fn upload(view: UploadView, version: VersionToken) -> v1::Upload {
         created_at: Some(timestamp(view.created_at)),
         updated_at: Some(timestamp(view.updated_at)),
         expires_at: Some(timestamp(view.expires_at)),
+        thumbnail: view.thumbnail.map(thumbnail),
+    }
+}
+
+fn thumbnail(view: ThumbnailView) -> v1::Thumbnail {
+    v1::Thumbnail {
+        content_type: view.content_type,
+        width: view.width,
+        height: view.height,
+        size_bytes: view.size_bytes,
     }
 }
 

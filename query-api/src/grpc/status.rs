@@ -79,6 +79,7 @@ pub fn of(error: QueryError) -> Status {
             message,
             &[("upload_status", status)],
         ),
+        QueryError::NoThumbnail { .. } => with_reason(Code::NotFound, "THUMBNAIL_NOT_FOUND", message, &[]),
         QueryError::Read(cause) => match cause.as_ref() {
             ReadError::Representation { .. } => internal(cause.as_ref()),
             ReadError::Database { .. } | ReadError::Timeout { .. } => {

@@ -33,6 +33,8 @@ pub enum QueryError {
     Cursor(InvalidCursor),
     #[error("upload {id} has no file to fetch: it is {status}")]
     NotStored { id: Uuid, status: String },
+    #[error("upload {id} has no thumbnail")]
+    NoThumbnail { id: Uuid },
     #[error("as many streams are open as may be")]
     TooManyStreams,
     #[error("the resume token {0}")]

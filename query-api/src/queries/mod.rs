@@ -17,7 +17,7 @@ use std::sync::Arc;
 use depot_service::auth::{Principal, Role};
 
 pub use batch_get_items::{BatchOutcome, MAX_BATCH, WantedItem, batch_get_items};
-pub use download::{Download, download};
+pub use download::{Download, download, download_thumbnail};
 pub use error::{InvalidResumeToken, QueryError, describe};
 pub use get_item::{get_item, item_view};
 pub use get_upload::{get_upload, upload_view};

@@ -89,10 +89,10 @@ impl Views {
     pub async fn upload(&self, id: UploadId) -> Result<Option<UploadRow>, ReadError> {
         let query = sqlx::query_as!(
             UploadRow,
-            "SELECT projection, id, item_id, owner, file_name, content_type, size_bytes, sha256, status, reason, object_key,
-                    epoch, version, created_at, updated_at, expires_at
-             FROM read.uploads
-             WHERE projection = (SELECT projection FROM read.active_projection) AND id = $1",
+            r#"SELECT projection, id, item_id, owner, file_name, content_type, size_bytes, sha256, status, reason,
+                      object_key, epoch, version, created_at, updated_at, expires_at, thumbnail AS "thumbnail: _"
+               FROM read.uploads
+               WHERE projection = (SELECT projection FROM read.active_projection) AND id = $1"#,
             id.0
         );
         answer("an upload", query.fetch_optional(&self.point)).await

@@ -1,8 +1,8 @@
 //! Rows of the schema `read` as they are selected.
 
 use depot_domain::VersionToken;
-use depot_read_model::{AttachedFile, CacheEntry, HistoryEntry, ItemView, UploadView};
-use depot_schemas::ItemState;
+use depot_read_model::{AttachedFile, CacheEntry, HistoryEntry, ItemView, ThumbnailView, UploadView};
+use depot_schemas::{ItemState, ThumbnailState};
 use serde_json::{Map, Value};
 use sqlx::types::Json;
 use time::OffsetDateTime;
@@ -80,6 +80,7 @@ pub struct UploadRow {
     pub created_at: OffsetDateTime,
     pub updated_at: OffsetDateTime,
     pub expires_at: OffsetDateTime,
+    pub thumbnail: Option<Json<ThumbnailState>>,
 }
 
 impl UploadRow {
@@ -90,6 +91,7 @@ impl UploadRow {
     /// What is shown of it.
     pub fn into_view(self) -> UploadView {
         UploadView {
+            thumbnail: ThumbnailView::of(&self.status, self.thumbnail.as_deref()),
             id: self.id,
             item_id: self.item_id,
             owner: self.owner,

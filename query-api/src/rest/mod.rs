@@ -46,6 +46,7 @@ pub fn router(state: RestState, config: &HttpConfig) -> Router {
         .route("/api/v1/items/{id}/history", get(items::history))
         .route("/api/v1/uploads/{id}", get(uploads::show))
         .route("/api/v1/uploads/{id}/content", get(uploads::content))
+        .route("/api/v1/uploads/{id}/thumbnail", get(uploads::thumbnail))
         .route("/api/v1/statistics", get(statistics::all))
         .route("/api/v1/statistics/tags", get(statistics::tags))
         .route("/api/v1/statistics/owners", get(statistics::owners))

@@ -19,6 +19,7 @@ use utoipa::{
         super::items::history,
         super::uploads::show,
         super::uploads::content,
+        super::uploads::thumbnail,
         super::statistics::all,
         super::statistics::tags,
         super::statistics::owners,

@@ -39,6 +39,13 @@ pub const UPLOAD_NOT_STORED: ProblemType = ProblemType {
     description: "Only a stored upload has one; `upload_status` says where this one stands. While it is `received` \
                   the file is being verified: try again shortly.",
 };
+pub const THUMBNAIL_NOT_FOUND: ProblemType = ProblemType {
+    name: "thumbnail-not-found",
+    status: 404,
+    title: "The upload has no thumbnail",
+    description: "PNG, JPEG and WebP files have one, unless they are too large or cannot be decoded. The upload's \
+                  representation has `thumbnail` where there is one.",
+};
 pub const READ_MODEL_BEHIND: ProblemType = ProblemType {
     name: "read-model-behind",
     status: 503,
@@ -60,6 +67,7 @@ pub const ALL: &[ProblemType] = &[
     ITEM_DELETED,
     UPLOAD_NOT_FOUND,
     UPLOAD_NOT_STORED,
+    THUMBNAIL_NOT_FOUND,
     READ_MODEL_BEHIND,
     INVALID_CURSOR,
 ];
@@ -112,6 +120,7 @@ impl From<QueryError> for Problem {
             QueryError::NotStored { status, .. } => Self::of(&UPLOAD_NOT_STORED)
                 .with_detail(detail)
                 .with_extension("upload_status", status),
+            QueryError::NoThumbnail { .. } => Self::of(&THUMBNAIL_NOT_FOUND).with_detail(detail),
             QueryError::Read(cause) => match cause.as_ref() {
                 ReadError::Representation { .. } => Self::internal(cause.as_ref()),
                 ReadError::Database { .. } | ReadError::Timeout { .. } => {

@@ -8,7 +8,7 @@ use depot_test_stack::{settings, unique_name};
 use uuid::Uuid;
 
 use crate::{
-    harness::{Harness, put_upload},
+    harness::{Harness, put_thumbnail, put_upload},
     http::{self, Reply},
 };
 
@@ -73,8 +73,12 @@ impl Files {
 
     /// Follows the redirect to the store.
     async fn follow(&self, id: Uuid, query: &str) -> Reply {
-        let path = format!("/api/v1/uploads/{id}/content{query}");
-        let redirect = self.harness.get_as("alice", &[Role::Reader], &path, &[]).await;
+        self.follow_to(&format!("/api/v1/uploads/{id}/content{query}"))
+            .await
+    }
+
+    async fn follow_to(&self, path: &str) -> Reply {
+        let redirect = self.harness.get_as("alice", &[Role::Reader], path, &[]).await;
         assert_eq!(redirect.status, 307, "{redirect:?}");
         let location = redirect.header("location").unwrap().to_owned();
         let rest = location.strip_prefix("http://").unwrap();
@@ -144,6 +148,32 @@ async fn a_file_is_saved_under_its_name_and_shown_only_where_asked_for_and_safe(
             .unwrap()
             .starts_with("attachment;")
     );
+    files.end().await;
+}
+
+#[tokio::test]
+async fn a_thumbnail_is_fetched_from_its_own_object_and_shown_where_asked_for() {
+    let files = Files::start().await;
+    let id = files.stored("holiday.png", "image/png").await;
+    put_thumbnail(&files.harness.pool, id, "small/1", "image/jpeg").await;
+    files
+        .store
+        .put(&files.bucket, "small/1", b"small".to_vec())
+        .await
+        .unwrap();
+    for (query, kind) in [("", "attachment"), ("?disposition=inline", "inline")] {
+        let reply = files
+            .follow_to(&format!("/api/v1/uploads/{id}/thumbnail{query}"))
+            .await;
+        assert_eq!(reply.body, b"small");
+        assert_eq!(reply.header("content-type"), Some("image/jpeg"));
+        let disposition = reply.header("content-disposition").unwrap();
+        assert!(disposition.starts_with(kind), "{disposition}");
+        assert!(
+            disposition.contains("\"holiday.png.thumbnail.jpg\""),
+            "{disposition}"
+        );
+    }
     files.end().await;
 }
 

@@ -12,7 +12,7 @@ use tonic_reflection::pb::v1::{
 use tonic_types::StatusExt;
 use uuid::Uuid;
 
-use crate::harness::{Harness, Item, put_upload, token};
+use crate::harness::{Harness, Item, put_thumbnail, put_upload, token};
 
 /// A channel to the service.
 pub async fn channel(harness: &Harness) -> Channel {
@@ -232,6 +232,7 @@ async fn uploads_and_downloads_are_for_their_owner_and_for_admins() {
     let mut client = QueryServiceClient::new(channel(&harness).await);
     let (id, pending) = (Uuid::now_v7(), Uuid::now_v7());
     put_upload(&harness.pool, id, "alice", "stored", 3).await;
+    put_thumbnail(&harness.pool, id, "small/1", "image/jpeg").await;
     put_upload(&harness.pool, pending, "alice", "pending", 1).await;
     for (subject, role, code) in [
         ("alice", Role::Reader, Code::Ok),
@@ -243,6 +244,11 @@ async fn uploads_and_downloads_are_for_their_owner_and_for_admins() {
             at_least: None,
         };
         let got = client.get_upload(by(subject, &[role], get)).await;
+        if let Ok(upload) = &got {
+            let shown = upload.get_ref().thumbnail.clone().unwrap();
+            assert_eq!((shown.width, shown.height, shown.size_bytes), (320, 200, 9));
+            assert_eq!(shown.content_type, "image/jpeg");
+        }
         assert_eq!(
             got.map_or_else(|status| status.code(), |_| Code::Ok),
             code,

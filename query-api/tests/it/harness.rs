@@ -333,3 +333,17 @@ pub async fn put_upload(pool: &PgPool, id: Uuid, owner: &str, status: &str, vers
     .await
     .unwrap();
 }
+
+/// Gives an upload's row a thumbnail at `key`.
+pub async fn put_thumbnail(pool: &PgPool, id: Uuid, key: &str, content_type: &str) {
+    let thumbnail = serde_json::json!({
+        "object_key": key, "sha256": "cd".repeat(32), "size_bytes": 9, "content_type": content_type, "width": 320,
+        "height": 200,
+    });
+    sqlx::query("UPDATE read.uploads SET thumbnail = $2 WHERE id = $1")
+        .bind(id)
+        .bind(thumbnail)
+        .execute(pool)
+        .await
+        .unwrap();
+}

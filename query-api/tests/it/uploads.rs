@@ -1,7 +1,7 @@
 use depot_service::auth::Role;
 use uuid::Uuid;
 
-use crate::harness::{Harness, put_upload};
+use crate::harness::{Harness, put_thumbnail, put_upload};
 
 #[tokio::test]
 async fn an_upload_is_for_its_owner_and_for_admins_whatever_the_cache_holds() {
@@ -160,5 +160,70 @@ async fn an_upload_is_waited_for_like_an_item() {
     assert_eq!(
         (reply.status, reply.header("preference-applied")),
         (307, Some("wait=30"))
+    );
+}
+
+#[tokio::test]
+async fn a_thumbnail_is_shown_without_its_place_and_signed_for_like_the_file() {
+    let harness = Harness::start().await;
+    let id = Uuid::now_v7();
+    put_upload(&harness.pool, id, "alice", "stored", 3).await;
+    put_thumbnail(&harness.pool, id, "small/1", "image/webp").await;
+    let path = format!("/api/v1/uploads/{id}");
+    let upload = harness.get_as("alice", &[Role::Reader], &path, &[]).await.json();
+    let expected =
+        serde_json::json!({"content_type": "image/webp", "width": 320, "height": 200, "size_bytes": 9});
+    assert_eq!(upload["thumbnail"], expected);
+    let path = format!("{path}/thumbnail");
+    for (subject, roles, status) in [
+        ("bob", &[Role::Reader][..], 403),
+        ("alice", &[], 403),
+        ("alice", &[Role::Reader], 307),
+        ("root", &[Role::Admin], 307),
+    ] {
+        let reply = harness.get_as(subject, roles, &path, &[]).await;
+        assert_eq!(reply.status, status, "{subject} {roles:?}");
+    }
+    let redirect = harness.get_as("alice", &[Role::Reader], &path, &[]).await;
+    assert_eq!(redirect.header("cache-control"), Some("no-store"));
+    let location = redirect.header("location").unwrap();
+    assert!(
+        location.starts_with("http://files.example:9000/files/small/1?"),
+        "{location}"
+    );
+    assert!(location.contains("X-Amz-Expires=300"), "{location}");
+    let json = harness
+        .get_as("alice", &[Role::Reader], &format!("{path}?redirect=false"), &[])
+        .await;
+    assert!(json.json()["url"].as_str().unwrap().contains("small/1"));
+    // Removed: nothing is shown, and nothing signed for, whatever the cache holds.
+    put_upload(&harness.pool, id, "alice", "removed", 4).await;
+    let reply = harness.get_as("alice", &[Role::Reader], &path, &[]).await;
+    assert_eq!(
+        (reply.status, reply.problem().as_str()),
+        (409, "upload-not-stored")
+    );
+}
+
+#[tokio::test]
+async fn an_upload_without_a_thumbnail_says_so() {
+    let harness = Harness::start().await;
+    let id = Uuid::now_v7();
+    put_upload(&harness.pool, id, "alice", "stored", 3).await;
+    let path = format!("/api/v1/uploads/{id}");
+    let upload = harness.get_as("alice", &[Role::Reader], &path, &[]).await.json();
+    assert!(upload.get("thumbnail").is_none());
+    let reply = harness
+        .get_as("alice", &[Role::Reader], &format!("{path}/thumbnail"), &[])
+        .await;
+    assert_eq!(
+        (reply.status, reply.problem().as_str()),
+        (404, "thumbnail-not-found")
+    );
+    let unknown = format!("/api/v1/uploads/{}/thumbnail", Uuid::now_v7());
+    let reply = harness.get_as("alice", &[Role::Reader], &unknown, &[]).await;
+    assert_eq!(
+        (reply.status, reply.problem().as_str()),
+        (404, "upload-not-found")
     );
 }

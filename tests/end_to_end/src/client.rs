@@ -119,8 +119,21 @@ impl Client {
 
     /// Announces an upload.
     pub async fn request_upload(&self, item: &str, name: &str, size: usize, sha256: &str) -> Result<Answer> {
+        self.request_upload_of("application/octet-stream", item, name, size, sha256)
+            .await
+    }
+
+    /// Announces an upload of a type.
+    pub async fn request_upload_of(
+        &self,
+        content_type: &str,
+        item: &str,
+        name: &str,
+        size: usize,
+        sha256: &str,
+    ) -> Result<Answer> {
         let body = json!({
-            "item_id": item, "file_name": name, "content_type": "application/octet-stream",
+            "item_id": item, "file_name": name, "content_type": content_type,
             "size_bytes": size, "sha256": sha256,
         });
         let request = self
@@ -215,8 +228,19 @@ impl Client {
 
     /// Announce, send, complete; answers the upload's id.
     pub async fn upload(&self, item: &str, name: &str, file: Vec<u8>) -> Result<String> {
+        self.upload_of("application/octet-stream", item, name, file).await
+    }
+
+    /// The same for a file of a type.
+    pub async fn upload_of(
+        &self,
+        content_type: &str,
+        item: &str,
+        name: &str,
+        file: Vec<u8>,
+    ) -> Result<String> {
         let announced = self
-            .request_upload(item, name, file.len(), &sha256_hex(&file))
+            .request_upload_of(content_type, item, name, file.len(), &sha256_hex(&file))
             .await?;
         anyhow::ensure!(announced.status == StatusCode::CREATED, "announce: {announced:?}");
         let upload = announced.json();

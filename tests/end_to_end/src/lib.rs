@@ -8,10 +8,14 @@
 mod backing;
 mod client;
 mod log;
+mod picture;
 mod process;
+mod scanner;
 mod stack;
 
 pub use client::{Answer, Client, sha256_hex};
 pub use log::{LogRecord, produce_raw, read_topic};
+pub use picture::small_png;
 pub use process::{Service, ServiceProcess, built_program, run_program};
+pub use scanner::Scanner;
 pub use stack::Depot;

@@ -5,7 +5,10 @@ use std::{collections::BTreeSet, future::poll_fn, pin::pin, task::Poll, time::Du
 use depot_schemas::UploadState;
 use depot_test_stack::wait_until;
 
-use crate::scene::Scene;
+use crate::{
+    pictures::png,
+    scene::{Scene, announced},
+};
 
 /// Polls `work` at most `polls` times, then drops it.
 async fn cut_off<T>(polls: usize, work: impl Future<Output = T>) -> Option<T> {
@@ -37,7 +40,8 @@ async fn at_every_wait(mut ends_uncut: impl AsyncFnMut(usize) -> bool) {
 async fn assert_nothing_is_left_over(scene: &Scene) {
     wait_until("the bucket holds what is referred to", || async {
         scene.sweep(Duration::ZERO).await;
-        let referred = "SELECT object_key FROM uploader.receipts WHERE object_key IS NOT NULL";
+        let referred = "SELECT object_key FROM uploader.receipts WHERE object_key IS NOT NULL
+                        UNION SELECT thumbnail_key FROM uploader.receipts WHERE thumbnail_key IS NOT NULL";
         let referred: Vec<String> = sqlx::query_scalar(referred)
             .fetch_all(&scene.owner)
             .await
@@ -53,6 +57,17 @@ async fn assert_nothing_is_left_over(scene: &Scene) {
     .await;
 }
 
+/// Contents of their own, so that each is copied, and its thumbnail too.
+async fn staged_picture(scene: &Scene, seed: usize) -> UploadState {
+    let content = png(u16::try_from(seed).unwrap());
+    let upload = UploadState {
+        content_type: "image/png".to_owned(),
+        ..announced(&content)
+    };
+    scene.stage(&upload, &content).await;
+    upload
+}
+
 async fn told_types(scene: &Scene, upload: &UploadState) -> Vec<String> {
     let told = scene.told(upload).await;
     told.iter()
@@ -64,11 +79,11 @@ async fn told_types(scene: &Scene, upload: &UploadState) -> Vec<String> {
 async fn a_store_that_is_cut_off_anywhere_and_begun_again_has_its_outcome_once() {
     let scene = Scene::set().await;
     at_every_wait(async |polls| {
-        // Contents of their own, so that each is copied.
-        let upload = scene.staged(format!("content {polls}").as_bytes()).await;
+        let upload = staged_picture(&scene, polls).await;
         let uncut = cut_off(polls, scene.store(&upload)).await.is_some();
         scene.store(&upload).await.unwrap();
         assert_eq!(told_types(&scene, &upload).await, ["stored.v1"]);
+        assert!(scene.fact(&upload).await["thumbnail"].is_object());
         uncut
     })
     .await;
@@ -79,7 +94,7 @@ async fn a_store_that_is_cut_off_anywhere_and_begun_again_has_its_outcome_once()
 async fn a_removal_that_is_cut_off_anywhere_and_begun_again_has_its_outcome_once() {
     let scene = Scene::set().await;
     at_every_wait(async |polls| {
-        let upload = scene.staged(format!("content {polls}").as_bytes()).await;
+        let upload = staged_picture(&scene, polls).await;
         scene.store(&upload).await.unwrap();
         let uncut = cut_off(polls, scene.remove(&upload)).await.is_some();
         scene.remove(&upload).await.unwrap();
@@ -95,7 +110,7 @@ async fn a_removal_that_is_cut_off_anywhere_and_begun_again_has_its_outcome_once
 async fn a_cancellation_that_meets_a_store_cut_off_anywhere_leaves_nothing() {
     let scene = Scene::set().await;
     at_every_wait(async |polls| {
-        let upload = scene.staged(format!("content {polls}").as_bytes()).await;
+        let upload = staged_picture(&scene, polls).await;
         let uncut = cut_off(polls, scene.store(&upload)).await.is_some();
         scene.remove(&upload).await.unwrap();
         scene.store(&upload).await.unwrap();

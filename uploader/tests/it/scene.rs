@@ -13,7 +13,9 @@ use depot_test_stack::{ServiceRole, TestDatabase, settings, unique_name, wait_un
 use secrecy::SecretString;
 use sqlx::PgPool;
 use time::OffsetDateTime;
-use uploader::{Files, Stored, SweepOptions, UploaderError, remove_upload, store_upload, sweep};
+use uploader::{
+    Files, Scanner, Stored, SweepOptions, Thumbnails, UploaderError, remove_upload, store_upload, sweep,
+};
 use uuid::Uuid;
 
 /// A database and two buckets of a test's own.
@@ -47,6 +49,8 @@ impl Scene {
             staging,
             bucket,
             copy_conditions: CopyConditions::Honoured,
+            scanner: Scanner::None,
+            thumbnails: Thumbnails::default(),
             topics: Topics::new("depot"),
             doorbell: Doorbell::default(),
         };
@@ -210,6 +214,7 @@ pub fn announced(content: &[u8]) -> UploadState {
         updated_at: OffsetDateTime::UNIX_EPOCH,
         expires_at: OffsetDateTime::UNIX_EPOCH,
         multipart: None,
+        thumbnail: None,
     }
 }
 

@@ -22,7 +22,7 @@ use rdkafka::{
 use secrecy::SecretString;
 use time::OffsetDateTime;
 use tokio::task::JoinHandle;
-use uploader::{Application, Config, SweepConfig};
+use uploader::{Application, Config, SweepConfig, ThumbnailLimits};
 
 use crate::scene::Scene;
 
@@ -101,12 +101,19 @@ impl Pipeline {
                 interval: Duration::from_secs(300),
                 grace: Duration::from_secs(7_200),
             },
+            scanner: None,
+            thumbnails: ThumbnailLimits::default(),
         }
     }
 
     pub async fn start(&self) -> Running {
-        let shutdown = Shutdown::new();
-        let application = Application::build(self.config(), shutdown.clone()).await.unwrap();
+        self.start_with(|_| {}).await
+    }
+
+    pub async fn start_with(&self, change: impl FnOnce(&mut Config)) -> Running {
+        let (shutdown, mut config) = (Shutdown::new(), self.config());
+        change(&mut config);
+        let application = Application::build(config, shutdown.clone()).await.unwrap();
         Running {
             shutdown,
             readiness: application.readiness(),

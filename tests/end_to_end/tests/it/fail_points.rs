@@ -7,7 +7,7 @@ use std::{
     time::Duration,
 };
 
-use depot_end_to_end::{Client, Depot, Service, read_topic, sha256_hex};
+use depot_end_to_end::{Client, Depot, Scanner, Service, read_topic, sha256_hex, small_png};
 use depot_schemas::{Entity, header};
 use depot_service::auth::Role;
 use depot_test_stack::wait_until;
@@ -18,13 +18,16 @@ use tokio::time::{Instant, sleep};
 use crate::{schema_check::every_event_meets_its_schema, verify};
 
 /// The files in which an event about an upload is handled, from its arrival to its commit.
-const FLOW: [&str; 8] = [
+const FLOW: [&str; 11] = [
     "answer_again.rs",
     "assemble.rs",
     "conclude.rs",
+    "contents.rs",
+    "derive_thumbnail.rs",
     "facts.rs",
     "inspect.rs",
     "remove_upload.rs",
+    "scan.rs",
     "store_upload.rs",
     "verify.rs",
 ];
@@ -90,6 +93,19 @@ async fn feed(client: &Client, round: usize) -> String {
     // Contents of their own, and one that many share: of those some copy at the same time, and all but one yield.
     let own = (0..8).map(|n| upload(n, format!("content {round} {n}")));
     let shared = (8..18).map(|n| upload(n, format!("shared in {round}")));
+    // With a thumbnail each: of their own, and one that many share.
+    let pictures = (0..10).map(|n: u32| {
+        let item = item.clone();
+        async move {
+            let seed = u32::try_from(round).unwrap() * 100 + n.min(5);
+            let name = format!("picture-{n}.png");
+            client
+                .upload_of("image/png", &item, &name, small_png(seed))
+                .await
+                .unwrap();
+        }
+    });
+    let found = (0..3).map(|n| upload(100 + n, format!("{} {round} {n}", Scanner::FOUND)));
     // Larger than what goes in one piece here.
     let in_parts = (0..4).map(|n| {
         let item = item.clone();
@@ -137,6 +153,8 @@ async fn feed(client: &Client, round: usize) -> String {
         join_all(own),
         join_all(shared),
         join_all(in_parts),
+        join_all(pictures),
+        join_all(found),
         join_all(without_content),
         join_all(given_up)
     );
@@ -187,10 +205,14 @@ async fn work_stands_at(depot: &mut Depot, places: &[String]) -> BTreeSet<String
 
 #[tokio::test(flavor = "multi_thread")]
 async fn killed_at_any_await_the_uploader_ends_every_upload_once_and_leaves_nothing() {
+    let scanner = Scanner::start().await.unwrap();
     let mut depot = Depot::start_with(&[
         ("UPLOAD_CONCURRENCY", "64"),
         ("DATABASE_MAX_CONNECTIONS", "24"),
         ("MULTIPART_OVER_BYTES", "1000"),
+        ("SCANNER_ADDR", &scanner.address.to_string()),
+        // What stands at a place with its room leaves room for others.
+        ("THUMBNAILS_AT_ONCE", "64"),
     ])
     .await
     .unwrap();
@@ -298,22 +320,24 @@ async fn facts_are_told_once(depot: &Depot) {
 }
 
 async fn quota_is_exact(depot: &Depot) {
-    let (used, reserved, attached): (i64, i64, i64) = sqlx::query_as(
-        "SELECT used_bytes, reserved_bytes,
-                (SELECT coalesce(sum(size_bytes), 0)::bigint FROM command.uploads WHERE status = 'stored')
-         FROM command.storage_accounts",
+    let (used, reserved, attached, thumbnails): (i64, i64, i64, i64) = sqlx::query_as(
+        "SELECT used_bytes, reserved_bytes, sum(u.size_bytes)::bigint,
+                sum((u.thumbnail->>'size_bytes')::bigint)::bigint
+         FROM command.storage_accounts, command.uploads u WHERE u.status = 'stored'
+         GROUP BY used_bytes, reserved_bytes",
     )
     .fetch_one(&depot.database)
     .await
     .unwrap();
-    assert_eq!((used, reserved), (attached, 0));
-    assert!(attached > 0);
+    assert_eq!((used, reserved), (attached + thumbnails, 0));
+    assert!(attached > 0 && thumbnails > 0);
 }
 
 async fn nothing_is_left_over(depot: &Depot) {
     wait_until("the buckets hold what is referred to", || async {
         let referred: Vec<String> = sqlx::query_scalar(
-            "SELECT DISTINCT object_key FROM uploader.receipts WHERE object_key IS NOT NULL",
+            "SELECT object_key FROM uploader.receipts WHERE object_key IS NOT NULL
+             UNION SELECT thumbnail_key FROM uploader.receipts WHERE thumbnail_key IS NOT NULL",
         )
         .fetch_all(&depot.database)
         .await

@@ -22,6 +22,7 @@ mod store_notifications;
 mod sweep_damage;
 mod sweep_tool;
 mod thousand_uploads;
+mod thumbnails;
 mod upload_tool;
 mod verify;
 mod verify_damage;

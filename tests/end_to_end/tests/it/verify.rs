@@ -211,20 +211,26 @@ async fn uploads_add_up(depot: &Depot, acknowledged: &Acknowledged, checked: &mu
     let uploads = acknowledged.uploads.lock().unwrap().clone();
     let mut bytes = 0;
     for (id, (item, size)) in &uploads {
-        let (status, key): (String, Option<String>) =
-            sqlx::query_as("SELECT status, object_key FROM read.uploads WHERE id = $1::uuid")
-                .bind(id)
-                .fetch_one(&depot.database)
-                .await
-                .unwrap();
+        let (status, key, thumbnail, thumbnail_bytes): (String, Option<String>, Option<String>, i64) =
+            sqlx::query_as(
+                "SELECT status, object_key, thumbnail->>'object_key',
+                        coalesce((thumbnail->>'size_bytes')::bigint, 0)
+                 FROM read.uploads WHERE id = $1::uuid",
+            )
+            .bind(id)
+            .fetch_one(&depot.database)
+            .await
+            .unwrap();
         assert_eq!(status, "stored", "upload {id}");
         let key = key.expect("a stored upload has a key");
-        depot
-            .backing
-            .store
-            .head(&depot.backing.files, &key)
-            .await
-            .expect("a reference without its object");
+        for key in [Some(key), thumbnail].into_iter().flatten() {
+            depot
+                .backing
+                .store
+                .head(&depot.backing.files, &key)
+                .await
+                .expect("a reference without its object");
+        }
         let attached: i64 = sqlx::query_scalar(
             "SELECT count(*) FROM read.items, jsonb_array_elements(files) f WHERE id = $1::uuid AND f->>'upload_id' = $2",
         )
@@ -234,7 +240,7 @@ async fn uploads_add_up(depot: &Depot, acknowledged: &Acknowledged, checked: &mu
         .await
         .unwrap();
         assert_eq!(attached, 1, "upload {id} is attached to {item} once");
-        bytes += i64::try_from(*size).unwrap();
+        bytes += i64::try_from(*size).unwrap() + thumbnail_bytes;
         checked.uploads += 1;
     }
     let (used, reserved): (i64, i64) = sqlx::query_as(

@@ -1,0 +1,1 @@
+ALTER TABLE command.uploads DROP COLUMN thumbnail;

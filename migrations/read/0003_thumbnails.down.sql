@@ -1,0 +1,1 @@
+ALTER TABLE read.uploads DROP COLUMN thumbnail;

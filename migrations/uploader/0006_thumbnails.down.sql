@@ -1,0 +1,1 @@
+ALTER TABLE uploader.receipts DROP COLUMN thumbnail, DROP COLUMN thumbnail_key;
