@@ -32,7 +32,7 @@ use crate::{
     handler::UploadEvents,
     metrics,
     parked_keys::ParkedUploads,
-    scan::Scanner,
+    scanner::Scanner,
     sweep,
 };
 

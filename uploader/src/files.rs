@@ -3,7 +3,7 @@ use depot_outbox::Doorbell;
 use depot_schemas::topics::Topics;
 use sqlx::PgPool;
 
-use crate::{derive_thumbnail::Thumbnails, scan::Scanner};
+use crate::{derive_thumbnail::Thumbnails, scanner::Scanner};
 
 /// What moving files takes: both buckets, the receipts, and the way to tell the outcome.
 #[derive(Debug, Clone)]

@@ -94,10 +94,10 @@ async fn feed(client: &Client, round: usize) -> String {
     let own = (0..8).map(|n| upload(n, format!("content {round} {n}")));
     let shared = (8..18).map(|n| upload(n, format!("shared in {round}")));
     // With a thumbnail each: of their own, and one that many share.
-    let pictures = (0..10).map(|n: u32| {
+    let pictures = (0..6).map(|n: u32| {
         let item = item.clone();
         async move {
-            let seed = u32::try_from(round).unwrap() * 100 + n.min(5);
+            let seed = u32::try_from(round).unwrap() * 100 + n.min(3);
             let name = format!("picture-{n}.png");
             client
                 .upload_of("image/png", &item, &name, small_png(seed))
@@ -105,7 +105,7 @@ async fn feed(client: &Client, round: usize) -> String {
                 .unwrap();
         }
     });
-    let found = (0..3).map(|n| upload(100 + n, format!("{} {round} {n}", Scanner::FOUND)));
+    let found = (0..2).map(|n| upload(100 + n, format!("{} {round} {n}", Scanner::FOUND)));
     // Larger than what goes in one piece here.
     let in_parts = (0..4).map(|n| {
         let item = item.clone();
@@ -209,6 +209,8 @@ async fn killed_at_any_await_the_uploader_ends_every_upload_once_and_leaves_noth
     let mut depot = Depot::start_with(&[
         ("UPLOAD_CONCURRENCY", "64"),
         ("DATABASE_MAX_CONNECTIONS", "24"),
+        // All of a round is asked for at once.
+        ("DATABASE_ACQUIRE_TIMEOUT_MS", "14000"),
         ("MULTIPART_OVER_BYTES", "1000"),
         ("SCANNER_ADDR", &scanner.address.to_string()),
         // What stands at a place with its room leaves room for others.
