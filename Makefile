@@ -9,7 +9,7 @@ SUB ?= alice
 
 .DEFAULT_GOAL := help
 .PHONY: help demo up services-up down reset status logs token build migrate migrate-status migrate-down topics buckets \
-	sqlx-prepare sqlx-check prove fmt lint deny test test-all load
+	sqlx-prepare sqlx-check prove fmt lint deny advisories test test-all faults race stress tsan coverage mutants fuzz load
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -74,15 +74,38 @@ lint: ## formatting and lints of the Rust code
 	@cargo fmt --all --check
 	@cargo clippy --locked --workspace --all-targets -- -D warnings
 
-deny: ## licences, bans and sources of dependencies; wants cargo-deny
-	@command -v cargo-deny >/dev/null || { echo "cargo-deny is not installed: cargo install cargo-deny" >&2; exit 1; }
-	@cargo deny check bans licenses sources
+deny: ## licences, bans and sources of dependencies
+	@$(NATIVE)/deny.sh
+
+advisories: ## what has become known of dependencies; clones a database from the network
+	@$(NATIVE)/deny.sh advisories
 
 test: ## everything that fits into 45 minutes, with one summary
 	@$(NATIVE)/test.sh
 
 test-all: ## the same and what is long
 	@$(NATIVE)/test.sh all
+
+faults: ## break everything under load, then check the promises from outside: FAULTS=60 SEED=1
+	@$(NATIVE)/faults.sh
+
+race: ## models of what meets in threads, checked in every order (loom)
+	@$(NATIVE)/race.sh
+
+stress: ## the tests in which things meet, N=50 times under load of the processors
+	@$(NATIVE)/stress.sh $(or $(N),50)
+
+tsan: ## ThreadSanitizer over the unit tests; wants a nightly toolchain with rust-src
+	@$(NATIVE)/tsan.sh
+
+coverage: ## lines of domain, outbox, consumer and saga that tests run, at least 85 %; wants cargo-llvm-cov
+	@$(NATIVE)/coverage.sh
+
+mutants: ## changes of domain and consumer that no test notices; wants cargo-mutants
+	@$(NATIVE)/mutants.sh
+
+fuzz: ## bytes that break what reads bytes of strangers, FUZZ_SECONDS=60 for each; wants cargo-fuzz and a nightly toolchain
+	@$(NATIVE)/fuzz.sh $(T)
 
 load: ## one minute of load on the running stack: report and latency plot in loadtest/results
 	@$(NATIVE)/install.sh load

@@ -11,14 +11,16 @@ use std::{
 use axum::Router;
 use depot_consumer::{Consumer, ConsumerError, ConsumerHandle, DeadLetters, PartitionState};
 use depot_domain::InvalidOwner;
+use depot_object_store::InvalidAuthorities;
 use depot_outbox::{Doorbell, Relay, RelayOptions};
+use depot_retry::Bulkhead;
 use depot_saga::{
     Saga,
     timeout::{self, OnTimeout, TimeoutOptions},
 };
 use depot_schemas::topics::Topics;
 use depot_service::{
-    auth::{TokenMinter, TokenVerifier},
+    auth::{Door, KeysError, TokenMinter, TokenVerifier},
     database, layers,
     metrics::MetricsError,
     process::{self, BindError, Process},
@@ -69,6 +71,10 @@ pub enum StartError {
     Redrive(#[source] rdkafka::error::KafkaError),
     #[error("the client of the uploader cannot be made")]
     UploaderClient(#[source] reqwest::Error),
+    #[error("the object store cannot be used")]
+    Store(#[from] InvalidAuthorities),
+    #[error("the keys of tokens cannot be read")]
+    Keys(#[from] KeysError),
     #[error("the store's notifications have no name to act by")]
     Name(#[from] InvalidOwner),
 }
@@ -131,7 +137,9 @@ impl Application {
             );
             process.shutdown.spawn("sweep", swept);
         }
-        let state = api_state(&config, &process, &writer, sweeper);
+        let door = Door::new(TokenVerifier::with_keys(&config.jwt)?, &config.rate_limit);
+        process.watch_keys(&door);
+        let state = api_state(&config, &process, &writer, sweeper, door);
         let router = public_router(state, &config);
         process.serve("public listener", public, router);
         tracing::info!(%address, %admin_address, "command-api is listening");
@@ -171,36 +179,50 @@ impl Application {
 /// What takes longer than other requests has places and limits of its own.
 fn public_router(state: ApiState, config: &Config) -> Router {
     let streams = http::streaming_router(state.clone());
-    let streams = layers::streaming_layers(streams, &config.http, config.max_content_streams);
+    let places = Bulkhead::new("content streams", config.max_content_streams);
+    let streams = layers::streaming_layers(streams, &config.http, places);
     let sweeps = http::sweep_router(state.clone());
-    let sweeps = layers::streaming_layers(sweeps, &config.http, SWEEPS_AT_ONCE);
+    let places = Bulkhead::new("sweeps", SWEEPS_AT_ONCE);
+    let sweeps = layers::streaming_layers(sweeps, &config.http, places);
     layers::standard_layers(http::router(state), &config.http)
         .merge(streams)
         .merge(sweeps)
 }
 
 fn sweeper(config: &Config, writer: &Writer) -> Result<Sweeper, StartError> {
-    let tokens = TokenMinter::new(&config.jwt);
+    let tokens = TokenMinter::for_services(&config.jwt);
     let uploader =
         UploaderAdmin::new(&config.uploader_admin_url, tokens).map_err(StartError::UploaderClient)?;
+    let staging = Staging::new(&config.s3)?;
     Ok(Sweeper {
         mender: Mender {
             writer: writer.clone(),
             upload_grace: config.upload_grace,
         },
         uploader,
-        staging: Staging::new(&config.s3),
+        staging,
         grace: config.sweep_grace,
     })
 }
 
-fn api_state(config: &Config, process: &Process, writer: &Writer, sweeper: Sweeper) -> ApiState {
+fn api_state(
+    config: &Config,
+    process: &Process,
+    writer: &Writer,
+    sweeper: Sweeper,
+    door: Arc<Door>,
+) -> ApiState {
     ApiState {
-        tokens: Arc::new(TokenVerifier::new(&config.jwt)),
-        executor: Executor::new(writer.clone(), &process.shutdown, config.idempotency_ttl_hours),
+        door,
+        executor: Executor::new(
+            writer.clone(),
+            &process.shutdown,
+            config.idempotency_ttl_hours,
+            config.max_commands,
+        ),
         writer: writer.clone(),
         query: QueryAddress(config.query_public_url.as_str().into()),
-        staging: Staging::new(&config.s3),
+        staging: sweeper.staging.clone(),
         uploads: UploadPolicy {
             url_lifetime: config.upload_url_ttl,
             in_parts: InParts {
@@ -212,7 +234,7 @@ fn api_state(config: &Config, process: &Process, writer: &Writer, sweeper: Sweep
             default_quota_bytes: config.default_quota_bytes,
         },
         accepted_types: Arc::new(config.accepted_types.clone()),
-        accounts: Accounts(writer.pool().clone()),
+        accounts: Accounts(writer.clone()),
         database: Database(writer.pool().clone()),
         sweeps: SweepDesk {
             sweeper,

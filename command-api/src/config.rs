@@ -1,6 +1,6 @@
 //! The groups of `depot_service::config`, and `QUERY_PUBLIC_URL`, `DEFAULT_QUOTA_BYTES`, `UPLOAD_URL_TTL_SECONDS`,
 //! `UPLOAD_GRACE_SECONDS`, `UPLOAD_CONTENT_TYPES`, `MULTIPART_OVER_BYTES`, `MULTIPART_PART_BYTES`, `MULTIPART_TTL_SECONDS`,
-//! `MAX_CONTENT_STREAMS`, `IDEMPOTENCY_TTL_HOURS`, `RELAY_ENABLED`, `SAGA_ENABLED`, `DEAD_LETTERS_ENABLED`,
+//! `MAX_CONTENT_STREAMS`, `MAX_CONCURRENT_COMMANDS`, `IDEMPOTENCY_TTL_HOURS`, `RELAY_ENABLED`, `SAGA_ENABLED`, `DEAD_LETTERS_ENABLED`,
 //! `STORE_NOTIFICATIONS_ENABLED`, `SAGA_SWEEP_ENABLED`, `SAGA_SWEEP_INTERVAL_SECONDS`, `SAGA_SWEEP_GRACE_SECONDS`,
 //! `UPLOADER_ADMIN_URL`.
 
@@ -10,13 +10,16 @@ use depot_domain::{AcceptedTypes, Invalid, SizeBytes};
 use depot_object_store::MIN_PART_BYTES;
 use depot_service::config::{
     ConfigErrors, ConfigReader, DatabaseConfig, Environment, HttpConfig, JwtConfig, KafkaConfig,
-    ProcessConfig, S3Config, TelemetryConfig,
+    ProcessConfig, RateLimitConfig, S3Config, TelemetryConfig,
 };
 
 /// The schema that this service owns.
 pub const SCHEMA: &str = "command";
 const DEFAULT_QUOTA_BYTES: i64 = 10 * 1024 * 1024 * 1024;
 const MIB: i64 = 1024 * 1024;
+/// Commands for each connection of the pool: one that works on it, and a few that wait, so that it is never idle. More
+/// would get nothing done sooner, and each of them would wait for all that came before it.
+const COMMANDS_PER_CONNECTION: usize = 4;
 
 /// Everything that this service is told from outside.
 #[derive(Debug, Clone)]
@@ -27,6 +30,7 @@ pub struct Config {
     pub kafka: KafkaConfig,
     pub s3: S3Config,
     pub jwt: JwtConfig,
+    pub rate_limit: RateLimitConfig,
     pub telemetry: TelemetryConfig,
     /// Where the query API is for clients.
     pub query_public_url: String,
@@ -46,6 +50,8 @@ pub struct Config {
     pub multipart_ttl: Duration,
     /// Files that are taken through this API at once.
     pub max_content_streams: usize,
+    /// Commands that are under way at once; what comes beyond is answered 503 at once.
+    pub max_commands: usize,
     /// How long answers are kept for repeats.
     pub idempotency_ttl_hours: i32,
     /// Whether this process publishes the outbox.
@@ -81,13 +87,16 @@ impl Config {
     /// All faults at once.
     pub fn read(environment: Environment) -> Result<Self, ConfigErrors> {
         let mut reader = ConfigReader::new(environment);
+        let database = DatabaseConfig::read(&mut reader, SCHEMA);
+        let connections = database.max_connections as usize;
         let config = Self {
             process: ProcessConfig::read(&mut reader, 9180),
             http: HttpConfig::read(&mut reader, 8080),
-            database: DatabaseConfig::read(&mut reader, SCHEMA),
+            database,
             kafka: KafkaConfig::read(&mut reader),
             s3: S3Config::read(&mut reader),
-            jwt: JwtConfig::read(&mut reader),
+            jwt: JwtConfig::read_among_services(&mut reader),
+            rate_limit: RateLimitConfig::read(&mut reader),
             telemetry: TelemetryConfig::read(&mut reader),
             query_public_url: reader.url("QUERY_PUBLIC_URL", "http://localhost:8081"),
             default_quota_bytes: reader.number("DEFAULT_QUOTA_BYTES", DEFAULT_QUOTA_BYTES, 0..=i64::MAX),
@@ -101,6 +110,11 @@ impl Config {
             // Less than the two days after which the buckets' rule drops the parts of what nobody ended.
             multipart_ttl: reader.seconds("MULTIPART_TTL_SECONDS", 86_400, 1..=165_600),
             max_content_streams: reader.number("MAX_CONTENT_STREAMS", 16, 1..=1_000),
+            max_commands: reader.number(
+                "MAX_CONCURRENT_COMMANDS",
+                COMMANDS_PER_CONNECTION * connections,
+                1..=1_000_000,
+            ),
             // Repeats are promised to be recognised for at least 24 hours.
             idempotency_ttl_hours: reader.number("IDEMPOTENCY_TTL_HOURS", 24, 24..=8_760),
             relay_enabled: reader.boolean("RELAY_ENABLED", true),
@@ -127,4 +141,34 @@ fn accepted_types(reader: &mut ConfigReader) -> AcceptedTypes {
         }
         AcceptedTypes::default()
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn max_commands(more: &[(&str, &str)]) -> usize {
+        let needed = [
+            ("APP_ENV", "test"),
+            ("DATABASE_URL", "postgres://depot_command:x@localhost/depot"),
+            ("KAFKA_BROKERS", "localhost:9092"),
+            ("MINIO_ENDPOINT", "http://localhost:9000"),
+            ("MINIO_ACCESS_KEY", "key"),
+            ("MINIO_SECRET_KEY", "secret-of-the-store"),
+            ("JWT_SECRET", "a secret of the tests, which is long enough"),
+        ];
+        let environment = Environment::from_pairs("COMMAND_API", needed.iter().chain(more).copied());
+        Config::read(environment).unwrap().max_commands
+    }
+
+    #[test]
+    fn there_are_places_for_four_commands_a_connection_unless_it_is_said_how_many() {
+        assert_eq!(max_commands(&[]), 40);
+        assert_eq!(max_commands(&[("DATABASE_MAX_CONNECTIONS", "3")]), 12);
+        let own = [
+            ("DATABASE_MAX_CONNECTIONS", "3"),
+            ("MAX_CONCURRENT_COMMANDS", "5"),
+        ];
+        assert_eq!(max_commands(&own), 5);
+    }
 }

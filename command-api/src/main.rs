@@ -5,9 +5,12 @@ use command_api::{
 };
 use depot_service::{shutdown::Shutdown, telemetry};
 
-#[tokio::main]
-async fn main() -> anyhow::Result<()> {
+fn main() -> anyhow::Result<()> {
     depot_service::install_crypto_provider();
+    depot_service::run_to_the_end(run())
+}
+
+async fn run() -> anyhow::Result<()> {
     let config = Config::from_environment()?;
     let telemetry = telemetry::init(NAME, &config.telemetry)?;
     let shutdown = Shutdown::on_signals().context("handle signals")?;

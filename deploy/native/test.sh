@@ -14,9 +14,32 @@ check() { # NAME COMMAND…
     step "$@" || FAILED=1
 }
 
+# What a toolchain may lack: such a check says so itself, and counts as not run.
+check_where_possible() { # NAME COMMAND…
+    local status=0 name=$1 began=$SECONDS
+    shift
+    say "== $name"
+    "$@" || status=$?
+    case $status in
+    0) STEP_TABLE+=("$(printf '%-44s %-8s %5d s' "$name" ok $((SECONDS - began)))") ;;
+    69) skip_step "$name" ;;
+    *)
+        STEP_TABLE+=("$(printf '%-44s %-8s %5d s' "$name" FAILED $((SECONDS - began)))")
+        FAILED=1
+        ;;
+    esac
+}
+
 check_scripts() {
     # Under its folder, so that what a script sources is followed.
     (cd "$NATIVE_DIR" && shellcheck -x -S warning --source-path=SCRIPTDIR ./*.sh ../../.ci/run ../../loadtest/*.sh)
+}
+
+# One compilation gives programs and lints: a `cargo clippy` of its own would compile everything that they stand on a second
+# time. What is compiled so is for tests: clippy-driver is rustc, but not one to release with. The arguments are as
+# `cargo clippy -- -D warnings` hands them on.
+lint_what_is_built() {
+    export CARGO_BUILD_RUSTC_WORKSPACE_WRAPPER=clippy-driver CLIPPY_ARGS=-D__CLIPPY_HACKERY__warnings__CLIPPY_HACKERY__
 }
 
 run_tests() { # ARGUMENT…
@@ -59,17 +82,22 @@ main() {
     : >"$TEST_LOG"
     local parts=(stack test)
     # Long tests start a store of that kind, too.
-    if [[ ${1:-} == all ]]; then parts+=(second-store); fi
+    if [[ ${1:-} == all ]]; then parts+=(second-store schemathesis); fi
     check "install what is missing" "$NATIVE_DIR/install.sh" "${parts[@]}"
     check "formatting" cargo fmt --all --check
     check "scripts" check_scripts
+    check "dependencies" "$NATIVE_DIR/deny.sh"
+    lint_what_is_built
     if check_then "start the backing services" "$NATIVE_DIR/backing.sh" start &&
-        check_then "build" cargo build --locked --workspace --all-targets; then
-        check "lints" cargo clippy --locked --workspace --all-targets -- -D warnings
+        check_then "build and lints" cargo build --locked --workspace --all-targets; then
         check "tests" run_tests --workspace
-        if [[ ${1:-} == all ]]; then check "tests on a second object store" run_tests_on_second_store; fi
+        if [[ ${1:-} == all ]]; then
+            check "tests on a second object store" run_tests_on_second_store
+            check_where_possible "thread sanitizer" "$NATIVE_DIR/tsan.sh"
+            check_where_possible "line coverage" "$NATIVE_DIR/coverage.sh"
+            check_where_possible "fuzzing" env FUZZ_SECONDS=10 FUZZ_KEEP=no "$NATIVE_DIR/fuzz.sh"
+        fi
     else
-        skip_step "lints"
         skip_step "tests"
     fi
     [[ -n $was_running ]] || check "stop the backing services" "$NATIVE_DIR/backing.sh" stop

@@ -1,9 +1,12 @@
 use depot_service::{shutdown::Shutdown, telemetry};
 use projector::{Application, Config};
 
-#[tokio::main]
-async fn main() -> anyhow::Result<()> {
+fn main() -> anyhow::Result<()> {
     depot_service::install_crypto_provider();
+    depot_service::run_to_the_end(run())
+}
+
+async fn run() -> anyhow::Result<()> {
     let config = Config::from_environment()?;
     let telemetry = telemetry::init("projector", &config.telemetry)?;
     let application = Application::build(config, Shutdown::on_signals()?).await?;

@@ -1,11 +1,13 @@
 //! A batch's way: decode, the transaction, then Redis.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use depot_consumer::{Batch, BatchHandler, BatchOutcome, Context, Failure, Poison, Record};
+use depot_sabotage::Break;
 use depot_schemas::{Event, EventData, decode, topics::Topics};
 use depot_service::telemetry;
 use sqlx::PgPool;
+use tokio::time::timeout;
 use tracing::{Instrument as _, Span, field};
 
 use crate::{
@@ -14,6 +16,9 @@ use crate::{
     postgres_writer::{PostgresWriter, StoredBatch, Written},
     redis_writer::RedisWriter,
 };
+
+/// Longer than the server lets a batch's statements run.
+const WRITE_LIMIT: Duration = Duration::from_secs(60);
 
 /// A batch's span is linked to the traces of its first events.
 const LINKED_EVENTS: usize = 32;
@@ -95,8 +100,22 @@ impl BatchHandler for Projector {
 
     async fn handle_batch(&self, batch: &Batch<Event>, _cx: &Context) -> Result<BatchOutcome, Failure> {
         let span = batch_span(batch);
+        if depot_sabotage::has(Break::Stale) {
+            // For readers to come before the version that they ask for.
+            tokio::time::sleep(std::time::Duration::from_secs(2)).await;
+        }
         async {
-            match self.writer.write(batch).await? {
+            // The server's own limits end nothing when it is stopped, or the network swallows. Dropped in mid-commit, the
+            // batch finds out by its offset whether it was stored.
+            let written = timeout(WRITE_LIMIT, self.writer.write(batch)).await;
+            let written = written.unwrap_or_else(|late| {
+                let what = format!(
+                    "Postgres did not store a batch within {} s",
+                    WRITE_LIMIT.as_secs()
+                );
+                Err(Failure::transient(what, late))
+            });
+            match written? {
                 Written::OffsetMoved => Ok(BatchOutcome::Reload),
                 Written::Stored(stored) => {
                     self.tell_redis(&stored).await;

@@ -6,10 +6,14 @@ use std::{
     time::{Duration, Instant},
 };
 
-use depot_read_model::{CacheEntry, CacheKeys, ChangeNotice, StoreOutcome, StoreScript, changes_channel};
+use depot_domain::VersionToken;
+use depot_read_model::{
+    CacheEntry, CacheKeys, ChangeNotice, StoreOutcome, StoreScript, changes_channel, redis_client,
+};
+use depot_sabotage::Break;
 use depot_service::config::RedisConfig;
 use redis::{
-    Client, Pipeline, RedisError,
+    Pipeline, RedisError,
     aio::{ConnectionManager, ConnectionManagerConfig},
 };
 use tokio::time::timeout;
@@ -55,8 +59,10 @@ impl RedisWriter {
             .set_number_of_retries(0)
             .set_connection_timeout(Some(config.timeout))
             .set_response_timeout(Some(config.timeout));
+        let (authorities, identity) = redis.tls.read_pem()?;
+        let client = redis_client(redis.url(), authorities, identity)?;
         Ok(Self {
-            connection: ConnectionManager::new_lazy_with_config(Client::open(redis.url())?, manager)?,
+            connection: ConnectionManager::new_lazy_with_config(client, manager)?,
             script: StoreScript::default(),
             prefix: redis.key_prefix.clone(),
             projection,
@@ -91,6 +97,15 @@ impl RedisWriter {
                 entry,
                 jittered(self.config.ttl, row.id),
             );
+            if depot_sabotage::has(Break::BlindCache) {
+                // As somebody does who was stopped with the version before.
+                let late = CacheEntry {
+                    version: VersionToken::new(row.version.epoch, row.version.version - 1),
+                    ..entry.clone()
+                };
+                let key = keys.key(row.kind, row.id);
+                self.script.append(&mut pipeline, &key, &late, self.config.ttl);
+            }
         }
         if let Some(message) = notice.and_then(|notice| notice.to_json().ok()) {
             pipeline

@@ -2,9 +2,11 @@
 
 use std::{net::SocketAddr, sync::Arc};
 
+use depot_object_store::InvalidAuthorities;
+use depot_read_model::redis_client;
 use depot_schemas::{Entity, topics::Topics};
 use depot_service::{
-    auth::TokenVerifier,
+    auth::{Door, KeysError, TokenVerifier},
     config::DatabaseConfig,
     database,
     process::{self, BindError, Process},
@@ -36,8 +38,14 @@ pub enum BuildError {
     Database(#[from] database::DatabaseError),
     #[error("REDIS_ADDR cannot be used")]
     Redis(#[from] redis::RedisError),
-    #[error("a listener has no address")]
-    Address(#[from] std::io::Error),
+    #[error("the object store cannot be used")]
+    Store(#[from] InvalidAuthorities),
+    #[error("the keys of tokens cannot be read")]
+    Keys(#[from] KeysError),
+    #[error(
+        "a listener has no address, or a file of REDIS_CA_FILE, REDIS_CERT_FILE or REDIS_KEY_FILE cannot be read"
+    )]
+    Io(#[from] std::io::Error),
 }
 
 /// A query-api that serves as soon as it is built.
@@ -78,7 +86,8 @@ impl Application {
             .check("pointer", move || std::future::ready(probe.check()));
 
         let feed = ChangeFeed::default();
-        let redis = redis::Client::open(config.redis.url())?;
+        let (authorities, identity) = config.redis.tls.read_pem()?;
+        let redis = redis_client(config.redis.url(), authorities, identity)?;
         let cache = Cache::new(&redis, &config.redis)?;
         let follow = notifications::follow(redis, config.redis.clone(), feed.clone(), stop.clone());
         process.shutdown.spawn("notifications", follow);
@@ -99,17 +108,19 @@ impl Application {
                 stop.clone(),
             ),
             feed: feed.clone(),
-            cursors: Cursors::new(&config.jwt.secret),
-            downloads: Arc::new(DownloadUrls::new(&config.s3, config.download_url_ttl)),
+            cursors: Cursors::new(&config.cursor_secret),
+            downloads: Arc::new(DownloadUrls::new(&config.s3, config.download_url_ttl)?),
             watches: watches.clone(),
         };
-        let verifier = Arc::new(TokenVerifier::new(&config.jwt));
-        let rpc = grpc::serve(grpc, queries.clone(), Arc::clone(&verifier), pointer, stop);
+        let door = Door::new(TokenVerifier::with_keys(&config.jwt)?, &config.rate_limit);
+        process.watch_keys(&door);
+        let max_calls = config.http.max_concurrent_requests;
+        let rpc = grpc::serve(grpc, queries.clone(), Arc::clone(&door), pointer, max_calls, stop);
         process.shutdown.spawn_critical("gRPC listener", rpc);
         process.serve(
             "REST listener",
             http,
-            rest::router(RestState { queries, verifier }, &config.http),
+            rest::router(RestState { queries, door }, &config.http),
         );
         tracing::info!(%http_address, %grpc_address, %admin_address, "serving");
         let drain = config.process.drain;

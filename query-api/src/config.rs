@@ -1,13 +1,14 @@
 //! What query-api reads from its environment (prefix `QUERY_API_`): the shared groups, and `GRPC_PORT`,
 //! `DATABASE_SEARCH_MAX_CONNECTIONS`, `LOCAL_CACHE_TTL_MS`, `LOCAL_CACHE_MAX_BYTES`, `MAX_WAITING_READS`,
-//! `MAX_WATCH_STREAMS`, `WATCH_SLOW_READER_SECONDS`, `DOWNLOAD_URL_SECONDS`, `TOPIC_PREFIX`.
+//! `MAX_WATCH_STREAMS`, `CURSOR_SECRET`, `WATCH_SLOW_READER_SECONDS`, `DOWNLOAD_URL_SECONDS`, `TOPIC_PREFIX`.
 
 use std::time::Duration;
 
 use depot_service::config::{
     ConfigErrors, ConfigReader, DatabaseConfig, Environment, HttpConfig, JwtConfig, ProcessConfig,
-    RedisConfig, S3Config, TelemetryConfig,
+    RateLimitConfig, RedisConfig, S3Config, TelemetryConfig,
 };
+use secrecy::SecretString;
 
 use crate::{
     queries::WatchLimits,
@@ -30,6 +31,9 @@ pub struct Config {
     pub redis: RedisConfig,
     pub s3: S3Config,
     pub jwt: JwtConfig,
+    /// Authenticates cursors: the same for all processes of the service.
+    pub cursor_secret: SecretString,
+    pub rate_limit: RateLimitConfig,
     pub telemetry: TelemetryConfig,
     pub local_cache: LocalCacheSettings,
     /// Requests that wait for a version at a time.
@@ -56,6 +60,7 @@ impl Config {
         let mut http = HttpConfig::read(r, 8081);
         // A request that waits for a version must not be cut by the limit for all the others.
         http.request_timeout = http.request_timeout.max(MAX_WAIT + ROOM_BEYOND_WAIT);
+        let jwt = JwtConfig::read(r);
         let config = Self {
             process: ProcessConfig::read(r, 9181),
             http,
@@ -64,7 +69,9 @@ impl Config {
             search_max_connections: r.number("DATABASE_SEARCH_MAX_CONNECTIONS", 10, 1..=1_000),
             redis: RedisConfig::read(r),
             s3: S3Config::read(r),
-            jwt: JwtConfig::read(r),
+            cursor_secret: cursor_secret(r, &jwt),
+            jwt,
+            rate_limit: RateLimitConfig::read(r),
             telemetry: TelemetryConfig::read(r),
             local_cache: LocalCacheSettings {
                 ttl: r.millis("LOCAL_CACHE_TTL_MS", 200, 0..=1_000),
@@ -83,4 +90,19 @@ impl Config {
         reader.finish()?;
         Ok(config)
     }
+}
+
+/// Of its own, or that of tokens; a key is derived of it either way.
+fn cursor_secret(reader: &mut ConfigReader, jwt: &JwtConfig) -> SecretString {
+    if let Some(secret) = reader.optional_secret("CURSOR_SECRET", 32) {
+        return secret;
+    }
+    if jwt.secret.is_none() && jwt.keys.is_some() {
+        reader.fault(
+            "CURSOR_SECRET",
+            "is not set, and JWT_SECRET neither",
+            "set a secret of at least 32 bytes, the same for all processes of query-api",
+        );
+    }
+    jwt.secret.clone().unwrap_or_default()
 }

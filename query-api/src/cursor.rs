@@ -50,8 +50,8 @@ pub struct Cursors {
 
 impl Cursors {
     /// The key is derived, so that a cursor's tag says nothing about the key of tokens.
-    pub fn new(jwt_secret: &SecretString) -> Self {
-        let secret = hmac::Key::new(hmac::HMAC_SHA256, jwt_secret.expose_secret().as_bytes());
+    pub fn new(secret: &SecretString) -> Self {
+        let secret = hmac::Key::new(hmac::HMAC_SHA256, secret.expose_secret().as_bytes());
         let derived = hmac::sign(&secret, b"depot query-api cursor v1");
         Self {
             key: hmac::Key::new(hmac::HMAC_SHA256, derived.as_ref()),

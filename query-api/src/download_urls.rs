@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use depot_domain::{may_be_shown, served_type};
-use depot_object_store::{Disposition, Identity, ObjectStore, StoreError};
+use depot_object_store::{Disposition, Identity, InvalidAuthorities, ObjectStore, StoreError};
 use depot_service::config::S3Config;
 use time::OffsetDateTime;
 
@@ -19,19 +19,22 @@ pub struct DownloadUrls {
 
 impl DownloadUrls {
     /// Opens no connection: a signature is computed here.
-    pub fn new(config: &S3Config, ttl: Duration) -> Self {
-        let store = ObjectStore::new(&Identity {
+    ///
+    /// # Errors
+    /// [`InvalidAuthorities`].
+    pub fn new(config: &S3Config, ttl: Duration) -> Result<Self, InvalidAuthorities> {
+        let identity = Identity {
             endpoint: config.endpoint.clone(),
             public_endpoint: config.public_endpoint.clone(),
             region: config.region.clone(),
             access_key: config.access_key.clone(),
             secret_key: config.secret_key.clone(),
-        });
-        Self {
-            store,
+        };
+        Ok(Self {
+            store: ObjectStore::trusting(&identity, config.authorities.as_deref())?,
             bucket: config.bucket.clone(),
             ttl,
-        }
+        })
     }
 
     /// A URL of the object under `key`, to be saved under `file_name`; or to be shown, where that is asked for and

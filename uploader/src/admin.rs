@@ -8,14 +8,13 @@ use std::{
 
 use axum::{
     Json, Router,
-    extract::{FromRef, Request, State},
-    middleware::{Next, from_fn_with_state},
-    response::Response,
+    extract::{FromRef, State},
+    middleware::from_fn_with_state,
     routing::{any, get, post},
 };
 use depot_schemas::sweep::{Forgotten, ReceiptPage, SweepReport};
 use depot_service::{
-    auth::{Role, TokenVerifier},
+    auth::{Door, require_admin},
     params::{PathParams, QueryParams},
     problem::Problem,
 };
@@ -39,7 +38,7 @@ const MAX_GRACE_SECONDS: u64 = 604_800;
 /// What the routes need.
 #[derive(Clone, FromRef)]
 pub(crate) struct AdminDesk {
-    tokens: Arc<TokenVerifier>,
+    door: Arc<Door>,
     work: Arc<Work>,
 }
 
@@ -54,13 +53,13 @@ struct Work {
 impl AdminDesk {
     /// `stop` ends sweeps that are under way, so that the process can.
     pub fn new(
-        tokens: TokenVerifier,
+        door: Arc<Door>,
         files: Arc<OnceLock<Files>>,
         grace: Duration,
         stop: CancellationToken,
     ) -> Self {
         Self {
-            tokens: Arc::new(tokens),
+            door,
             work: Arc::new(Work {
                 files,
                 grace,
@@ -105,19 +104,8 @@ pub(crate) fn routes(desk: AdminDesk) -> Router {
         .route("/admin/receipts", get(read_receipts))
         .route("/admin/uploads/{id}/forget", post(forget_upload))
         .route("/admin/{*rest}", any(nothing_here))
-        .layer(from_fn_with_state(Arc::clone(&desk.tokens), require_admin))
+        .layer(from_fn_with_state(Arc::clone(&desk.door), require_admin))
         .with_state(desk)
-}
-
-async fn require_admin(
-    State(tokens): State<Arc<TokenVerifier>>,
-    request: Request,
-    next: Next,
-) -> Result<Response, Problem> {
-    tokens
-        .authenticate_headers(request.headers())?
-        .require(Role::Admin)?;
-    Ok(next.run(request).await)
 }
 
 async fn nothing_here() -> Problem {

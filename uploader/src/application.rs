@@ -7,12 +7,12 @@ use std::{
 };
 
 use depot_consumer::{Consumer, ConsumerError, ConsumerSettings, DeadLetters, RetryTier, RetryTopics};
-use depot_object_store::{CopyConditions, Identity, ObjectStore};
+use depot_object_store::{CopyConditions, Identity, InvalidAuthorities, ObjectStore};
 use depot_outbox::{Doorbell, Relay, RelayOptions};
 use depot_retry::Delays;
 use depot_schemas::{Entity, topics::Topics};
 use depot_service::{
-    auth::TokenVerifier,
+    auth::{Door, KeysError, TokenVerifier},
     config::S3Config,
     database,
     health::{Readiness, ReadyState},
@@ -43,6 +43,10 @@ pub enum BuildError {
     Metrics(#[from] depot_service::metrics::MetricsError),
     #[error("the database is not usable")]
     Database(#[from] database::DatabaseError),
+    #[error("the object store cannot be used")]
+    Store(#[from] InvalidAuthorities),
+    #[error("the keys of tokens cannot be read")]
+    Keys(#[from] KeysError),
     #[error("the admin port is not usable")]
     Bind(#[from] process::BindError),
     #[error("the admin port is not known")]
@@ -85,7 +89,7 @@ impl Application {
             dead_letters: DeadLetters::new(&config.kafka.brokers, &client_settings(&config))
                 .map_err(BuildError::DeadLetters)?,
             tiers: tiers(&config, &topics),
-            store: ObjectStore::new(&identity(&config.s3)),
+            store: ObjectStore::trusting(&identity(&config.s3), config.s3.authorities.as_deref())?,
             staging: config.s3.staging_bucket,
             bucket: config.s3.bucket,
             sweep: config.sweep,
@@ -99,8 +103,12 @@ impl Application {
         };
         let admin = process::bind(config.process.bind, config.process.admin_port).await?;
         let admin_address = admin.local_addr().map_err(BuildError::Address)?;
-        let tokens = TokenVerifier::new(&config.jwt);
-        let desk = AdminDesk::new(tokens, known, config.sweep.grace, process.shutdown.token());
+        let verifier = TokenVerifier::with_keys(&config.jwt)?.accepting_services(&config.jwt);
+        // Those who come here are few, and all of this house.
+        let door = Door::without_limit(verifier);
+        let keeping = door.verifier().keep_keys(process.shutdown.last_token());
+        process.shutdown.spawn_last("token keys", keeping);
+        let desk = AdminDesk::new(door, known, config.sweep.grace, process.shutdown.token());
         process.serve_admin_with(admin, admin::routes(desk));
         let state = process.readiness.part("object store");
         process

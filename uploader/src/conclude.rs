@@ -46,10 +46,14 @@ pub(crate) async fn conclude(
             tried => break tried?,
         }
     };
-    if let Concluded::Ended(_) = concluded {
-        for copy in contents.copies_but(&referred) {
-            give_up_copy(files, upload, &copy).fail_point().await;
-        }
+    // Where a sweep gave one up while it was made, it may have landed behind its deletion: nothing is referred to, and all
+    // of them go.
+    let unneeded = match concluded {
+        Concluded::Ended(_) | Concluded::GivenUp => contents.copies_but(&referred),
+        Concluded::Lacking(_) => Vec::new(),
+    };
+    for copy in unneeded {
+        give_up_copy(files, upload, &copy).fail_point().await;
     }
     Ok(concluded)
 }
@@ -94,10 +98,10 @@ async fn try_to_conclude(
     Ok((Concluded::Ended(stored), referred))
 }
 
-/// Deletes an attempt's own copy that nobody refers to. The outcome is on record, so a fault is left to the sweep.
+/// Deletes an attempt's own copy that nobody refers to. Nothing waits for it, so a fault is left to the sweep.
 ///
-/// Only a row at `copying` is given up. One instance that was stopped and its successor may have copied to the same
-/// key for the same upload: where the other one made it live, it is not this one's to delete.
+/// A live one is kept. One instance that was stopped and its successor may have copied to the same key for the same upload:
+/// where the other one made it live, it is not this one's to delete.
 async fn give_up_copy(files: &Files, upload: &UploadState, key: &str) {
     let given_up = async {
         let failed = || UploaderError::database("give up a copy", upload.id);
@@ -123,7 +127,7 @@ pub(crate) async fn delete_object(
     upload: &UploadState,
     key: &str,
 ) -> Result<(), UploaderError> {
-    let deleted = files.store.delete(&files.bucket, key).fail_point().await;
+    let deleted = files.delete(key).fail_point().await;
     deleted.map_err(UploaderError::store(upload.id))?;
     let failed = || UploaderError::database("confirm a deletion", upload.id);
     let mut connection = files.pool.acquire().fail_point().await.map_err(failed())?;

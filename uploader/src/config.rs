@@ -61,7 +61,7 @@ impl Config {
             database: DatabaseConfig::read(&mut reader, "uploader"),
             kafka: KafkaConfig::read(&mut reader),
             s3: S3Config::read(&mut reader),
-            jwt: JwtConfig::read(&mut reader),
+            jwt: JwtConfig::read_among_services(&mut reader),
             telemetry: TelemetryConfig::read(&mut reader),
             concurrency: reader.number("UPLOAD_CONCURRENCY", 4, 1..=64),
             retry_delays: retry_delays(&mut reader),

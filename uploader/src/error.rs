@@ -1,6 +1,7 @@
 use depot_consumer::Failure;
 use depot_object_store::StoreError;
 use depot_outbox::AppendError;
+use depot_service::database::count_conflict;
 use uuid::Uuid;
 
 use crate::clamd::ClamdError;
@@ -42,7 +43,10 @@ pub enum UploaderError {
 
 impl UploaderError {
     pub(crate) fn database(what: &'static str, upload: Uuid) -> impl FnOnce(sqlx::Error) -> Self {
-        move |source| Self::Database { what, upload, source }
+        move |source| {
+            count_conflict(&source);
+            Self::Database { what, upload, source }
+        }
     }
 
     pub(crate) fn is_unique_violation(&self) -> bool {

@@ -1,5 +1,6 @@
-use depot_object_store::{CopyConditions, ObjectStore};
+use depot_object_store::{CopyConditions, ObjectStore, StoreError};
 use depot_outbox::Doorbell;
+use depot_sabotage::Break;
 use depot_schemas::topics::Topics;
 use sqlx::PgPool;
 
@@ -22,4 +23,18 @@ pub struct Files {
     pub thumbnails: Thumbnails,
     pub topics: Topics,
     pub doorbell: Doorbell,
+}
+
+impl Files {
+    /// Carries out a deletion that was decided.
+    pub(crate) async fn delete(&self, key: &str) -> Result<(), StoreError> {
+        if depot_sabotage::has(Break::Orphaned) {
+            return Ok(());
+        }
+        if depot_sabotage::has(Break::KeyUsedAgain) {
+            // Long enough for the content to come again.
+            tokio::time::sleep(std::time::Duration::from_secs(10)).await;
+        }
+        self.store.delete(&self.bucket, key).await
+    }
 }

@@ -1,5 +1,6 @@
 //! The SQL of `uploader.objects`: what lies in the bucket of files, and what is decided about it.
 
+use depot_sabotage::Break;
 use sqlx::PgConnection;
 
 /// The object of that content which may be referred to, locked so that nobody decides its deletion meanwhile.
@@ -7,8 +8,22 @@ pub(crate) async fn lock_live(
     connection: &mut PgConnection,
     sha256: &str,
 ) -> Result<Option<String>, sqlx::Error> {
-    sqlx::query_scalar!(
+    let live = sqlx::query_scalar!(
         "SELECT key FROM uploader.objects WHERE sha256 = $1 AND state = 'live' FOR UPDATE",
+        sha256
+    )
+    .fetch_optional(&mut *connection)
+    .await?;
+    if depot_sabotage::has(Break::KeyUsedAgain) && live.is_none() {
+        return take_back(connection, sha256).await;
+    }
+    Ok(live)
+}
+
+/// What only a sabotaged uploader does: takes an object back whose deletion was decided.
+async fn take_back(connection: &mut PgConnection, sha256: &str) -> Result<Option<String>, sqlx::Error> {
+    sqlx::query_scalar!(
+        "UPDATE uploader.objects SET state = 'live' WHERE sha256 = $1 AND state = 'deleting' RETURNING key",
         sha256
     )
     .fetch_optional(connection)
@@ -79,10 +94,11 @@ pub(crate) async fn release(
     Ok(released.rows_affected() == 1)
 }
 
-/// Decides the deletion of a copy that nobody has ever referred to; false if it is not at `copying` any more.
+/// Decides the deletion of a copy, also where it was decided before: the copy may have landed after that deletion. False
+/// if it is live.
 pub(crate) async fn discard_copy(connection: &mut PgConnection, key: &str) -> Result<bool, sqlx::Error> {
     let discarded = sqlx::query!(
-        "UPDATE uploader.objects SET state = 'deleting', updated_at = now() WHERE key = $1 AND state = 'copying'",
+        "UPDATE uploader.objects SET state = 'deleting', updated_at = now() WHERE key = $1 AND state <> 'live'",
         key
     )
     .execute(connection)

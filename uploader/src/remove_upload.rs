@@ -6,6 +6,7 @@
 //! deletion; where others refer to both, when the references are gone.
 
 use depot_domain::CommandId;
+use depot_sabotage::Break;
 use depot_schemas::{EventType, FileOutcome, FileState, UploadState};
 use sqlx::PgConnection;
 
@@ -104,7 +105,7 @@ async fn let_go(
                 let is_last = objects::release(connection, &object_key, Some(upload.id))
                     .fail_point()
                     .await;
-                if is_last.map_err(failed())? {
+                if is_last.map_err(failed())? || depot_sabotage::has(Break::Dangling) {
                     last.push(object_key);
                 }
             }

@@ -3,6 +3,7 @@ use depot_domain::{
 };
 use depot_outbox::AppendError;
 use depot_saga::store::SagaStoreError;
+use depot_service::database::count_conflict;
 use time::OffsetDateTime;
 use uuid::Uuid;
 
@@ -86,9 +87,27 @@ pub enum CommandError {
     #[error(transparent)]
     Store(#[from] StoreError),
     #[error(transparent)]
-    Saga(#[from] SagaStoreError),
+    Saga(SagaStoreError),
     #[error(transparent)]
-    Append(#[from] AppendError),
+    Append(AppendError),
+}
+
+impl From<SagaStoreError> for CommandError {
+    fn from(error: SagaStoreError) -> Self {
+        if let SagaStoreError::Database { source, .. } = &error {
+            count_conflict(source);
+        }
+        Self::Saga(error)
+    }
+}
+
+impl From<AppendError> for CommandError {
+    fn from(error: AppendError) -> Self {
+        if let AppendError::Insert { source, .. } = &error {
+            count_conflict(source);
+        }
+        Self::Append(error)
+    }
 }
 
 impl CommandError {

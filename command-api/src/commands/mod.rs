@@ -67,7 +67,7 @@ impl Actor {
 pub trait UseCase: Send + Sync + 'static {
     type Answer: Send;
 
-    /// Does it. Nothing is written before everything is decided: a refusal leaves no trace in the transaction.
+    /// Does it. What it has written before it is refused is undone by its caller.
     ///
     /// # Errors
     /// `Refused` where the state does not allow it; the other kinds decide nothing.

@@ -1,14 +1,22 @@
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use depot_domain::{CommandId, Item, Upload, VersionToken};
 use depot_outbox::{Doorbell, NewEvent};
+use depot_retry::{Breaker, BreakerError, BreakerSettings};
 use depot_schemas::{Event, EventType, topics::Topics};
 use depot_service::telemetry::{TraceHeaders, current_trace_headers};
-use sqlx::{PgConnection, PgPool, Postgres, Transaction};
+use sqlx::{PgConnection, PgPool, Postgres, Transaction, pool::PoolConnection};
 use time::OffsetDateTime;
 
 use super::{CommandError, events};
-use crate::store::{StoreError, transaction};
+use crate::store::{Nature, StoreError, transaction};
+
+/// A pool whose database is away lets each caller wait for as long as a connection may take to be had.
+const BREAKER: BreakerSettings = BreakerSettings {
+    failures: 5,
+    quiet: Duration::from_secs(1),
+    rest: Duration::from_secs(1),
+};
 
 /// Where units of work begin: the database, the topics of their events, and the bell of the relay.
 #[derive(Debug, Clone)]
@@ -16,6 +24,7 @@ pub struct Writer {
     pool: PgPool,
     topics: Arc<Topics>,
     doorbell: Doorbell,
+    breaker: Arc<Breaker>,
 }
 
 /// What all events of a unit of work have in common.
@@ -42,6 +51,7 @@ impl Writer {
             pool,
             topics: Arc::new(topics),
             doorbell,
+            breaker: Arc::new(Breaker::new("postgres", BREAKER)),
         }
     }
 
@@ -55,9 +65,13 @@ impl Writer {
     /// # Errors
     /// A fault of the database.
     pub async fn begin(&self, causation: CommandId, lock_timeout: &str) -> Result<UnitOfWork, CommandError> {
-        let begin = self.pool.begin().await;
-        let mut transaction = begin.map_err(StoreError::doing("begin a transaction"))?;
-        let beginning = transaction::begin(&mut transaction, lock_timeout).await?;
+        let begin = async {
+            let begin = self.pool.begin().await;
+            let mut transaction = begin.map_err(StoreError::doing("begin a transaction"))?;
+            let beginning = transaction::begin(&mut transaction, lock_timeout).await?;
+            Ok((transaction, beginning))
+        };
+        let (transaction, beginning) = self.unless_away(begin).await?;
         let origin = Origin {
             epoch: beginning.epoch,
             now: beginning.now,
@@ -69,6 +83,32 @@ impl Writer {
             writer: self.clone(),
             origin,
             events: Vec::new(),
+        })
+    }
+
+    /// A connection of the pool, for statements of their own.
+    ///
+    /// # Errors
+    /// The database is away.
+    pub async fn connection(&self) -> Result<PoolConnection<Postgres>, StoreError> {
+        let acquire = async {
+            let acquired = self.pool.acquire().await;
+            acquired.map_err(StoreError::doing("acquire a connection"))
+        };
+        self.unless_away(acquire).await
+    }
+
+    async fn unless_away<T>(
+        &self,
+        begin: impl Future<Output = Result<T, StoreError>>,
+    ) -> Result<T, StoreError> {
+        let begun = self
+            .breaker
+            .call(begin, |error| error.nature() == Nature::Away)
+            .await;
+        begun.map_err(|error| match error {
+            BreakerError::Open => StoreError::PassedBy,
+            BreakerError::Failed(error) => error,
         })
     }
 }
@@ -103,6 +143,23 @@ impl UnitOfWork {
             changed,
             actor,
         ));
+    }
+
+    /// Marks the place to which [`undo`](Self::undo) goes back.
+    ///
+    /// # Errors
+    /// A fault of the database.
+    pub async fn mark(&mut self) -> Result<(), CommandError> {
+        Ok(transaction::mark(&mut self.transaction).await?)
+    }
+
+    /// Undoes what was written and recorded since [`mark`](Self::mark), which is where this unit's events begin.
+    ///
+    /// # Errors
+    /// A fault of the database.
+    pub async fn undo(&mut self) -> Result<(), CommandError> {
+        self.events.clear();
+        Ok(transaction::undo(&mut self.transaction).await?)
     }
 
     /// Whether anything was changed that others are told of.

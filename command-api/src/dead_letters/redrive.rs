@@ -1,8 +1,8 @@
 //! Brings letters back: to the retry topic of the group that failed, never to their source, which every group reads.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
-use depot_consumer::header;
+use depot_consumer::{ClosedApart, header};
 use depot_schemas::{Entity, topics::Topics};
 use rdkafka::{
     ClientConfig,
@@ -63,7 +63,7 @@ pub fn retry_sources(topics: &Topics) -> Vec<((String, String), String)> {
 pub struct Redriver {
     pool: PgPool,
     log: LetterLog,
-    producer: FutureProducer,
+    producer: Arc<ClosedApart<FutureProducer>>,
     topics: Topics,
 }
 
@@ -91,7 +91,7 @@ impl Redriver {
         Ok(Self {
             pool,
             log,
-            producer: client.create()?,
+            producer: Arc::new(ClosedApart::new(client.create()?)),
             topics,
         })
     }

@@ -1,7 +1,7 @@
 use axum::{Json, extract::State};
 use depot_domain::{Owner, StorageAccount};
 use depot_service::{
-    auth::Principal,
+    auth::{Principal, Role},
     json::JsonWithBytes,
     params::PathParams,
     problem::{FieldFault, Problem},
@@ -19,7 +19,7 @@ use super::{
 };
 use crate::{
     commands::{CommandError, SetAccountLimit},
-    store::{self, StoreError},
+    store,
 };
 
 /// How much an owner may store, has stored, and has set aside.
@@ -69,13 +69,10 @@ pub async fn read(
     principal: Principal,
     PathParams(owner): PathParams<String>,
 ) -> Result<Json<AccountBody>, Problem> {
+    principal.require(Role::Reader)?;
     principal.require_owner(&owner)?;
     let owner = parse_owner(owner)?;
-    let conn = accounts
-        .0
-        .acquire()
-        .await
-        .map_err(StoreError::doing("read a storage account"));
+    let conn = accounts.0.connection().await;
     let mut conn = conn.map_err(|error| error::problem(&CommandError::from(error)))?;
     let account = store::accounts::find(&mut conn, &owner).await;
     let account = account.map_err(|error| error::problem(&error.into()))?;

@@ -10,7 +10,7 @@ use time::format_description::well_known::Rfc3339;
 use super::problems;
 use crate::{
     commands::{CommandError, Refusal},
-    store::Nature,
+    store::{Nature, StoreError},
 };
 
 /// A refusal as a problem.
@@ -100,8 +100,11 @@ pub fn problem(error: &CommandError) -> Problem {
             Some(Nature::Contention | Nature::LockTimeout) => {
                 Problem::of(&problems::BUSY).with_retry_after(1)
             }
+            _ if matches!(error, CommandError::Store(StoreError::PassedBy)) => {
+                Problem::known_unavailable("The database")
+            }
             Some(Nature::Away) => Problem::unavailable("The database", error),
-            Some(Nature::Fault) | None => Problem::internal(error),
+            Some(Nature::Unfit | Nature::Fault) | None => Problem::internal(error),
         },
     }
 }

@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use depot_domain::CommandId;
-use depot_retry::Delays;
+use depot_retry::{Bulkhead, Delays};
+use depot_sabotage::Break;
 use depot_service::{
     problem::{Problem, types},
     shutdown::Shutdown,
@@ -16,14 +17,17 @@ use super::{answer::Answer, error, problems, write_request::Identity};
 use crate::{
     commands::{CommandError, UnitOfWork, UseCase, Writer},
     store::{
-        self, Nature,
+        self, Nature, StoreError,
         idempotency::{KeptAnswer, Key},
         transaction::{KEY_LOCK_TIMEOUT, ROW_LOCK_TIMEOUT},
     },
 };
 
-/// How long contention is worked against before the client is asked to come back.
-const PATIENCE: Duration = Duration::from_secs(3);
+/// How long contention is worked against before the client is asked to come back: no attempt begins after that.
+const PATIENCE: Duration = Duration::from_secs(5);
+/// How long one attempt may take: a database that is stopped, or a network that swallows, ends no statement. Longer than
+/// the waits for all locks of a command and its slowest statement; shorter than a request may take.
+const ATTEMPT: Duration = Duration::from_secs(12);
 
 /// Runs commands.
 #[derive(Clone)]
@@ -31,6 +35,8 @@ pub struct Executor {
     writer: Writer,
     /// Owns the tasks of commands.
     tasks: TaskTracker,
+    /// Commands wait for each other at the pool: how many, and so for how long.
+    places: Bulkhead,
     ttl_hours: i32,
 }
 
@@ -58,7 +64,7 @@ enum Outcome {
 impl Executor {
     /// Commands that are under way when the public listener has ended are waited for, though nobody waits for their
     /// answers.
-    pub fn new(writer: Writer, shutdown: &Shutdown, ttl_hours: i32) -> Self {
+    pub fn new(writer: Writer, shutdown: &Shutdown, ttl_hours: i32, max_commands: usize) -> Self {
         let tasks = TaskTracker::new();
         let (under_way, stop) = (tasks.clone(), shutdown.last_token());
         shutdown.spawn_last("commands", async move {
@@ -69,6 +75,7 @@ impl Executor {
         Self {
             writer,
             tasks,
+            places: Bulkhead::new("commands", max_commands),
             ttl_hours,
         }
     }
@@ -83,10 +90,13 @@ impl Executor {
         use_case: U,
         render: impl Fn(U::Answer) -> Answer + Send + Sync + 'static,
     ) -> Result<Answer, Problem> {
+        let place = self.places.enter().ok_or_else(Problem::overloaded)?;
         let (sender, receiver) = oneshot::channel();
         let executor = self.clone();
         let work = async move {
             let answer = executor.run_to_the_end(&identity, &use_case, &render).await;
+            // Given back by the work, not by who waits for it and may go away.
+            drop(place);
             if sender.send(answer).is_err() {
                 tracing::debug!("nobody waits for the answer any more");
             }
@@ -110,7 +120,9 @@ impl Executor {
         let command = CommandId::generate();
         let mut delays = Delays::lasting(Duration::from_millis(5), Duration::from_millis(200), PATIENCE);
         loop {
-            let failed = match self.attempt(command, identity, use_case, render).await {
+            let attempt = self.attempt(command, identity, use_case, render);
+            let attempt = tokio::time::timeout(ATTEMPT, attempt).await;
+            let failed = match attempt.unwrap_or_else(|_| Err(StoreError::Silent(ATTEMPT).into())) {
                 Ok(Outcome::Answered(answer)) => return Ok(answer),
                 Ok(Outcome::Refused(problem)) => return Err(problem),
                 Ok(Outcome::Again) => None,
@@ -134,7 +146,8 @@ impl Executor {
         use_case: &U,
         render: &(impl Fn(U::Answer) -> Answer + Sync),
     ) -> Result<Outcome, CommandError> {
-        let Some(key) = &identity.key else {
+        let key = identity.key.as_ref();
+        let Some(key) = key.filter(|_| !depot_sabotage::has(Break::Duplicated)) else {
             let mut unit = self.writer.begin(command, ROW_LOCK_TIMEOUT).await?;
             return match execute(&mut unit, identity, use_case, render).await {
                 Ok((answer, true)) => unit.commit().await.map(|()| Outcome::Answered(answer)),
@@ -153,13 +166,16 @@ impl Executor {
         count(&next);
         match next {
             NextAction::Execute => {
-                let (answer, _) = match execute(&mut unit, identity, use_case, render).await {
-                    Ok(done) => done,
+                let answer = match execute_or_undo(&mut unit, identity, use_case, render).await {
+                    Ok(answer) => answer,
                     Err(error) => return abandon(unit, error).await,
                 };
                 let (status, headers) = (answer.status(), answer.headers());
                 store::idempotency::keep_answer(unit.conn(), key, status, headers, answer.body()).await?;
-                unit.commit().await?;
+                match depot_sabotage::hits(Break::Lost, key.key.as_bytes()) {
+                    true => unit.roll_back().await,
+                    false => unit.commit().await?,
+                }
                 Ok(Outcome::Answered(answer))
             }
             NextAction::Replay(kept) => {
@@ -223,7 +239,22 @@ impl Executor {
     }
 }
 
-/// Runs the use case, and renders what it answers or refuses. True if it has written something.
+/// As [`execute`], in a transaction that has written the key: of a command that is refused nothing but that stays.
+async fn execute_or_undo<U: UseCase>(
+    unit: &mut UnitOfWork,
+    identity: &Identity,
+    use_case: &U,
+    render: &(impl Fn(U::Answer) -> Answer + Sync),
+) -> Result<Answer, CommandError> {
+    unit.mark().await?;
+    let (answer, is_done) = execute(unit, identity, use_case, render).await?;
+    if !is_done {
+        unit.undo().await?;
+    }
+    Ok(answer)
+}
+
+/// Runs the use case, and renders what it answers or refuses. True if it was done.
 async fn execute<U: UseCase>(
     unit: &mut UnitOfWork,
     identity: &Identity,

@@ -6,7 +6,7 @@ mod answer;
 mod documentation;
 mod error;
 mod executor;
-mod idempotency;
+pub mod idempotency;
 mod items;
 mod openapi;
 mod preconditions;
@@ -22,3 +22,5 @@ pub use router::{
     Accounts, ApiState, Database, DeadLetterDesk, InParts, QueryAddress, SweepDesk, UploadPolicy, router,
     streaming_router, sweep_router,
 };
+pub use uploads::parts;
+pub use write_request::Identity;

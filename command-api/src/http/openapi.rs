@@ -1,6 +1,6 @@
 use depot_service::{
     health::HealthBody,
-    problem::{FieldFault, Problem},
+    problem::{FieldFault, Problem, document_input, document_rate_limit},
 };
 use utoipa::{
     Modify, OpenApi,
@@ -11,7 +11,10 @@ use super::{accounts, admin, items, uploads};
 
 /// The OpenAPI 3.1 document of this API, made from its handlers.
 pub fn document() -> utoipa::openapi::OpenApi {
-    Api::openapi().merge_from(admin::AdminApi::openapi())
+    let mut document = Api::openapi().merge_from(admin::AdminApi::openapi());
+    document_rate_limit(&mut document);
+    document_input(&mut document);
+    document
 }
 
 #[derive(OpenApi)]
@@ -65,7 +68,7 @@ impl Modify for Bearer {
         let scheme = HttpBuilder::new()
             .scheme(HttpAuthScheme::Bearer)
             .bearer_format("JWT")
-            .description(Some("HS256, with `sub`, `roles`, `iss`, `aud` and `exp`"))
+            .description(Some("HS256, or RS256, ES256 and EdDSA by the issuer's keys, with `sub`, `roles`, `iss`, `aud` and `exp`"))
             .build();
         if let Some(components) = openapi.components.as_mut() {
             components.add_security_scheme("bearer", SecurityScheme::Http(scheme));

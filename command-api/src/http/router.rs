@@ -7,7 +7,7 @@ use axum::{
 };
 use depot_domain::{AcceptedTypes, SizeBytes};
 use depot_schemas::topics::Topics;
-use depot_service::auth::TokenVerifier;
+use depot_service::auth::Door;
 use sqlx::PgPool;
 use tokio_util::sync::CancellationToken;
 
@@ -22,7 +22,7 @@ use crate::{
 /// What handlers take; each takes only what it uses.
 #[derive(Clone, FromRef)]
 pub struct ApiState {
-    pub tokens: Arc<TokenVerifier>,
+    pub door: Arc<Door>,
     pub executor: Executor,
     pub writer: Writer,
     pub query: QueryAddress,
@@ -48,7 +48,7 @@ impl QueryAddress {
 
 /// Where accounts are read.
 #[derive(Debug, Clone)]
-pub struct Accounts(pub PgPool);
+pub struct Accounts(pub Writer);
 
 /// Where operators look.
 #[derive(Debug, Clone)]
@@ -130,7 +130,7 @@ pub fn router(state: ApiState) -> Router {
         .route("/api/v1/uploads/{id}/{*rest}", read())
         .route("/api/v1/accounts/{owner}", get(accounts::read))
         .route("/api/v1/accounts/{owner}/limit", put(accounts::set_limit))
-        .merge(admin::routes(Arc::clone(&state.tokens)))
+        .merge(admin::routes(Arc::clone(&state.door)))
         .merge(documentation::routes())
         .merge(depot_service::health::public_routes())
         .with_state(state)
@@ -146,5 +146,5 @@ pub fn streaming_router(state: ApiState) -> Router {
 
 /// The route that sweeps, which takes as long as there is to compare.
 pub fn sweep_router(state: ApiState) -> Router {
-    admin::sweep_routes(Arc::clone(&state.tokens)).with_state(state)
+    admin::sweep_routes(Arc::clone(&state.door)).with_state(state)
 }

@@ -6,7 +6,7 @@ use axum::{
 };
 use depot_domain::Owner;
 use depot_service::{
-    auth::{Principal, Role, TokenVerifier},
+    auth::{Door, Principal, Role},
     problem::Problem,
 };
 use http::{header::IF_MATCH, request::Parts};
@@ -42,7 +42,7 @@ pub struct Identity {
 
 impl<S> FromRequestParts<S> for WriteRequest
 where
-    Arc<TokenVerifier>: FromRef<S>,
+    Arc<Door>: FromRef<S>,
     S: Send + Sync,
 {
     type Rejection = Problem;
@@ -79,7 +79,7 @@ where
 /// The token's subject cannot own anything.
 pub fn actor(principal: Principal) -> Result<Actor, Problem> {
     let is_admin = principal.has(Role::Admin);
-    let subject = Owner::parse(principal.subject).map_err(|error| Problem::forbidden(error.to_string()))?;
+    let subject = Owner::parse(&*principal.subject).map_err(|error| Problem::forbidden(error.to_string()))?;
     Ok(Actor { subject, is_admin })
 }
 
@@ -122,7 +122,7 @@ pub struct AdminWrite(pub WriteRequest);
 
 impl<S> FromRequestParts<S> for AdminWrite
 where
-    Arc<TokenVerifier>: FromRef<S>,
+    Arc<Door>: FromRef<S>,
     S: Send + Sync,
 {
     type Rejection = Problem;

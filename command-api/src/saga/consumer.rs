@@ -1,25 +1,28 @@
 //! The saga's ear: facts of files, and deletions of items.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use depot_consumer::{ConsumerSettings, Context, Failure, KeyHandler, Poison, Record};
 use depot_domain::{CommandId, ItemId, RejectReason, Thumbnail, UploadId};
+use depot_sabotage::Break;
 use depot_schemas::{DecodeErrorClass, Entity, Event, EventData, EventType, FileOutcome, topics::Topics};
 use serde::{
     Deserialize as _,
     de::{IntoDeserializer as _, value::Error},
 };
-use tokio::sync::Semaphore;
+use tokio::{sync::Semaphore, time::timeout};
 use tracing::Instrument as _;
 
 use super::{SagaOutcome, end_uploads_of_item, file_rejected, file_removed, file_stored};
 use crate::{
     commands::{CommandError, Writer},
-    store::Nature,
+    store::{Nature, StoreError},
 };
 
 /// Events that are handled at once: each holds a connection of the pool that requests need too.
 const AT_ONCE: usize = 4;
+/// Longer than the waits for the locks of an event and its statements.
+const LIMIT: Duration = Duration::from_secs(60);
 
 /// The settings of the saga's consumer; facts of different uploads are handled side by side.
 pub fn consumer_settings(
@@ -119,7 +122,8 @@ impl KeyHandler for SagaEvents {
     }
 
     async fn handle(&self, told: &Told, record: &Record, _: &Context) -> Result<(), Failure> {
-        if told.fact == Fact::OfNoConcern {
+        let is_missed = depot_sabotage::has(Break::Stuck) && matches!(told.fact, Fact::FileStored { .. });
+        if told.fact == Fact::OfNoConcern || is_missed {
             return Ok(());
         }
         // The semaphore is never closed.
@@ -144,7 +148,9 @@ impl KeyHandler for SagaEvents {
         );
         // The event is the command that causes what follows from it.
         let cause = CommandId(envelope.id.0);
-        match self.act(&told.fact, cause).instrument(span).await {
+        // The server's own limits end nothing when it is stopped, or the network swallows.
+        let acted = timeout(LIMIT, self.act(&told.fact, cause).instrument(span)).await;
+        match acted.unwrap_or_else(|_| Err(StoreError::Silent(LIMIT).into())) {
             Ok(SagaOutcome::UnknownUpload) => Err(Failure::poison(
                 "unknown_upload",
                 format!("no upload {} was ever requested here", envelope.subject),
@@ -163,15 +169,17 @@ impl KeyHandler for SagaEvents {
     }
 }
 
-/// Nothing that a database answers makes an event bad: all of it may pass, and the event is needed. A row or a saga
-/// that cannot be understood will not pass, and is somebody's to look at.
+/// What a database answers may pass, and the event is needed, unless it refuses the values. Those, and a row or a saga that
+/// cannot be understood, will not pass, and are somebody's to look at.
 fn failure(error: CommandError, record: &Record) -> Failure {
     let place = format!(
         "saga at {} [{}] offset {}",
         record.topic, record.partition, record.offset
     );
     match error.nature() {
-        Some(Nature::Contention | Nature::LockTimeout | Nature::Away) => Failure::transient(place, error),
+        Some(Nature::Contention | Nature::LockTimeout | Nature::Away | Nature::Unfit) => {
+            Failure::transient(place, error)
+        }
         Some(Nature::Fault) | None => Failure::poison(
             "saga_fault",
             format!("{place}: {}", depot_service::problem::chain(&error)),

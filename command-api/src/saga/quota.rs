@@ -1,6 +1,7 @@
 //! What an upload's end does to its owner's storage account.
 
 use depot_domain::{Owner, StorageAccount, Upload};
+use depot_sabotage::Break;
 
 use crate::{
     commands::{CommandError, UnitOfWork},
@@ -23,6 +24,9 @@ pub async fn settle(
     mut account: StorageAccount,
     upload: &Upload,
 ) -> Result<(), CommandError> {
+    if depot_sabotage::has(Break::Quota) {
+        return Ok(());
+    }
     account.settle(upload.request.size_bytes.get(), upload.stored_bytes());
     Ok(store::accounts::update(unit.conn(), &account).await?)
 }

@@ -1,4 +1,6 @@
-use std::error::Error;
+use std::{error::Error, time::Duration};
+
+use depot_service::database::{self, Conflict};
 
 /// Why a statement gave nothing. The transaction it ran in is to be rolled back.
 #[derive(Debug, thiserror::Error)]
@@ -18,6 +20,10 @@ pub enum StoreError {
     },
     #[error("row {id} of {table} is not at the version that was read under its lock")]
     Unexpected { table: &'static str, id: String },
+    #[error("the database was away a moment ago, and is not asked")]
+    PassedBy,
+    #[error("the database did not come to an end within {} s", .0.as_secs())]
+    Silent(Duration),
 }
 
 /// What to do about a fault of the database.
@@ -29,47 +35,37 @@ pub enum Nature {
     LockTimeout,
     /// The database is away, or refuses connections.
     Away,
-    /// Anything else: it would fail again.
+    /// The database cannot do it as it is: a right, a migration, its disk. It passes once somebody has mended that.
+    Unfit,
+    /// Anything else, the values for instance: it would fail again.
     Fault,
 }
 
 impl StoreError {
     /// For `map_err`: what was being done.
     pub fn doing(doing: &'static str) -> impl FnOnce(sqlx::Error) -> Self {
-        move |source| Self::Database { doing, source }
+        move |source| {
+            database::count_conflict(&source);
+            Self::Database { doing, source }
+        }
     }
 
     pub fn nature(&self) -> Nature {
         match self {
             Self::Database { source, .. } => nature(source),
+            Self::PassedBy | Self::Silent(_) => Nature::Away,
             Self::Corrupt { .. } | Self::Unexpected { .. } => Nature::Fault,
         }
     }
 }
 
-/// By SQLSTATE (PostgreSQL manual, appendix A).
+/// The nature of a statement's error.
 pub fn nature(error: &sqlx::Error) -> Nature {
-    match error {
-        sqlx::Error::Database(error) => match error.code().as_deref() {
-            // serialization_failure, deadlock_detected
-            Some("40001" | "40P01") => Nature::Contention,
-            // lock_not_available
-            Some("55P03") => Nature::LockTimeout,
-            // query_canceled: the statement time-out of a database that is too slow to be of use
-            Some("57014") => Nature::Away,
-            // connection exceptions, too many connections, admin shutdown, starting up, read-only after a failover
-            Some(code) if code.starts_with("08") || code.starts_with("53") || code.starts_with("57P") => {
-                Nature::Away
-            }
-            Some("25006") => Nature::Away,
-            _ => Nature::Fault,
-        },
-        sqlx::Error::Io(_)
-        | sqlx::Error::Tls(_)
-        | sqlx::Error::Protocol(_)
-        | sqlx::Error::PoolTimedOut
-        | sqlx::Error::PoolClosed
-        | sqlx::Error::WorkerCrashed => Nature::Away,
-        _ => Nature::Fault,
+    match database::Conflict::of(error) {
+        Some(Conflict::Deadlock | Conflict::Serialization) => Nature::Contention,
+        Some(Conflict::LockTimeout) => Nature::LockTimeout,
+        None if database::is_away(error) => Nature::Away,
+        None if error.as_database_error().is_some() && !database::is_caused_by_values(error) => Nature::Unfit,
+        None => Nature::Fault,
     }
 }

@@ -1,12 +1,13 @@
-use sqlx::PgConnection;
+use sqlx::{Executor as _, PgConnection};
 use time::OffsetDateTime;
 
 use super::StoreError;
 
 /// How long a command waits for a key that another request is using.
 pub const KEY_LOCK_TIMEOUT: &str = "500ms";
-/// How long a command waits for the rows that it changes.
-pub const ROW_LOCK_TIMEOUT: &str = "5s";
+/// How long a transaction waits for each row that it changes. It is then rolled back and run again, so that it holds
+/// neither its other locks nor its connection for as long as others take.
+pub const ROW_LOCK_TIMEOUT: &str = "2s";
 
 /// What a transaction knows from its first statement.
 #[derive(Debug, Clone, Copy)]
@@ -36,5 +37,21 @@ pub async fn set_lock_timeout(conn: &mut PgConnection, lock_timeout: &str) -> Re
         .fetch_one(conn)
         .await
         .map_err(StoreError::doing("set the lock time-out"))?;
+    Ok(())
+}
+
+/// Marks the place in this transaction to which [`undo`] goes back.
+pub async fn mark(conn: &mut PgConnection) -> Result<(), StoreError> {
+    conn.execute("SAVEPOINT before_command")
+        .await
+        .map_err(StoreError::doing("set a savepoint"))?;
+    Ok(())
+}
+
+/// Undoes what this transaction has written since [`mark`], and lets go of what it has locked since.
+pub async fn undo(conn: &mut PgConnection) -> Result<(), StoreError> {
+    conn.execute("ROLLBACK TO SAVEPOINT before_command")
+        .await
+        .map_err(StoreError::doing("go back to a savepoint"))?;
     Ok(())
 }

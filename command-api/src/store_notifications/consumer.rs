@@ -150,7 +150,9 @@ fn failure(error: CommandError, record: &Record) -> Failure {
         record.topic, record.partition, record.offset
     );
     match error.nature() {
-        Some(Nature::Contention | Nature::LockTimeout | Nature::Away) => Failure::transient(place, error),
+        Some(Nature::Contention | Nature::LockTimeout | Nature::Away | Nature::Unfit) => {
+            Failure::transient(place, error)
+        }
         Some(Nature::Fault) | None => Failure::poison(
             "completion_fault",
             format!("{place}: {}", depot_service::problem::chain(&error)),

@@ -5,3 +5,4 @@ mod consumer;
 mod record;
 
 pub use consumer::{Completed, StoreNotifications, consumer_settings};
+pub use record::arrived;

@@ -13,7 +13,7 @@ async fn reads_are_answered_307_to_the_query_api_with_path_and_query() {
         "/api/v1/uploads/0192f0c1-7a5b-7cc3-98c4-dc0c0c07398f",
         "/api/v1/uploads/0192f0c1-7a5b-7cc3-98c4-dc0c0c07398f/file",
     ] {
-        let answer = service.bare("GET", path).send().await.expect(307);
+        let answer = service.by("alice", "GET", path).send().await.expect(307);
         assert_eq!(answer.header("location"), Some(format!("{QUERY}{path}").as_str()));
     }
 }

@@ -183,7 +183,8 @@ async fn content_is_taken_of_the_owner_of_an_upload_that_is_open_and_in_time() {
         "aborted"
     );
     assert!(staging.keys().await.is_empty());
-    let read = service.bare(
+    let read = service.by(
+        "alice",
         "GET",
         &format!("/api/v1/uploads/{}/content", id.as_str().unwrap()),
     );

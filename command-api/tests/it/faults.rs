@@ -4,7 +4,7 @@ use uuid::Uuid;
 
 use crate::{
     client::Request,
-    service::{Service, new_key},
+    service::{Service, metric, new_key},
 };
 
 #[tokio::test]
@@ -64,6 +64,8 @@ async fn a_row_that_others_hold_for_too_long_is_answered_503_and_the_key_stays_f
 async fn a_command_that_is_the_victim_of_a_deadlock_runs_again() {
     let service = Service::start().await;
     let item = service.item("alice").await;
+    let deadlocks = "depot_db_conflicts_total{kind=\"deadlock\"}";
+    let before = metric(&service, deadlocks).await;
     // Who waits first looks for a deadlock first, so the command is the victim unless this test is held up for a
     // second between two statements: then it tries again.
     for _ in 0..10 {
@@ -71,6 +73,7 @@ async fn a_command_that_is_the_victim_of_a_deadlock_runs_again() {
         if command_was_the_victim(&service, id).await {
             assert_eq!(service.quota("alice").await, (0, 0));
             assert_eq!(service.kinds(id).await, ["upload.requested", "upload.aborted"]);
+            assert!(metric(&service, deadlocks).await > before, "it is counted");
             return;
         }
     }

@@ -5,8 +5,10 @@
 
 mod admin;
 mod api;
+mod away;
 mod bad_input;
 mod client;
+mod conflicts;
 mod content;
 mod dead_letters;
 mod deadlines;
@@ -19,6 +21,7 @@ mod parts;
 mod pipeline;
 mod quota;
 mod redriven;
+mod refusals;
 mod saga;
 mod saga_desk;
 mod service;

@@ -81,6 +81,37 @@ async fn send(topics: &TestTopics, key: &str, payload: &[u8], headers: OwnedHead
         .unwrap();
 }
 
+/// What is wrong is the database's: a right that was taken away. Nothing is wrong with the event.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_fact_waits_while_the_database_is_not_fit_for_it_and_is_no_dead_letter() {
+    let topics = TestTopics::create(1).await.unwrap();
+    let service = service(&topics).await;
+    let item = service.item("alice").await;
+    let upload = service.upload("alice", item, 10).await;
+    service.complete("alice", upload).await.expect(202);
+    let as_owner = async |statement: &'static str| {
+        sqlx::query(statement).execute(&service.pool).await.unwrap();
+    };
+    as_owner("REVOKE UPDATE ON command.uploads FROM depot_command").await;
+    tell(&topics, upload, item, FileOutcome::Stored, 1).await;
+    wait_until("the saga tries again and again", || async {
+        let probe = Request::new(service.admin_address, "GET", "/metrics");
+        let text = String::from_utf8(probe.send().await.body).unwrap();
+        // Of other tests in this process, too: those of these topics.
+        let attempts = text.lines().find(|line| {
+            line.starts_with("depot_consumer_transient_failures_total")
+                && line.contains(&topics.names().events(Entity::Files))
+        });
+        attempts.is_some_and(|line| !line.ends_with(" 0") && !line.ends_with(" 1"))
+    })
+    .await;
+    as_owner("GRANT UPDATE ON command.uploads TO depot_command").await;
+    wait_until("the file is attached", || async {
+        service.upload_status(upload).await.0 == "stored"
+    })
+    .await;
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn commands_are_published_and_facts_of_files_are_acted_on() {
     let topics = TestTopics::create(2).await.unwrap();

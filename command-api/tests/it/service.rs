@@ -49,17 +49,18 @@ impl Service {
     /// On a database that has something in it already.
     pub async fn on(database: TestDatabase, settings: &[(&str, &str)]) -> Self {
         let (url, pool) = (database.url(ServiceRole::Command), database.owner_pool().await);
-        Self::build(&url, pool, Some(database), settings).await
+        Self::at(&url, pool, Some(database), settings).await
     }
 
     /// For what needs no database, or is to be without one: nothing listens where it should be.
     pub async fn without_database() -> Self {
         let url = "postgres://depot_command:x@127.0.0.1:1/depot";
         let pool = PgPool::connect_lazy(url).unwrap();
-        Self::build(url, pool, None, &[("DATABASE_ACQUIRE_TIMEOUT_MS", "300")]).await
+        Self::at(url, pool, None, &[("DATABASE_ACQUIRE_TIMEOUT_MS", "300")]).await
     }
 
-    async fn build(
+    /// On the database at `url`, into which `pool` looks.
+    pub async fn at(
         url: &str,
         pool: PgPool,
         database: Option<TestDatabase>,
@@ -73,6 +74,8 @@ impl Service {
             ("ADMIN_PORT", "0"),
             ("DATABASE_URL", url),
             ("DATABASE_MAX_CONNECTIONS", "16"),
+            // A busy machine takes its time for the first connection; what is to be away is away at once.
+            ("DATABASE_ACQUIRE_TIMEOUT_MS", "30000"),
             ("KAFKA_BROKERS", "127.0.0.1:1"),
             ("MINIO_ENDPOINT", "http://store.internal:9000"),
             ("MINIO_PUBLIC_ENDPOINT", "http://store.example:9000"),
@@ -291,6 +294,19 @@ pub fn minter() -> TokenMinter {
 
 pub fn token(subject: &str, roles: &[Role]) -> String {
     minter().mint(subject, roles, Duration::from_secs(600)).unwrap()
+}
+
+/// The sum of a metric's samples whose name and labels begin like that. Services of other tests in this process count too:
+/// it says that something was counted, not that nothing was.
+pub async fn metric(service: &Service, begins: &str) -> f64 {
+    let text = Request::new(service.admin_address, "GET", "/metrics")
+        .send()
+        .await;
+    let text = String::from_utf8(text.expect(200).body).unwrap();
+    let samples = text.lines().filter(|line| line.starts_with(begins));
+    samples
+        .map(|line| line.rsplit_once(' ').unwrap().1.parse::<f64>().unwrap())
+        .sum()
 }
 
 pub fn new_key() -> String {

@@ -56,6 +56,7 @@ async fn answer(
     let verifier = TokenVerifier::new(&JwtConfig::for_secret(SECRET));
     let caller = verifier
         .authenticate_headers(&headers)
+        .await
         .map_err(|_| StatusCode::UNAUTHORIZED)?;
     if !caller.has(Role::Admin) {
         return Err(StatusCode::FORBIDDEN);
@@ -111,6 +112,7 @@ async fn sweeper(service: &Service, uploader: &str) -> Sweeper {
         bucket: "not used".to_owned(),
         staging_bucket: format!("staging-{}", unique_name()),
         region: "us-east-1".to_owned(),
+        authorities: None,
     };
     let admin = depot_object_store::ObjectStore::new(&depot_object_store::Identity {
         endpoint: s3.endpoint.clone(),
@@ -126,7 +128,7 @@ async fn sweeper(service: &Service, uploader: &str) -> Sweeper {
             upload_grace: Duration::from_secs(60),
         },
         uploader: UploaderAdmin::new(uploader, minter()).unwrap(),
-        staging: Staging::new(&s3),
+        staging: Staging::new(&s3).unwrap(),
         grace: Duration::from_secs(7_200),
     }
 }

@@ -10,13 +10,14 @@ const UNFINISHED_DAYS: i32 = 2;
 /// buckets, which none of the services has: `DEPOT_MINIO_ACCESS_KEY`, `DEPOT_MINIO_SECRET_KEY`.
 pub async fn run() -> anyhow::Result<()> {
     let (s3, origins) = settings::read(|reader| (S3Config::read(reader), reader.list("CORS_ORIGINS")))?;
-    let store = ObjectStore::new(&Identity {
+    let identity = Identity {
         endpoint: s3.endpoint,
         public_endpoint: s3.public_endpoint,
         region: s3.region,
         access_key: s3.access_key,
         secret_key: s3.secret_key,
-    });
+    };
+    let store = ObjectStore::trusting(&identity, s3.authorities.as_deref())?;
     for bucket in [&s3.staging_bucket, &s3.bucket] {
         let state = if store.ensure_bucket(bucket).await? {
             "created"

@@ -1,6 +1,6 @@
 use anyhow::{Context, bail};
 use depot_migrate::Passwords;
-use depot_service::config::AppEnv;
+use depot_service::config::{AppEnv, DatabaseTls};
 use secrecy::{ExposeSecret, SecretString};
 use sqlx::postgres::PgConnectOptions;
 
@@ -10,6 +10,7 @@ struct Settings {
     owner: SecretString,
     passwords: Passwords,
     app_env: AppEnv,
+    tls: DatabaseTls,
 }
 
 fn read() -> anyhow::Result<(PgConnectOptions, Passwords, AppEnv)> {
@@ -17,16 +18,18 @@ fn read() -> anyhow::Result<(PgConnectOptions, Passwords, AppEnv)> {
         owner,
         passwords,
         app_env,
+        tls,
     } = settings::read(|reader| Settings {
         owner: reader.secret("MIGRATE_DATABASE_URL", 1),
         passwords: Passwords::from_urls(|name| reader.optional_text(name)),
         app_env: reader.app_env(),
+        tls: DatabaseTls::read(reader),
     })?;
-    let options = owner
+    let options: PgConnectOptions = owner
         .expose_secret()
         .parse()
         .context("MIGRATE_DATABASE_URL is no Postgres URL")?;
-    Ok((options, passwords, app_env))
+    Ok((tls.apply(options), passwords, app_env))
 }
 
 pub async fn up() -> anyhow::Result<()> {

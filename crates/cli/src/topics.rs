@@ -8,10 +8,14 @@ use rdkafka::{
     client::DefaultClientContext,
     types::RDKafkaErrorCode,
 };
+use tokio::time::{Instant, sleep};
 
 use crate::settings;
 
 const TIMEOUT: Duration = Duration::from_secs(30);
+/// Until every broker knows of a topic that was created.
+const SPREADS_WITHIN: Duration = Duration::from_secs(30);
+const PAUSE: Duration = Duration::from_millis(200);
 
 /// Creates what is missing; what is there is compared with the declaration and never changed: a keyed topic cannot
 /// grow in place, and a shorter retention has already lost what it lost.
@@ -29,7 +33,10 @@ pub async fn run() -> anyhow::Result<()> {
     let admin: AdminClient<DefaultClientContext> = settings::kafka_client(&kafka).create()?;
     let specs = Topics::new(&kafka.topic_prefix).declared();
     let created = create(&admin, &specs, replication, min_insync).await?;
-    let faults = check(&admin, &specs).await?;
+    let faults = match created.contains(&true) {
+        true => check_once_known(&admin, &specs).await?,
+        false => check(&admin, &specs).await?,
+    };
     for (spec, created) in specs.iter().zip(created) {
         let state = if created { "created" } else { "was there" };
         println!("{:<32} {} partitions  {state}", spec.name, spec.partitions);
@@ -72,6 +79,23 @@ async fn create(
             Err((topic, code)) => bail!("topic {topic} cannot be created: {code}"),
         })
         .collect()
+}
+
+/// A broker that is asked right after the controller made a topic may not have heard of it.
+async fn check_once_known(
+    admin: &AdminClient<DefaultClientContext>,
+    specs: &[TopicSpec],
+) -> anyhow::Result<Vec<String>> {
+    let begun = Instant::now();
+    loop {
+        // A topic that the broker does not know has no settings either.
+        let faults = check(admin, specs).await;
+        let is_settled = faults.as_ref().is_ok_and(Vec::is_empty);
+        if is_settled || begun.elapsed() > SPREADS_WITHIN {
+            return faults;
+        }
+        sleep(PAUSE).await;
+    }
 }
 
 async fn check(

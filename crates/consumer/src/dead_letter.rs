@@ -3,6 +3,7 @@
 //! The origin is written under the names of Spring Kafka's `DeadLetterPublishingRecoverer`, which other tools read:
 //! partition, offset and timestamp there are big-endian binary.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use rdkafka::ClientConfig;
@@ -12,6 +13,7 @@ use rdkafka::producer::{FutureProducer, FutureRecord};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
+use crate::closed_apart::ClosedApart;
 use crate::error::ConsumerError;
 use crate::handler::Poison;
 use crate::record::Record;
@@ -90,7 +92,7 @@ pub fn dead_letter_topic(source: &str) -> Option<String> {
 /// Writes dead letters. Cheap to clone.
 #[derive(Clone)]
 pub struct DeadLetters {
-    producer: FutureProducer,
+    producer: Arc<ClosedApart<FutureProducer>>,
 }
 
 impl std::fmt::Debug for DeadLetters {
@@ -139,7 +141,9 @@ impl DeadLetters {
             owner: "dead letters".to_owned(),
             source: Box::new(source),
         })?;
-        Ok(Self { producer })
+        Ok(Self {
+            producer: Arc::new(ClosedApart::new(producer)),
+        })
     }
 
     /// Sends one record to the dead letters of `source` and waits for its delivery report.

@@ -4,6 +4,7 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::Instant;
 
+use depot_sabotage::Break;
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
 use tokio::task::{JoinError, JoinSet};
@@ -154,6 +155,11 @@ impl<H: KeyHandler, P: ParkedKeys> Lanes<H, P> {
         if !self.commit.begin(record.offset, record.timestamp_ms) {
             return;
         }
+        if depot_sabotage::has(Break::OffsetFirst)
+            && let Some(watermark) = self.commit.complete(record.offset)
+        {
+            self.assignment.progress.advance_to(watermark);
+        }
         self.report_unfinished();
         let lane = Lane::of(&record);
         if let Some(queue) = self.queues.get_mut(&lane) {
@@ -224,6 +230,11 @@ async fn process<H: KeyHandler, P: ParkedKeys>(
         && retries.turn(record).await? == Turn::Pass
     {
         return Ok(());
+    }
+    if depot_sabotage::hits(Break::OffsetFirst, record.payload.as_deref().unwrap_or_default()) {
+        // Until what was done beforehand is committed.
+        tokio::time::sleep(assignment.settings.commit_interval * 4).await;
+        depot_sabotage::die();
     }
     let poison = match decode_caught(|| handler.decode(record)) {
         Ok(event) => match attempt(handler, assignment, retries, record, &event).await? {

@@ -19,7 +19,9 @@
 
 mod attempt;
 mod batch;
+mod closed_apart;
 mod commit;
+mod commit_marks;
 mod consumer;
 mod dead_letter;
 mod error;
@@ -38,6 +40,7 @@ mod retry;
 mod settings;
 mod status;
 
+pub use closed_apart::ClosedApart;
 pub use consumer::Consumer;
 pub use dead_letter::{DeadLetters, dead_letter_topic, header};
 pub use error::ConsumerError;

@@ -90,7 +90,7 @@ impl OrderedCommit {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, not(loom)))]
 mod tests {
     use super::OrderedCommit;
     use proptest::prelude::*;

@@ -25,7 +25,8 @@ impl Origin {
         })
     }
 
-    fn in_headers(record: &Record) -> Option<Self> {
+    /// From the headers of a copy; none where nobody copied it here.
+    pub(crate) fn in_headers(record: &Record) -> Option<Self> {
         let partition = record.header(header::ORIGINAL_PARTITION)?;
         let offset = record.header(header::ORIGINAL_OFFSET)?;
         Some(Self {

@@ -5,10 +5,11 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use time::OffsetDateTime;
 
+use crate::commit_marks::CommitMarks;
 use crate::metrics::PartitionMetrics;
 use crate::status::{PartitionState, PartitionStatus, Trouble};
 
-/// Stands for "not known" in the atomics; offsets and timestamps are not negative.
+/// Stands for "not known" in the atomics; ends and timestamps are not negative.
 const UNKNOWN: i64 = -1;
 
 /// One assignment of one partition. Its offsets are reachable for a commit only as long as the partition is assigned,
@@ -19,9 +20,7 @@ pub(crate) struct Progress {
     pub(crate) partition: i32,
     pub(crate) generation: u64,
     pub(crate) metrics: PartitionMetrics,
-    next: AtomicI64,
-    commit_sent: AtomicI64,
-    commit_confirmed: AtomicI64,
+    marks: CommitMarks,
     oldest_ms: AtomicI64,
     unfinished: AtomicUsize,
     end: AtomicI64,
@@ -43,9 +42,7 @@ impl Progress {
             partition,
             generation,
             metrics,
-            next: AtomicI64::new(UNKNOWN),
-            commit_sent: AtomicI64::new(UNKNOWN),
-            commit_confirmed: AtomicI64::new(UNKNOWN),
+            marks: CommitMarks::new(),
             oldest_ms: AtomicI64::new(UNKNOWN),
             unfinished: AtomicUsize::new(0),
             end: AtomicI64::new(UNKNOWN),
@@ -59,14 +56,12 @@ impl Progress {
 
     /// The partition begins (again) at an offset that its store already has.
     pub(crate) fn start_at(&self, offset: i64) {
-        self.next.store(offset, Ordering::Release);
-        self.commit_sent.store(offset, Ordering::Release);
-        self.commit_confirmed.store(offset, Ordering::Release);
+        self.marks.start_at(offset);
         self.health().started = true;
     }
 
     pub(crate) fn advance_to(&self, next: i64) {
-        self.next.store(next, Ordering::Release);
+        self.marks.advance_to(next);
     }
 
     /// How many records are taken and not passed, and the timestamp of the oldest that isn't done.
@@ -82,37 +77,31 @@ impl Progress {
 
     /// The offset to commit, if one hasn't been sent yet.
     pub(crate) fn unsent(&self) -> Option<i64> {
-        let next = self.next.load(Ordering::Acquire);
-        (next > self.commit_sent.load(Ordering::Acquire)).then_some(next)
+        self.marks.unsent()
     }
 
     /// The offset to commit, if Kafka hasn't confirmed it yet.
     pub(crate) fn unconfirmed(&self) -> Option<i64> {
-        let next = self.next.load(Ordering::Acquire);
-        (next > self.commit_confirmed.load(Ordering::Acquire)).then_some(next)
+        self.marks.unconfirmed()
     }
 
     pub(crate) fn note_sent(&self, offset: i64) {
-        self.commit_sent.store(offset, Ordering::Release);
+        self.marks.note_sent(offset);
     }
 
     pub(crate) fn note_confirmed(&self, offset: i64) {
-        self.commit_confirmed.fetch_max(offset, Ordering::AcqRel);
+        self.marks.note_confirmed(offset);
     }
 
     /// A commit failed: the next one goes out even if nothing has advanced.
     pub(crate) fn note_commit_failed(&self) {
-        self.commit_sent
-            .store(self.commit_confirmed.load(Ordering::Acquire), Ordering::Release);
+        self.marks.note_failed();
     }
 
     /// Messages between the next offset and the end of the log, once both are known.
     pub(crate) fn lag(&self) -> Option<i64> {
-        let (next, end) = (
-            self.next.load(Ordering::Acquire),
-            self.end.load(Ordering::Acquire),
-        );
-        (next >= 0 && end >= 0).then(|| (end - next).max(0))
+        let (next, end) = (self.marks.next()?, self.end.load(Ordering::Acquire));
+        (end >= 0).then(|| (end - next).max(0))
     }
 
     /// The age of the oldest record that isn't done; 0 when there is none.
@@ -161,13 +150,12 @@ impl Progress {
     }
 
     pub(crate) fn status(&self) -> PartitionStatus {
-        let next = self.next.load(Ordering::Acquire);
         PartitionStatus {
             topic: Arc::clone(&self.topic),
             partition: self.partition,
             generation: self.generation,
             state: self.state(),
-            next_offset: (next >= 0).then_some(next),
+            next_offset: self.marks.next(),
             unfinished: self.unfinished.load(Ordering::Acquire),
             lag: self.lag(),
         }

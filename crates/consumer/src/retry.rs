@@ -220,9 +220,11 @@ impl<P: ParkedKeys> Retries<P> {
         let origin = Origin::of(record);
         let group = &self.tenure.group;
         let mut place = self.ask(|| self.topics.parked.place(group, key, &origin)).await?;
-        if place == Place::NotParked && record.header(header::REDRIVEN).is_some() {
-            // Brought back from the dead letters: it takes its place among those of its key, and what comes of it from
-            // here on follows.
+        let is_brought_back = record.header(header::REDRIVEN).is_some();
+        let is_no_copy = Origin::in_headers(record).is_none();
+        if place == Place::NotParked && (is_brought_back || is_no_copy) {
+            // Brought back from the dead letters, or put here by nobody of ours, and so never brought to its end: it takes
+            // its place among those of its key, and what comes of it from here on follows.
             self.park(key, &origin, self.slot(tier, Duration::ZERO)).await?;
             place = self.ask(|| self.topics.parked.place(group, key, &origin)).await?;
         }

@@ -71,6 +71,14 @@ impl StoreError {
         }
     }
 
+    /// A call that was not made, for a reason that passes.
+    pub fn not_called(call: &'static str, bucket: &str, key: &str, reason: &'static str) -> Self {
+        Self::Transient {
+            operation: Operation::new(call, bucket, key),
+            source: reason.into(),
+        }
+    }
+
     pub(crate) fn timed_out(operation: Operation, after: Duration) -> Self {
         Self::Transient {
             operation,

@@ -27,4 +27,4 @@ pub use presign::{Download, Presigned, UploadTerms};
 pub use probe::{CopyConditions, PROBE_PREFIX};
 pub use put_stream::{StreamError, StreamTerms};
 pub use read::{Digest, Hasher, Reading};
-pub use store::{Identity, ObjectStore};
+pub use store::{Identity, InvalidAuthorities, ObjectStore};

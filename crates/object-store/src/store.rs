@@ -5,9 +5,11 @@ use aws_sdk_s3::{
     Client,
     config::{
         BehaviorVersion, Builder, Region, RequestChecksumCalculation, ResponseChecksumValidation,
-        retry::RetryConfig, timeout::TimeoutConfig,
+        SharedHttpClient, retry::RetryConfig, timeout::TimeoutConfig,
     },
 };
+use aws_smithy_http_client::tls::{Provider, TlsContext, TrustStore, rustls_provider::CryptoMode};
+use rustls::pki_types::{CertificateDer, pem::PemObject as _};
 use secrecy::{ExposeSecret, SecretString};
 
 pub(crate) const CONNECT: Duration = Duration::from_secs(3);
@@ -37,14 +39,46 @@ pub struct ObjectStore {
 impl ObjectStore {
     /// Opens no connection: the store may come up later.
     pub fn new(identity: &Identity) -> Self {
+        Self::with(identity, None)
+    }
+
+    /// As `new`, for a store whose certificate is signed by one of these authorities (PEM), or by one of the system's
+    /// where there are none.
+    ///
+    /// # Errors
+    /// [`InvalidAuthorities`].
+    pub fn trusting(identity: &Identity, authorities: Option<&[u8]>) -> Result<Self, InvalidAuthorities> {
+        let Some(pem) = authorities else {
+            return Ok(Self::new(identity));
+        };
+        let certificates = CertificateDer::pem_slice_iter(pem).collect::<Result<Vec<_>, _>>();
+        // The SDK would panic on what is no certificate, at its first call.
+        if certificates.map_or(true, |found| found.is_empty()) {
+            return Err(InvalidAuthorities);
+        }
+        let store = TrustStore::empty().with_pem_certificate(pem);
+        let context = TlsContext::builder().with_trust_store(store).build();
+        let http = aws_smithy_http_client::Builder::new()
+            .tls_provider(Provider::Rustls(CryptoMode::AwsLc))
+            .tls_context(context.map_err(|_| InvalidAuthorities)?)
+            .build_https();
+        Ok(Self::with(identity, Some(&http)))
+    }
+
+    fn with(identity: &Identity, http: Option<&SharedHttpClient>) -> Self {
         Self {
-            client: client(identity, &identity.endpoint),
-            signer: client(identity, &identity.public_endpoint),
+            client: client(identity, &identity.endpoint, http),
+            signer: client(identity, &identity.public_endpoint, http),
         }
     }
 }
 
-fn client(identity: &Identity, endpoint: &str) -> Client {
+/// The authorities are no certificates.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("MINIO_CA_FILE has no certificate that can be used")]
+pub struct InvalidAuthorities;
+
+fn client(identity: &Identity, endpoint: &str, http: Option<&SharedHttpClient>) -> Client {
     let secret = identity.secret_key.expose_secret();
     let timeouts = TimeoutConfig::builder()
         .connect_timeout(CONNECT)
@@ -66,9 +100,12 @@ fn client(identity: &Identity, endpoint: &str) -> Client {
         .request_checksum_calculation(RequestChecksumCalculation::WhenRequired)
         .response_checksum_validation(ResponseChecksumValidation::WhenRequired)
         .retry_config(RetryConfig::disabled())
-        .timeout_config(timeouts)
-        .build();
-    Client::from_conf(config)
+        .timeout_config(timeouts);
+    let config = match http {
+        Some(http) => config.http_client(http.clone()),
+        None => config,
+    };
+    Client::from_conf(config.build())
 }
 
 /// A server may answer with its first byte only when a long copy is done.

@@ -30,3 +30,15 @@ pub enum RelayError {
     )]
     OtherCluster { stored: i64, actual: i64 },
 }
+
+impl RelayError {
+    /// What kept the relay from going on, as the metrics name it.
+    pub(crate) fn dependency(&self) -> &'static str {
+        match self {
+            Self::Store { .. } | Self::Timeout { .. } | Self::Snapshot(_) | Self::OtherCluster { .. } => {
+                "postgres"
+            }
+            Self::Producer(_) | Self::Topic { .. } => "kafka",
+        }
+    }
+}

@@ -11,6 +11,7 @@ pub(crate) const BATCH_ROWS: &str = "depot_outbox_batch_rows";
 pub(crate) const FAILED_REPORTS: &str = "depot_outbox_failed_reports_total";
 pub(crate) const PARKED_AGGREGATES: &str = "depot_outbox_parked_aggregates";
 pub(crate) const ORDER_VIOLATIONS: &str = "depot_outbox_order_violations_total";
+pub(crate) const RELAY_FAULTS: &str = "depot_outbox_relay_faults_total";
 pub(crate) const SHARDS_LOST: &str = "depot_outbox_shards_lost_total";
 
 /// Says what each metric means. Further calls change nothing.
@@ -47,6 +48,11 @@ pub(crate) fn describe() {
         ORDER_VIOLATIONS,
         Unit::Count,
         "Rows whose version was not above the one sent before"
+    );
+    describe_counter!(
+        RELAY_FAULTS,
+        Unit::Count,
+        "Rounds that a fault ended, by dependency: postgres or kafka; the relay tries again"
     );
     describe_counter!(
         SHARDS_LOST,

@@ -129,6 +129,8 @@ impl Relay {
                     self.pause_after(&outcome, &mut idle)
                 }
                 Err(error) => {
+                    ::metrics::counter!(metrics::RELAY_FAULTS, "dependency" => error.dependency())
+                        .increment(1);
                     let text = error.to_string();
                     if fault.as_ref() != Some(&text) {
                         tracing::error!(error = &error as &dyn std::error::Error, "{text}");
@@ -287,6 +289,7 @@ impl Relay {
     }
 
     async fn shut_down(&mut self) {
+        self.store.hurry();
         let deadline = Instant::now() + self.options.drain_limit;
         loop {
             self.settle();

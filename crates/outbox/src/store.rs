@@ -38,7 +38,12 @@ pub(crate) struct Store {
     options: PgConnectOptions,
     connection: Option<PgConnection>,
     limit: Duration,
+    connect_limit: Duration,
 }
+
+/// Nothing is held while there is no connection, so one may take longer than a statement: the driver proves its password
+/// in hundreds of turns of the runtime, and each waits there for whatever else a busy process does.
+const CONNECT_LIMIT: Duration = Duration::from_secs(10);
 
 impl Store {
     pub(crate) fn new(options: &PgConnectOptions, relay_id: Uuid, limit: Duration) -> Self {
@@ -62,7 +67,13 @@ impl Store {
             options,
             connection: None,
             limit,
+            connect_limit: CONNECT_LIMIT,
         }
+    }
+
+    /// From here on a connection may take no longer than a statement: the process is ending.
+    pub(crate) fn hurry(&mut self) {
+        self.connect_limit = self.limit;
     }
 
     /// The connection, taken out: put back by [`Store::keep`] after success, closed by being dropped otherwise.
@@ -70,7 +81,7 @@ impl Store {
         match self.connection.take() {
             Some(connection) => Ok(connection),
             None => {
-                let limit = self.limit;
+                let limit = self.connect_limit;
                 timed("connect", limit, PgConnection::connect_with(&self.options)).await
             }
         }

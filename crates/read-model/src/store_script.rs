@@ -1,5 +1,6 @@
 use std::time::Duration;
 
+use depot_sabotage::Break;
 use redis::{FromRedisValue, ParsingError, Pipeline, RedisResult, Script, Value, aio::ConnectionLike};
 
 use crate::entry::CacheEntry;
@@ -9,6 +10,15 @@ use crate::entry::CacheEntry;
 pub const MAX_FILL_TTL: Duration = Duration::from_secs(5);
 
 const CODE: &str = include_str!("store_script.lua");
+/// What a sabotaged cache does: it looks at nothing.
+const BLIND: &str = "redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2]) return 1";
+
+fn code() -> &'static str {
+    match depot_sabotage::has(Break::BlindCache) {
+        true => BLIND,
+        false => CODE,
+    }
+}
 
 /// What became of an entry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -39,7 +49,7 @@ pub struct StoreScript {
 impl Default for StoreScript {
     fn default() -> Self {
         Self {
-            script: Script::new(CODE),
+            script: Script::new(code()),
         }
     }
 }
@@ -66,7 +76,7 @@ impl StoreScript {
 
     /// Adds what the [`append`](Self::append)s that follow in the pipeline need; it adds no answer.
     pub fn load(&self, pipeline: &mut Pipeline) {
-        pipeline.cmd("SCRIPT").arg("LOAD").arg(CODE).ignore();
+        pipeline.cmd("SCRIPT").arg("LOAD").arg(code()).ignore();
     }
 
     /// Adds one entry to a pipeline; its answer is a [`StoreOutcome`].

@@ -1,11 +1,15 @@
-//! Delays between attempts, and a loop that retries what may pass.
+//! What stands between this process and what it depends on: delays between attempts, a loop that retries what may pass,
+//! a [`Breaker`] for what is away, a [`Bulkhead`] for what is slow.
 //!
 //! [`Delays`] grows exponentially with full jitter: each delay is drawn evenly from zero to twice the current
 //! interval, capped at the maximum. [`retry_transient`] runs an operation until it succeeds, fails for good, runs out
 //! of time, or is cancelled.
 //!
-//! This crate is the only place that uses the `backoff` crate, which is no longer maintained: replacing it touches
+//! This file is the only place that uses the `backoff` crate, which is no longer maintained: replacing it touches
 //! this file alone.
+
+mod breaker;
+mod bulkhead;
 
 use std::future::Future;
 use std::time::Duration;
@@ -13,6 +17,9 @@ use std::time::Duration;
 use backoff::ExponentialBackoff;
 use backoff::backoff::Backoff as _;
 use tokio_util::sync::CancellationToken;
+
+pub use breaker::{Breaker, BreakerError, BreakerSettings};
+pub use bulkhead::{Bulkhead, Place};
 
 /// A growing, jittered series of delays.
 #[derive(Debug, Clone)]

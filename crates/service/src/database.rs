@@ -1,9 +1,14 @@
-//! A Postgres pool with time-outs at every level.
+//! A Postgres pool with time-outs at every level, and what its errors mean.
+
+mod fault;
 
 use std::time::Duration;
 
 use sqlx::PgPool;
 use sqlx::postgres::PgPoolOptions;
+
+pub(crate) use fault::declare;
+pub use fault::{CONFLICTS_TOTAL, Conflict, count_conflict, is_away, is_caused_by_values};
 
 use crate::config::DatabaseConfig;
 

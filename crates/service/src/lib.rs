@@ -25,7 +25,9 @@ pub mod metrics;
 pub mod params;
 pub mod problem;
 pub mod process;
+mod runtime;
 pub mod shutdown;
 pub mod telemetry;
 
 pub use crypto::install_crypto_provider;
+pub use runtime::run_to_the_end;

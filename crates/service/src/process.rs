@@ -1,12 +1,14 @@
 //! A running service: its listeners, tasks, probes and end.
 
 use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
 
 use axum::Router;
 use axum::serve::ListenerExt as _;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
+use crate::auth::Door;
 use crate::health::{Readiness, admin_router_with};
 use crate::metrics::{Metrics, MetricsError};
 use crate::shutdown::{DrainError, DrainPolicy, Shutdown};
@@ -60,6 +62,16 @@ impl Process {
             readiness: Readiness::new(),
             metrics,
         })
+    }
+
+    /// Keeps the door's keys of tokens fresh, until the very end; while none was read, the process is not ready.
+    pub fn watch_keys(&self, door: &Arc<Door>) {
+        let checked = Arc::clone(door);
+        self.readiness.check("token keys", move || {
+            std::future::ready(checked.verifier().check_keys())
+        });
+        let keeping = door.verifier().keep_keys(self.shutdown.last_token());
+        self.shutdown.spawn_last("token keys", keeping);
     }
 
     /// Serves the admin routes, also while the process drains.

@@ -4,6 +4,7 @@
 //! all of them to end, waits for them, and names those that did not.
 
 mod group;
+mod roster;
 
 use std::fmt;
 use std::future::Future;

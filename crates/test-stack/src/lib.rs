@@ -10,6 +10,7 @@
 
 mod database;
 mod gate;
+mod ports;
 mod settings;
 mod topics;
 mod wait;
@@ -17,6 +18,7 @@ mod wait;
 pub use database::TestDatabase;
 pub use depot_migrate::ServiceRole;
 pub use gate::Gate;
+pub use ports::{free_port, free_port_beside};
 pub use settings::{Settings, settings};
 pub use topics::TestTopics;
 pub use wait::{eventually, wait_until};

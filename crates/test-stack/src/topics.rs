@@ -3,12 +3,13 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail};
 use depot_schemas::topics::Topics;
 use rdkafka::{
-    ClientConfig,
+    ClientConfig, Offset, TopicPartitionList,
     admin::{AdminClient, AdminOptions, NewTopic, TopicReplication},
     client::DefaultClientContext,
+    consumer::{BaseConsumer, Consumer as _},
 };
 
-use crate::{settings, unique_name};
+use crate::{settings, unique_name, wait_until};
 
 const TIMEOUT: Duration = Duration::from_secs(60);
 
@@ -22,10 +23,13 @@ impl TestTopics {
     /// Creates the declared topics, each with `partitions` partitions: few where a test needs no more, since a test
     /// broker holds the topics of many tests.
     pub async fn create(partitions: i32) -> Result<Self> {
+        Self::create_on(settings().kafka_brokers(), partitions).await
+    }
+
+    /// As `create`, on brokers of the test's own.
+    pub async fn create_on(brokers: &str, partitions: i32) -> Result<Self> {
         let prefix = unique_name();
-        let admin: AdminClient<_> = ClientConfig::new()
-            .set("bootstrap.servers", settings().kafka_brokers())
-            .create()?;
+        let admin: AdminClient<_> = ClientConfig::new().set("bootstrap.servers", brokers).create()?;
         let specs = Topics::new(&prefix).declared();
         let settings: Vec<_> = specs.iter().map(|spec| spec.settings()).collect();
         let topics: Vec<_> = specs
@@ -50,6 +54,15 @@ impl TestTopics {
                 bail!("topic {topic} was not created: {code}");
             }
         }
+        let names: Vec<_> = specs.into_iter().map(|spec| spec.name).collect();
+        wait_until("the new partitions have a leader that knows it is one", || {
+            let (brokers, names) = (brokers.to_owned(), names.clone());
+            async move {
+                let led = tokio::task::spawn_blocking(move || are_led(&brokers, &names, partitions));
+                led.await.is_ok_and(|led| led)
+            }
+        })
+        .await;
         Ok(Self { prefix, admin })
     }
 
@@ -61,6 +74,27 @@ impl TestTopics {
     pub fn names(&self) -> Topics {
         Topics::new(&self.prefix)
     }
+}
+
+/// Whether every partition's offsets can be asked for. A topic is created as soon as the controller has decided it; on a busy
+/// machine its partitions' broker refuses what it is asked for a while longer.
+fn are_led(brokers: &str, topics: &[String], partitions: i32) -> bool {
+    let mut asked = TopicPartitionList::new();
+    for topic in topics {
+        for partition in 0..partitions {
+            // Any moment does.
+            let added = asked.add_partition_offset(topic, partition, Offset::Offset(0));
+            if added.is_err() {
+                return false;
+            }
+        }
+    }
+    let consumer = ClientConfig::new()
+        .set("bootstrap.servers", brokers)
+        .set("group.id", "depot-test-topics")
+        .create::<BaseConsumer>();
+    let answer = consumer.and_then(|consumer| consumer.offsets_for_times(asked, TIMEOUT));
+    answer.is_ok_and(|list| list.elements().iter().all(|element| element.error().is_ok()))
 }
 
 impl Drop for TestTopics {

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use depot_read_model::{AttachedFile, CacheEntry, ItemView};
+use depot_sabotage::Break;
 use depot_schemas::ItemData;
 use serde_json::{Map, Value};
 use sqlx::{PgConnection, PgPool, types::Json};
@@ -24,8 +25,12 @@ pub(crate) struct ItemRow {
 
 impl ItemRow {
     pub(crate) fn of(occurrence: &Occurrence<'_, ItemData>) -> Self {
+        let mut view = ItemView::from(occurrence.data.item.clone());
+        if depot_sabotage::has(Break::Diverged) {
+            view.description.clear();
+        }
         Self {
-            view: ItemView::from(occurrence.data.item.clone()),
+            view,
             epoch: occurrence.version().epoch,
             deleted: occurrence.data.item.deleted,
         }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use depot_service::auth::{Principal, TokenVerifier};
+use depot_service::auth::{Door, Principal};
 use tokio::time::Instant;
 use tonic::{Request, Status};
 
@@ -18,12 +18,10 @@ pub struct Call {
 
 impl Call {
     /// # Errors
-    /// UNAUTHENTICATED.
-    pub fn of<T>(verifier: &TokenVerifier, request: &Request<T>) -> Result<Self, Status> {
+    /// UNAUTHENTICATED, RESOURCE_EXHAUSTED.
+    pub async fn of<T: Sync>(door: &Door, request: &Request<T>) -> Result<Self, Status> {
         let metadata = request.metadata();
-        let principal = verifier
-            .authenticate_headers(metadata.as_ref())
-            .map_err(|error| status::unauthenticated(&error))?;
+        let principal = door.enter(metadata.as_ref()).await.map_err(status::refused)?;
         let timeout = metadata
             .get("grpc-timeout")
             .and_then(|value| parse_timeout(value.to_str().ok()?));

@@ -5,12 +5,14 @@ mod convert;
 mod fields;
 mod measure;
 mod service;
+mod shed;
 mod status;
 
 use std::{sync::Arc, time::Duration};
 
 use depot_proto::v1::{self, query_service_server::QueryServiceServer};
-use depot_service::auth::TokenVerifier;
+use depot_retry::Bulkhead;
+use depot_service::auth::Door;
 use tokio::{net::TcpListener, time::interval};
 use tokio_util::sync::CancellationToken;
 use tonic::transport::{Server, server::TcpIncoming};
@@ -19,6 +21,7 @@ use tonic_health::{ServingStatus, server::HealthReporter};
 use crate::{queries::Queries, read::Pointer};
 use measure::MeasureLayer;
 use service::QueryRpc;
+use shed::ShedLayer;
 
 /// A request is a few ids and filters.
 const MAX_REQUEST_BYTES: usize = 256 * 1024;
@@ -48,8 +51,9 @@ pub enum GrpcError {
 pub async fn serve(
     listener: TcpListener,
     queries: Queries,
-    verifier: Arc<TokenVerifier>,
+    door: Arc<Door>,
     pointer: Pointer,
+    max_calls: usize,
     stop: CancellationToken,
 ) -> Result<(), GrpcError> {
     let (reporter, health) = tonic_health::server::health_reporter();
@@ -57,7 +61,7 @@ pub async fn serve(
         .register_encoded_file_descriptor_set(v1::FILE_DESCRIPTOR_SET)
         .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
         .build_v1()?;
-    let service = QueryServiceServer::new(QueryRpc { queries, verifier })
+    let service = QueryServiceServer::new(QueryRpc { queries, door })
         .max_decoding_message_size(MAX_REQUEST_BYTES)
         .max_encoding_message_size(MAX_ANSWER_BYTES);
     let serving = Server::builder()
@@ -66,6 +70,7 @@ pub async fn serve(
         .http2_keepalive_timeout(Some(KEEPALIVE_TIMEOUT))
         .http2_max_header_list_size(MAX_HEADER_BYTES)
         .layer(MeasureLayer)
+        .layer(ShedLayer(Bulkhead::new("gRPC calls", max_calls)))
         .add_service(health)
         .add_service(reflection)
         .add_service(service)

@@ -9,7 +9,7 @@ use depot_proto::v1::{
     batch_get_items_response::{Deleted, NotFound, Result as BatchResult, result::Outcome},
     query_service_server::QueryService,
 };
-use depot_service::auth::TokenVerifier;
+use depot_service::auth::Door;
 use futures::{Stream, StreamExt as _, stream};
 use tokio::time::sleep_until;
 use tonic::{Request, Response, Status};
@@ -25,13 +25,13 @@ use crate::{
 #[derive(Debug, Clone)]
 pub struct QueryRpc {
     pub queries: Queries,
-    pub verifier: Arc<TokenVerifier>,
+    pub door: Arc<Door>,
 }
 
 #[tonic::async_trait]
 impl QueryService for QueryRpc {
     async fn get_item(&self, request: Request<v1::GetItemRequest>) -> Result<Response<v1::Item>, Status> {
-        let call = Call::of(&self.verifier, &request)?;
+        let call = Call::of(&self.door, &request).await?;
         let message = request.into_inner();
         let mut fields = Fields::default();
         let id = fields.id("id", &message.id);
@@ -51,7 +51,7 @@ impl QueryService for QueryRpc {
         &self,
         request: Request<v1::BatchGetItemsRequest>,
     ) -> Result<Response<v1::BatchGetItemsResponse>, Status> {
-        let call = Call::of(&self.verifier, &request)?;
+        let call = Call::of(&self.door, &request).await?;
         let message = request.into_inner();
         let wanted = parse_batch(&message, &call)?;
         let outcomes = queries::batch_get_items(&self.queries, &call.principal, &wanted)
@@ -79,7 +79,7 @@ impl QueryService for QueryRpc {
         &self,
         request: Request<v1::ListItemsRequest>,
     ) -> Result<Response<v1::ListItemsResponse>, Status> {
-        let call = Call::of(&self.verifier, &request)?;
+        let call = Call::of(&self.door, &request).await?;
         let list = parse_list(request.into_inner())?;
         let page = queries::list_items(&self.queries, &call.principal, &list)
             .await
@@ -98,7 +98,7 @@ impl QueryService for QueryRpc {
         &self,
         request: Request<v1::GetItemHistoryRequest>,
     ) -> Result<Response<v1::GetItemHistoryResponse>, Status> {
-        let call = Call::of(&self.verifier, &request)?;
+        let call = Call::of(&self.door, &request).await?;
         let message = request.into_inner();
         let mut fields = Fields::default();
         let id = fields.id("item_id", &message.item_id);
@@ -119,7 +119,7 @@ impl QueryService for QueryRpc {
         &self,
         request: Request<v1::GetUploadRequest>,
     ) -> Result<Response<v1::Upload>, Status> {
-        let call = Call::of(&self.verifier, &request)?;
+        let call = Call::of(&self.door, &request).await?;
         let message = request.into_inner();
         let mut fields = Fields::default();
         let id = fields.id("id", &message.id);
@@ -136,7 +136,7 @@ impl QueryService for QueryRpc {
         &self,
         request: Request<v1::GetDownloadUrlRequest>,
     ) -> Result<Response<v1::GetDownloadUrlResponse>, Status> {
-        let call = Call::of(&self.verifier, &request)?;
+        let call = Call::of(&self.door, &request).await?;
         let message = request.into_inner();
         let mut fields = Fields::default();
         let id = fields.id("upload_id", &message.upload_id);
@@ -160,7 +160,7 @@ impl QueryService for QueryRpc {
         &self,
         request: Request<v1::GetStatisticsRequest>,
     ) -> Result<Response<v1::GetStatisticsResponse>, Status> {
-        let call = Call::of(&self.verifier, &request)?;
+        let call = Call::of(&self.door, &request).await?;
         let mut fields = Fields::default();
         let limit = fields.limit(request.get_ref().limit);
         let limit = fields.finish(Some(limit))?;
@@ -179,7 +179,7 @@ impl QueryService for QueryRpc {
         &self,
         request: Request<v1::WatchItemsRequest>,
     ) -> Result<Response<Self::WatchItemsStream>, Status> {
-        let call = Call::of(&self.verifier, &request)?;
+        let call = Call::of(&self.door, &request).await?;
         let message = request.into_inner();
         let token = Some(message.resume_token.clone()).filter(|token| !token.is_empty());
         let filter = parse_watch(message)?;

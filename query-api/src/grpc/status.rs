@@ -2,7 +2,11 @@
 
 use std::{collections::HashMap, time::Duration};
 
-use depot_service::{auth::AuthError, metrics::count_error, problem::chain};
+use depot_service::{
+    auth::{AuthError, Refused},
+    metrics::count_error,
+    problem::chain,
+};
 use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, StatusExt as _};
 
@@ -19,7 +23,7 @@ fn with_reason(code: Code, reason: &str, message: String, metadata: &[(&str, Str
     Status::with_error_details(code, message, error_info(reason, metadata))
 }
 
-fn with_retry(code: Code, reason: &str, message: String, metadata: &[(&str, String)]) -> Status {
+pub(super) fn with_retry(code: Code, reason: &str, message: String, metadata: &[(&str, String)]) -> Status {
     let mut details = error_info(reason, metadata);
     details.set_retry_info(Some(RETRY_AFTER));
     Status::with_error_details(code, message, details)
@@ -33,9 +37,20 @@ fn error_info(reason: &str, metadata: &[(&str, String)]) -> ErrorDetails {
     ErrorDetails::with_error_info(reason, DOMAIN, metadata)
 }
 
-/// UNAUTHENTICATED; the error's text is for the client.
-pub fn unauthenticated(error: &AuthError) -> Status {
-    with_reason(Code::Unauthenticated, "INVALID_TOKEN", error.to_string(), &[])
+/// What the door says; its texts are for the client.
+pub fn refused(refused: Refused) -> Status {
+    let message = refused.to_string();
+    match refused {
+        Refused::Token(AuthError::KeysAway) => {
+            with_retry(Code::Unavailable, "TOKEN_KEYS_UNAVAILABLE", message, &[])
+        }
+        Refused::Token(_) => with_reason(Code::Unauthenticated, "INVALID_TOKEN", message, &[]),
+        Refused::TooMany { retry_after, .. } => {
+            let mut details = error_info("RATE_LIMITED", &[]);
+            details.set_retry_info(Some(retry_after));
+            Status::with_error_details(Code::ResourceExhausted, message, details)
+        }
+    }
 }
 
 /// The status of a question without an answer.
@@ -82,11 +97,10 @@ pub fn of(error: QueryError) -> Status {
         QueryError::NoThumbnail { .. } => with_reason(Code::NotFound, "THUMBNAIL_NOT_FOUND", message, &[]),
         QueryError::Read(cause) => match cause.as_ref() {
             ReadError::Representation { .. } => internal(cause.as_ref()),
+            ReadError::Away { .. } => database_unavailable(),
             ReadError::Database { .. } | ReadError::Timeout { .. } => {
                 tracing::warn!(error = chain(cause.as_ref()), "the database does not answer");
-                count_error("grpc", "unavailable");
-                let message = "The database does not answer at the moment.".to_owned();
-                with_retry(Code::Unavailable, "DATABASE_UNAVAILABLE", message, &[])
+                database_unavailable()
             }
         },
         QueryError::Download(cause) => internal(cause.as_ref()),
@@ -107,6 +121,12 @@ pub fn of_end(end: WatchEnd) -> Status {
         }
         WatchEnd::Failed(error) => of(error),
     }
+}
+
+fn database_unavailable() -> Status {
+    count_error("grpc", "unavailable");
+    let message = "The database does not answer at the moment.".to_owned();
+    with_retry(Code::Unavailable, "DATABASE_UNAVAILABLE", message, &[])
 }
 
 /// The cause is logged, and nothing of it told.

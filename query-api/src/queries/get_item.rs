@@ -2,6 +2,7 @@ use std::sync::Arc;
 
 use depot_domain::ItemId;
 use depot_read_model::ItemView;
+use depot_sabotage::Break;
 use depot_service::auth::Principal;
 
 use super::{Queries, QueryError, require_reader};
@@ -49,6 +50,7 @@ pub(super) async fn see_item(
         };
         row.map_err(QueryError::from)
     };
+    let at_least = at_least.filter(|_| !depot_sabotage::has(Break::Stale));
     let row = queries.visibility.see(subject, at_least, read).await?;
     row.ok_or(QueryError::NotFound(subject))
 }

@@ -2,6 +2,7 @@ use std::sync::Arc;
 
 use depot_domain::UploadId;
 use depot_read_model::UploadView;
+use depot_sabotage::Break;
 use depot_service::auth::Principal;
 
 use super::{Queries, QueryError, require_reader};
@@ -24,6 +25,7 @@ pub async fn get_upload(
     require_reader(principal)?;
     let subject = Subject::Upload(id.0);
     let read = async |freshness| {
+        let is_let_in = depot_sabotage::has(Break::Forbidden) && queries.reader.holds_upload(id);
         let row = match freshness {
             Freshness::Cached => queries.reader.upload(id).await,
             Freshness::Now => queries.reader.upload_now(id).await,
@@ -31,9 +33,9 @@ pub async fn get_upload(
         // Whatever layer it came from: a cache knows no owners. An upload never changes its owner, so this may
         // come before the version.
         match &row {
-            Some(row) if !principal.may_act_for(&row.entry.owner) => Err(QueryError::Forbidden(
-                "Only the upload's owner or an admin may see it.",
-            )),
+            Some(row) if !principal.may_act_for(&row.entry.owner) && !is_let_in => Err(
+                QueryError::Forbidden("Only the upload's owner or an admin may see it."),
+            ),
             _ => Ok(row),
         }
     };

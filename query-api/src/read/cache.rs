@@ -1,31 +1,30 @@
 //! Entries in Redis. Redis costs speed and never correctness: what goes wrong with it is counted, logged and passed
 //! by, never answered.
 
-use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
-    },
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use depot_read_model::{CacheEntry, CacheKeys, EntityKind, MAX_FILL_TTL, StoreOutcome, StoreScript};
+use depot_retry::{Breaker, BreakerSettings};
 use depot_service::config::RedisConfig;
 use metrics::counter;
 use redis::{
     AsyncCommands as _, RedisError,
     aio::{ConnectionManager, ConnectionManagerConfig},
 };
-use tokio::time::{Instant, timeout};
+use tokio::time::timeout;
 use uuid::Uuid;
 
 use super::{reader::READS_TOTAL, rows::PointerRow};
 
 /// A read of a key takes well under a millisecond; beyond this Postgres is asked instead.
 const ANSWER_TIMEOUT: Duration = Duration::from_millis(100);
-/// How long Redis is passed by after it failed, until one request tries it again.
-const REST: Duration = Duration::from_secs(1);
+/// An outage costs one slow request a second, and not all: one failure is enough, since there is another way.
+const BREAKER: BreakerSettings = BreakerSettings {
+    failures: 1,
+    quiet: Duration::ZERO,
+    rest: Duration::from_secs(1),
+};
 
 /// The cache in Redis. Cheap to clone.
 #[derive(Clone)]
@@ -51,7 +50,7 @@ impl Cache {
             connection: ConnectionManager::new_lazy_with_config(client.clone(), settings)?,
             prefix: config.key_prefix.as_str().into(),
             script: Arc::default(),
-            breaker: Arc::default(),
+            breaker: Arc::new(Breaker::new("redis", BREAKER)),
         })
     }
 
@@ -63,7 +62,7 @@ impl Cache {
         let key = self.key(pointer, kind, id);
         let mut connection = self.connection.clone();
         let answer = timeout(ANSWER_TIMEOUT, connection.get::<_, Option<Bytes>>(key)).await;
-        let bytes = self.breaker.note(answer)?;
+        let bytes = self.note(answer)?;
         // An entry of another form is no entry.
         let entry = bytes.and_then(|bytes| CacheEntry::parse(bytes).ok());
         let outcome = if entry.is_some() { "hit" } else { "miss" };
@@ -79,11 +78,30 @@ impl Cache {
         let key = self.key(pointer, kind, id);
         let mut connection = self.connection.clone();
         let stored = self.script.store(&mut connection, &key, entry, MAX_FILL_TTL);
-        match self.breaker.note(timeout(ANSWER_TIMEOUT, stored).await) {
+        match self.note(timeout(ANSWER_TIMEOUT, stored).await) {
             None | Some(StoreOutcome::Stored | StoreOutcome::Unchanged) => {}
             // The view changed between the read and now; what is there is newer than what was read.
             Some(StoreOutcome::RefusedAsOlder) => tracing::debug!(%id, "the cache holds a newer version"),
         }
+    }
+
+    /// What Redis answered, if it did.
+    fn note<T>(&self, answer: Result<Result<T, RedisError>, tokio::time::error::Elapsed>) -> Option<T> {
+        let cause = match answer {
+            Ok(Ok(value)) => {
+                self.breaker.note(false);
+                return Some(value);
+            }
+            Ok(Err(error)) => error.to_string(),
+            Err(_) => format!("no answer within {} ms", ANSWER_TIMEOUT.as_millis()),
+        };
+        counter!(READS_TOTAL, "layer" => "redis", "outcome" => "error").increment(1);
+        // Logged when the outage begins, not for each request in it.
+        if !self.breaker.is_open() {
+            tracing::warn!(cause, "Redis does not answer; reads go to Postgres");
+        }
+        self.breaker.note(true);
+        None
     }
 
     fn key(&self, pointer: PointerRow, kind: EntityKind, id: Uuid) -> String {
@@ -96,64 +114,5 @@ impl std::fmt::Debug for Cache {
         f.debug_struct("Cache")
             .field("prefix", &self.prefix)
             .finish_non_exhaustive()
-    }
-}
-
-/// Passes Redis by for a while after it failed, so that an outage costs one slow request a second and not all.
-#[derive(Debug)]
-struct Breaker {
-    made: Instant,
-    /// Milliseconds since `made` until which Redis is passed by; 0 while it answers.
-    closed_until: AtomicU64,
-}
-
-impl Default for Breaker {
-    fn default() -> Self {
-        Self {
-            made: Instant::now(),
-            closed_until: AtomicU64::new(0),
-        }
-    }
-}
-
-impl Breaker {
-    fn now(&self) -> u64 {
-        u64::try_from(self.made.elapsed().as_millis()).unwrap_or(u64::MAX)
-    }
-
-    fn rest(&self) -> u64 {
-        self.now() + REST.as_secs() * 1_000
-    }
-
-    fn admits(&self) -> bool {
-        let until = self.closed_until.load(Ordering::Relaxed);
-        if until == 0 {
-            return true;
-        }
-        // When the rest is over, one request tries; the others go on resting until it is back.
-        self.now() >= until
-            && self
-                .closed_until
-                .compare_exchange(until, self.rest(), Ordering::Relaxed, Ordering::Relaxed)
-                .is_ok()
-    }
-
-    fn note<T>(&self, answer: Result<Result<T, RedisError>, tokio::time::error::Elapsed>) -> Option<T> {
-        let cause = match answer {
-            Ok(Ok(value)) => {
-                if self.closed_until.swap(0, Ordering::Relaxed) != 0 {
-                    tracing::info!("Redis answers again");
-                }
-                return Some(value);
-            }
-            Ok(Err(error)) => error.to_string(),
-            Err(_) => format!("no answer within {} ms", ANSWER_TIMEOUT.as_millis()),
-        };
-        counter!(READS_TOTAL, "layer" => "redis", "outcome" => "error").increment(1);
-        // Logged when the outage begins, not for each request in it.
-        if self.closed_until.swap(self.rest(), Ordering::Relaxed) == 0 {
-            tracing::warn!(cause, "Redis does not answer; reads go to Postgres");
-        }
-        None
     }
 }

@@ -7,6 +7,7 @@ mod pointer;
 mod postgres;
 mod reader;
 pub mod rows;
+mod single_flight;
 
 use std::time::Duration;
 
@@ -26,6 +27,8 @@ pub enum ReadError {
     },
     #[error("Postgres did not answer {question} within {} s", limit.as_secs())]
     Timeout { question: &'static str, limit: Duration },
+    #[error("Postgres was away a moment ago, and is not asked for {question}")]
+    Away { question: &'static str },
     #[error("the representation of {question} cannot be read or written")]
     Representation {
         question: &'static str,

@@ -1,10 +1,12 @@
 //! Every statement that is sent to Postgres, one function each. All of them take the pointer to the serving version
 //! of the views in the same statement, so that a switch of versions is never seen half.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use depot_domain::{ItemId, UploadId, VersionToken};
 use depot_read_model::{OwnerStatistics, TagStatistics};
+use depot_retry::{Breaker, BreakerSettings};
+use depot_service::database::is_away;
 use sqlx::PgPool;
 
 use super::{
@@ -15,6 +17,14 @@ use super::{
 /// Longer than a connection may take to be had and a statement may run.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(12);
 
+/// A pool whose database is away lets each caller wait for as long as a connection may take to be had. The pointer is
+/// looked up all the time, also then, so that it is found out soon when the database is back.
+const BREAKER: BreakerSettings = BreakerSettings {
+    failures: 5,
+    quiet: Duration::from_secs(1),
+    rest: Duration::from_secs(1),
+};
+
 /// The views in Postgres, by two pools: a burst of slow searches must not keep single reads waiting.
 #[derive(Debug, Clone)]
 pub struct Views {
@@ -23,11 +33,16 @@ pub struct Views {
     /// Lists, searches, statistics, tails. Its connections plan every execution for its parameters
     /// (`plan_cache_mode = force_custom_plan`): a generic plan of a statement with optional filters scans the table.
     search: PgPool,
+    breaker: Arc<Breaker>,
 }
 
 impl Views {
     pub fn new(point: PgPool, search: PgPool) -> Self {
-        Self { point, search }
+        Self {
+            point,
+            search,
+            breaker: Arc::new(Breaker::new("postgres", BREAKER)),
+        }
     }
 
     /// The item, or its tombstone.
@@ -40,7 +55,7 @@ impl Views {
                WHERE projection = (SELECT projection FROM read.active_projection) AND id = $1"#,
             id.0
         );
-        answer("an item", query.fetch_optional(&self.point)).await
+        self.answer("an item", query.fetch_optional(&self.point)).await
     }
 
     /// Those of the items that are there, tombstones included, in no order.
@@ -54,12 +69,14 @@ impl Views {
                WHERE projection = (SELECT projection FROM read.active_projection) AND id = ANY($1)"#,
             &ids
         );
-        answer("a batch of items", query.fetch_all(&self.point)).await
+        self.answer("a batch of items", query.fetch_all(&self.point))
+            .await
     }
 
     /// A page of items that are not deleted; see [`item_pages`].
     pub async fn item_page(&self, query: &PageQuery<'_>) -> Result<Vec<ItemRow>, ReadError> {
-        answer("a page of items", item_pages::fetch(&self.search, query)).await
+        self.answer("a page of items", item_pages::fetch(&self.search, query))
+            .await
     }
 
     /// At most `limit` changes of an item below `before`, the newest first.
@@ -83,7 +100,8 @@ impl Views {
             before.version,
             limit
         );
-        answer("an item's history", query.fetch_all(&self.search)).await
+        self.answer("an item's history", query.fetch_all(&self.search))
+            .await
     }
 
     pub async fn upload(&self, id: UploadId) -> Result<Option<UploadRow>, ReadError> {
@@ -95,7 +113,7 @@ impl Views {
                WHERE projection = (SELECT projection FROM read.active_projection) AND id = $1"#,
             id.0
         );
-        answer("an upload", query.fetch_optional(&self.point)).await
+        self.answer("an upload", query.fetch_optional(&self.point)).await
     }
 
     /// The `limit` tags with the most items.
@@ -108,7 +126,8 @@ impl Views {
                LIMIT $1"#,
             limit
         );
-        answer("the statistics of tags", query.fetch_all(&self.search)).await
+        self.answer("the statistics of tags", query.fetch_all(&self.search))
+            .await
     }
 
     /// The `limit` owners with the most items.
@@ -121,7 +140,8 @@ impl Views {
                LIMIT $1"#,
             limit
         );
-        answer("the statistics of owners", query.fetch_all(&self.search)).await
+        self.answer("the statistics of owners", query.fetch_all(&self.search))
+            .await
     }
 
     /// The pointer; none before the first migration has run to its end.
@@ -130,7 +150,12 @@ impl Views {
             PointerRow,
             "SELECT p.projection, g.generation FROM read.active_projection p CROSS JOIN read.cache_generation g"
         );
-        answer("the pointer to the views", query.fetch_optional(&self.point)).await
+        answer_with(
+            &self.breaker,
+            "the pointer to the views",
+            query.fetch_optional(&self.point),
+        )
+        .await
     }
 
     /// How far the views have each partition of these topics.
@@ -142,7 +167,8 @@ impl Views {
              ORDER BY topic, partition",
             topics
         );
-        answer("the positions of the views", query.fetch_all(&self.search)).await
+        self.answer("the positions of the views", query.fetch_all(&self.search))
+            .await
     }
 
     /// For each partition of `topics`, at most `limit` changes from its position in `from` on (from its start where
@@ -185,7 +211,9 @@ impl Views {
             &offsets,
             limit
         );
-        let rows = answer("the tail of the history", query.fetch_all(&self.search)).await?;
+        let rows = self
+            .answer("the tail of the history", query.fetch_all(&self.search))
+            .await?;
         Ok(rows
             .into_iter()
             .map(|row| {
@@ -215,14 +243,32 @@ impl Views {
             })
             .collect())
     }
+
+    /// A statement's answer, unless Postgres is away.
+    async fn answer<T>(
+        &self,
+        question: &'static str,
+        asked: impl Future<Output = Result<T, sqlx::Error>>,
+    ) -> Result<T, ReadError> {
+        if !self.breaker.admits() {
+            return Err(ReadError::Away { question });
+        }
+        answer_with(&self.breaker, question, asked).await
+    }
 }
 
 /// A statement's answer, waited for on this side too: the server's own limit ends nothing when the server is stopped.
-async fn answer<T>(
+async fn answer_with<T>(
+    breaker: &Breaker,
     question: &'static str,
     asked: impl Future<Output = Result<T, sqlx::Error>>,
 ) -> Result<T, ReadError> {
-    match tokio::time::timeout(ANSWER_TIMEOUT, asked).await {
+    let answer = tokio::time::timeout(ANSWER_TIMEOUT, asked).await;
+    breaker.note(match &answer {
+        Ok(answer) => answer.as_ref().is_err_and(is_away),
+        Err(_) => true,
+    });
+    match answer {
         Ok(answer) => answer.map_err(|source| ReadError::Database { question, source }),
         Err(_) => Err(ReadError::Timeout {
             question,

@@ -13,7 +13,7 @@ mod uploads;
 use std::sync::Arc;
 
 use axum::{Router, extract::FromRef, routing::get};
-use depot_service::{auth::TokenVerifier, config::HttpConfig, health, layers, problem::documentation};
+use depot_service::{auth::Door, config::HttpConfig, health, layers, problem::documentation};
 
 pub use openapi::document;
 
@@ -23,7 +23,7 @@ use crate::queries::Queries;
 #[derive(Debug, Clone)]
 pub struct RestState {
     pub queries: Queries,
-    pub verifier: Arc<TokenVerifier>,
+    pub door: Arc<Door>,
 }
 
 impl FromRef<RestState> for Queries {
@@ -32,9 +32,9 @@ impl FromRef<RestState> for Queries {
     }
 }
 
-impl FromRef<RestState> for Arc<TokenVerifier> {
+impl FromRef<RestState> for Arc<Door> {
     fn from_ref(state: &RestState) -> Self {
-        Arc::clone(&state.verifier)
+        Arc::clone(&state.door)
     }
 }
 

@@ -1,7 +1,7 @@
 //! `GET /api/v1/openapi.json`: the contract, made from the code.
 
 use axum::Json;
-use depot_service::health::HealthBody;
+use depot_service::{health::HealthBody, problem::document_rate_limit};
 use utoipa::{
     Modify, OpenApi,
     openapi::{
@@ -61,7 +61,9 @@ impl Modify for BearerToken {
 
 /// The OpenAPI 3.1 document.
 pub fn document() -> Document {
-    Contract::openapi()
+    let mut document = Contract::openapi();
+    document_rate_limit(&mut document);
+    document
 }
 
 /// Needs no token.

@@ -20,7 +20,7 @@ async fn cached(harness: &Harness, id: Uuid) -> Option<CacheEntry> {
 }
 
 /// Writes an entry as the projector does, for longer than any test.
-async fn cache(harness: &Harness, id: Uuid, version: i64) {
+pub async fn cache(harness: &Harness, id: Uuid, version: i64) {
     let mut connection = harness.redis.get_multiplexed_async_connection().await.unwrap();
     let key = CacheKeys::new(&harness.prefix, 1, 1).item(id);
     let entry = CacheEntry::live(

@@ -6,7 +6,8 @@ use depot_read_model::{Change, ChangeNotice, EntityKind, changes_channel};
 use depot_service::{
     auth::{Role, TokenMinter},
     config::{
-        AppEnv, DatabaseConfig, HttpConfig, JwtConfig, ProcessConfig, RedisConfig, S3Config, TelemetryConfig,
+        AppEnv, DatabaseConfig, HttpConfig, JwtConfig, ProcessConfig, RateLimitConfig, RedisConfig, S3Config,
+        TelemetryConfig,
     },
     shutdown::Shutdown,
 };
@@ -174,8 +175,11 @@ fn config(database_url: &str, prefix: &str) -> Config {
             bucket: "files".to_owned(),
             staging_bucket: "staging".to_owned(),
             region: "us-east-1".to_owned(),
+            authorities: None,
         },
         jwt: JwtConfig::for_secret(SECRET),
+        cursor_secret: SECRET.into(),
+        rate_limit: RateLimitConfig::default(),
         telemetry: TelemetryConfig {
             app_env: AppEnv::Test,
             log_level: "info".to_owned(),

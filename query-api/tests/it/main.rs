@@ -6,6 +6,7 @@
     reason = "a step that cannot be taken fails its test"
 )]
 
+mod away;
 mod bad_input;
 mod cache;
 mod downloads;

@@ -1,3 +1,5 @@
+use std::collections::BTreeSet;
+
 use anyhow::Result;
 use depot_object_store::{Identity, ObjectStore};
 use depot_test_stack::{ServiceRole, TestDatabase, TestTopics, settings, unique_name};
@@ -7,28 +9,59 @@ use secrecy::SecretString;
 pub struct Backing {
     pub database: TestDatabase,
     pub topics: TestTopics,
+    brokers: String,
     pub staging: String,
     pub files: String,
     pub redis_prefix: String,
     pub store: ObjectStore,
+    store_endpoint: String,
 }
 
 impl Backing {
     pub async fn create() -> Result<Self> {
+        Self::create_at(settings().get("MINIO_ENDPOINT"), settings().kafka_brokers()).await
+    }
+
+    /// As `create`, with the buckets in the object store at `store_endpoint`.
+    pub async fn create_on(store_endpoint: &str) -> Result<Self> {
+        Self::create_at(store_endpoint, settings().kafka_brokers()).await
+    }
+
+    /// As `create`, with the topics on brokers of the test's own.
+    pub async fn create_on_brokers(brokers: &str) -> Result<Self> {
+        Self::create_at(settings().get("MINIO_ENDPOINT"), brokers).await
+    }
+
+    async fn create_at(store_endpoint: &str, brokers: &str) -> Result<Self> {
         let name = unique_name();
         let (staging, files) = (format!("staging-{name}"), format!("files-{name}"));
-        let store = admin_store();
+        let store = admin_store(store_endpoint);
         for bucket in [&staging, &files] {
             store.ensure_bucket(bucket).await?;
         }
         Ok(Self {
             database: TestDatabase::create().await?,
-            topics: TestTopics::create(3).await?,
+            topics: TestTopics::create_on(brokers, 3).await?,
+            brokers: brokers.to_owned(),
             staging,
             files,
             redis_prefix: format!("{name}:"),
             store,
+            store_endpoint: store_endpoint.to_owned(),
         })
+    }
+
+    /// Every key in a bucket.
+    pub async fn keys(&self, bucket: &str) -> Result<BTreeSet<String>> {
+        let (mut keys, mut after) = (BTreeSet::new(), None);
+        loop {
+            let page = self.store.list(bucket, after).await?;
+            keys.extend(page.objects.into_iter().map(|object| object.key));
+            match page.next {
+                Some(next) => after = Some(next),
+                None => return Ok(keys),
+            }
+        }
     }
 
     /// What a service is given: the settings of the machine, then what is this test's own. The services of a test
@@ -57,6 +90,9 @@ impl Backing {
                 settings().get("STACK_MINIO_SECRET_KEY"),
             );
         }
+        set("MINIO_ENDPOINT", &self.store_endpoint);
+        set("MINIO_PUBLIC_ENDPOINT", &self.store_endpoint);
+        set("KAFKA_BROKERS", &self.brokers);
         set("TOPIC_PREFIX", self.topics.prefix());
         set("REDIS_KEY_PREFIX", &self.redis_prefix);
         set("S3_BUCKET", &self.files);
@@ -66,11 +102,10 @@ impl Backing {
     }
 }
 
-fn admin_store() -> ObjectStore {
-    let endpoint = settings().get("MINIO_ENDPOINT").to_owned();
+fn admin_store(endpoint: &str) -> ObjectStore {
     ObjectStore::new(&Identity {
-        public_endpoint: endpoint.clone(),
-        endpoint,
+        public_endpoint: endpoint.to_owned(),
+        endpoint: endpoint.to_owned(),
         region: "us-east-1".to_owned(),
         access_key: settings().get("STACK_MINIO_ACCESS_KEY").to_owned(),
         secret_key: SecretString::from(settings().get("STACK_MINIO_SECRET_KEY")),

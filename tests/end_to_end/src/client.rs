@@ -8,6 +8,8 @@ use uuid::Uuid;
 
 /// A large file takes its time.
 const LARGE: Duration = Duration::from_secs(600);
+/// Of a client that is told to come again.
+const ATTEMPTS: usize = 10;
 
 /// A client of both REST APIs with one token, as anybody could write it.
 #[derive(Clone)]
@@ -136,11 +138,30 @@ impl Client {
             "item_id": item, "file_name": name, "content_type": content_type,
             "size_bytes": size, "sha256": sha256,
         });
-        let request = self
-            .command(Method::POST, "/api/v1/uploads")
-            .header("Idempotency-Key", new_key())
-            .json(&body);
-        self.send(request).await
+        let key = new_key();
+        let request = || {
+            self.command(Method::POST, "/api/v1/uploads")
+                .header("Idempotency-Key", &key)
+                .json(&body)
+        };
+        self.send_until_taken(request).await
+    }
+
+    /// As a client does that is told to come again: under the same key, while a busy server asks it to.
+    async fn send_until_taken(&self, request: impl Fn() -> RequestBuilder) -> Result<Answer> {
+        let mut answer = self.send(request()).await?;
+        for _ in 0..ATTEMPTS {
+            if answer.status != StatusCode::SERVICE_UNAVAILABLE {
+                break;
+            }
+            let Some(seconds) = answer.headers.get("retry-after") else {
+                break;
+            };
+            let seconds = seconds.to_str()?.parse()?;
+            tokio::time::sleep(Duration::from_secs(seconds)).await;
+            answer = self.send(request()).await?;
+        }
+        Ok(answer)
     }
 
     /// Has parts of an upload signed, `count` from `first` on.

@@ -5,17 +5,22 @@
     reason = "a test that cannot be set up is to fail, with the reason"
 )]
 
+mod authority;
 mod backing;
 mod client;
 mod log;
+mod own;
 mod picture;
 mod process;
 mod scanner;
 mod stack;
 
+pub use authority::{Authority, Signed};
+pub use backing::Backing;
 pub use client::{Answer, Client, sha256_hex};
 pub use log::{LogRecord, produce_raw, read_topic};
+pub use own::{Folder, OwnKafka, OwnStore, TlsKafka, TlsPostgres};
 pub use picture::small_png;
 pub use process::{Service, ServiceProcess, built_program, run_program};
 pub use scanner::Scanner;
-pub use stack::Depot;
+pub use stack::{Depot, free_ports};

@@ -1,7 +1,7 @@
 use std::{
     fs::File,
     path::{Path, PathBuf},
-    process::Stdio,
+    process::{ExitStatus, Stdio},
 };
 
 use anyhow::{Context, Result};
@@ -59,6 +59,15 @@ impl ServiceProcess {
             log,
             child,
         })
+    }
+
+    pub fn service(&self) -> Service {
+        self.service
+    }
+
+    /// How it ended, if it has.
+    pub fn ended(&mut self) -> Result<Option<ExitStatus>> {
+        Ok(self.child.try_wait()?)
     }
 
     pub fn log_file(&self) -> &Path {

@@ -1,12 +1,18 @@
-use std::{collections::HashMap, fs, net::TcpListener, path::PathBuf, time::Duration};
+use std::{
+    collections::HashMap,
+    fs,
+    path::PathBuf,
+    sync::{Mutex, PoisonError},
+    time::Duration,
+};
 
-use anyhow::Result;
+use anyhow::{Context as _, Result};
 use depot_schemas::topics::Topics;
 use depot_service::{
     auth::{Role, TokenMinter},
     config::JwtConfig,
 };
-use depot_test_stack::{settings, wait_until};
+use depot_test_stack::{eventually, free_port, settings};
 use sqlx::PgPool;
 
 use crate::{
@@ -33,7 +39,11 @@ impl Depot {
 
     /// As `start`, with further environment variables for all services.
     pub async fn start_with(overrides: &[(&str, &str)]) -> Result<Self> {
-        let backing = Backing::create().await?;
+        Self::start_on(Backing::create().await?, overrides).await
+    }
+
+    /// As `start_with`, on backing services that were made before.
+    pub async fn start_on(backing: Backing, overrides: &[(&str, &str)]) -> Result<Self> {
         let logs = PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../../target/end-to-end"))
             .join(backing.topics.prefix());
         fs::create_dir_all(&logs)?;
@@ -75,7 +85,7 @@ impl Depot {
             );
         }
         let database = backing.database.owner_pool().await;
-        let depot = Self {
+        let mut depot = Self {
             processes,
             backing,
             ports,
@@ -99,14 +109,22 @@ impl Depot {
         );
         let logs = self.logs.join("second");
         fs::create_dir_all(&logs)?;
-        let process = ServiceProcess::start(Service::CommandApi, environment, &logs)?;
+        let mut process = ServiceProcess::start(Service::CommandApi, environment, &logs)?;
         let address = |name: &str| format!("http://127.0.0.1:{}", ports[name]);
         wait_for_ready(
-            "the second command-api",
+            &mut process,
             &format!("{}/readyz", address("COMMAND_API_ADMIN_PORT")),
         )
         .await;
         Ok((process, address("COMMAND_API_PORT")))
+    }
+
+    /// What the services have written so far.
+    pub fn logs(&self) -> Vec<PathBuf> {
+        self.processes
+            .values()
+            .map(|process| process.log_file().to_owned())
+            .collect()
     }
 
     pub fn process(&mut self, service: Service) -> &mut ServiceProcess {
@@ -114,12 +132,28 @@ impl Depot {
     }
 
     /// Waits until the service says that it is ready.
-    pub async fn wait_ready(&self, service: Service) {
-        wait_for_ready(service.name(), &self.admin_url(service, "/readyz")).await;
+    ///
+    /// # Panics
+    /// If it ends instead, or takes longer than any machine needs.
+    pub async fn wait_ready(&mut self, service: Service) {
+        let url = self.admin_url(service, "/readyz");
+        wait_for_ready(self.process(service), &url).await;
     }
 
     pub fn admin_url(&self, service: Service, path: &str) -> String {
         format!("http://127.0.0.1:{}{path}", self.ports[admin_variable(service)])
+    }
+
+    /// The sum of the samples of a service's metric whose name and labels begin like that; none of them is a fault.
+    pub async fn metric(&self, service: Service, begins: &str) -> Result<f64> {
+        let answer = reqwest::get(self.admin_url(service, "/metrics")).await?;
+        let text = answer.text().await?;
+        let mut samples = text.lines().filter(|line| line.starts_with(begins)).peekable();
+        anyhow::ensure!(samples.peek().is_some(), "{} has no {begins}", service.name());
+        samples.try_fold(0.0, |sum, line| {
+            let (_, value) = line.rsplit_once(' ').context("a sample has a value")?;
+            Ok(sum + value.parse::<f64>()?)
+        })
     }
 
     pub fn grpc_url(&self) -> String {
@@ -208,17 +242,35 @@ impl Drop for Depot {
     }
 }
 
-async fn wait_for_ready(who: &str, url: &str) {
+async fn wait_for_ready(process: &mut ServiceProcess, url: &str) {
     let client = reqwest::Client::builder()
         .timeout(Duration::from_secs(5))
         .build()
         .expect("a plain client");
-    wait_until(&format!("{who} is ready"), || async {
-        client
-            .get(url)
-            .send()
-            .await
-            .is_ok_and(|answer| answer.status().is_success())
+    let name = process.service().name();
+    let told = Mutex::new(String::new());
+    eventually(&format!("{name} answers as ready"), || {
+        let ended = process.ended().expect("a child can be asked for its end");
+        assert!(
+            ended.is_none(),
+            "{} ended: {ended:?}",
+            process.log_file().display()
+        );
+        async {
+            let answer = client.get(url).send().await;
+            let is_ready = answer.as_ref().is_ok_and(|answer| answer.status().is_success());
+            let reason = match answer {
+                Ok(answer) => answer.text().await.unwrap_or_default(),
+                Err(error) => error.to_string(),
+            };
+            // A test that fails shows what was waited for, one line a change.
+            let mut told = told.lock().unwrap_or_else(PoisonError::into_inner);
+            if !is_ready && *told != reason {
+                println!("{name} is not ready: {reason}");
+                *told = reason;
+            }
+            is_ready.then_some(())
+        }
     })
     .await;
 }
@@ -232,13 +284,7 @@ fn admin_variable(service: Service) -> &'static str {
     }
 }
 
-/// Ports that are free now. All are held until all are known, so that none is given twice.
-fn free_ports(names: impl Iterator<Item = &'static str>) -> Result<HashMap<&'static str, u16>> {
-    let listeners: Vec<_> = names
-        .map(|name| Ok((name, TcpListener::bind("127.0.0.1:0")?)))
-        .collect::<Result<_>>()?;
-    listeners
-        .iter()
-        .map(|(name, listener)| Ok((*name, listener.local_addr()?.port())))
-        .collect()
+/// A free port for each of these.
+pub fn free_ports(names: impl Iterator<Item = &'static str>) -> Result<HashMap<&'static str, u16>> {
+    names.map(|name| Ok((name, free_port()?))).collect()
 }

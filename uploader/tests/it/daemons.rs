@@ -7,7 +7,7 @@ use std::{
     time::Duration,
 };
 
-use depot_test_stack::{unique_name, wait_until};
+use depot_test_stack::{free_port, unique_name, wait_until};
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::{TcpListener, TcpStream},
@@ -43,10 +43,7 @@ pub struct RealClamd {
 impl RealClamd {
     /// Knows one signature, that of the test file; takes streams of at most 1 MiB, and looks at 128 KiB of one.
     pub async fn start() -> Self {
-        let port = {
-            let free = TcpListener::bind("127.0.0.1:0").await.unwrap();
-            free.local_addr().unwrap().port()
-        };
+        let port = free_port().unwrap();
         let folder = std::env::temp_dir().join(unique_name());
         std::fs::create_dir_all(folder.join("signatures")).unwrap();
         let hex: String = eicar().iter().map(|byte| format!("{byte:02x}")).collect();

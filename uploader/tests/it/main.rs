@@ -15,6 +15,7 @@ mod pipeline;
 mod scanning;
 mod scene;
 mod shared_content;
+mod store_front;
 mod storing;
 mod sweeping;
 mod thumbnails;

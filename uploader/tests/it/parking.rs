@@ -1,348 +1,25 @@
 //! Retry topics on real Kafka and the real table: order per key, nothing lost, whatever is interrupted where.
 
-use std::{
-    collections::{BTreeMap, HashMap},
-    sync::{Arc, Mutex},
-    time::Duration,
-};
+mod crashing;
+mod story;
+mod world;
 
-use depot_consumer::{
-    Consumer, ConsumerSettings, Context, DeadLetters, Failure, KeyHandler, Origin, ParkedKeys,
-    ParkedUnavailable, Place, Poison, Record, RetryTier, RetryTopics, Slot, Tenure, TenureLost, header,
-};
-use depot_schemas::Entity;
-use depot_test_stack::{ServiceRole, TestDatabase, TestTopics, settings, wait_until};
+use std::sync::Mutex;
+
+use depot_consumer::{Origin, ParkedKeys as _, Place, Slot, Tenure, TenureLost, header};
+use depot_test_stack::wait_until;
 use rdkafka::{
-    ClientConfig, Message as _, Offset, TopicPartitionList,
-    consumer::{BaseConsumer, CommitMode, Consumer as _},
-    message::{BorrowedHeaders, Header, Headers as _, OwnedHeaders, OwnedMessage},
-    producer::{FutureProducer, FutureRecord},
+    Message as _,
+    message::{Header, OwnedHeaders},
 };
-use sqlx::PgPool;
 use time::OffsetDateTime;
 use tokio_util::sync::CancellationToken;
 use uploader::ParkedUploads;
 use uuid::Uuid;
 
-const LIMIT: Duration = Duration::from_secs(30);
-
-/// Topics and a table of the test's own.
-struct World {
-    topics: TestTopics,
-    pool: PgPool,
-    producer: FutureProducer,
-    _database: TestDatabase,
-}
-
-/// What was handled to its end, in order, as `key/value`, and how often each value is to fail.
-#[derive(Clone, Default)]
-struct Story {
-    handled: Arc<Mutex<Vec<String>>>,
-    failures: Arc<Mutex<HashMap<String, u32>>>,
-}
-
-impl Story {
-    /// The value fails so often, by a fault of its own, before it passes.
-    fn fails(&self, value: &str, times: u32) {
-        self.failures.lock().unwrap().insert(value.to_owned(), times);
-    }
-
-    fn handled(&self) -> Vec<String> {
-        self.handled.lock().unwrap().clone()
-    }
-
-    /// The first occurrences of a key's values, in order.
-    fn of(&self, key: &str) -> Vec<String> {
-        let mut values: Vec<String> = Vec::new();
-        for entry in self.handled() {
-            match entry.split_once('/') {
-                Some((k, value)) if k == key && !values.iter().any(|v| v == value) => {
-                    values.push(value.to_owned());
-                }
-                _ => {}
-            }
-        }
-        values
-    }
-}
-
-struct Texts(Story);
-
-impl KeyHandler for Texts {
-    type Event = String;
-
-    fn decode(&self, record: &Record) -> Result<String, Poison> {
-        let value = record.payload.clone().unwrap_or_default();
-        match String::from_utf8(value) {
-            Ok(text) if text != "bad" => Ok(text),
-            _ => Err(Poison::new("bad", "cannot be read")),
-        }
-    }
-
-    async fn handle(&self, value: &String, record: &Record, _: &Context) -> Result<(), Failure> {
-        let left = self.0.failures.lock().unwrap().get(value).copied().unwrap_or(0);
-        if left > 0 {
-            self.0.fails(value, left - 1);
-            return Err(Failure::retry_later("not yet", "a fault of its own"));
-        }
-        let key = String::from_utf8(record.key.clone().unwrap()).unwrap();
-        self.0.handled.lock().unwrap().push(format!("{key}/{value}"));
-        Ok(())
-    }
-}
-
-/// Hangs at one call of the store, before or after it is done: the process is dead from there on.
-struct Crashing {
-    inner: ParkedUploads,
-    left: Mutex<u32>,
-    after: bool,
-    crashed: CancellationToken,
-}
-
-impl Crashing {
-    async fn call<T>(&self, work: impl Future<Output = T>) -> T {
-        let is_last = {
-            let mut left = self.left.lock().unwrap();
-            *left = left.saturating_sub(1);
-            *left == 0
-        };
-        if is_last && !self.after {
-            self.crashed.cancel();
-            std::future::pending::<()>().await;
-        }
-        let answer = work.await;
-        if is_last {
-            self.crashed.cancel();
-            std::future::pending::<()>().await;
-        }
-        answer
-    }
-}
-
-type Answer<T> = Result<T, ParkedUnavailable>;
-
-impl ParkedKeys for Crashing {
-    async fn begin(&self, tenure: &Tenure) -> Answer<()> {
-        self.inner.begin(tenure).await
-    }
-
-    async fn follow(
-        &self,
-        tenure: &Tenure,
-        key: &[u8],
-        origin: &Origin,
-    ) -> Answer<Result<Option<Slot>, TenureLost>> {
-        self.call(self.inner.follow(tenure, key, origin)).await
-    }
-
-    async fn park(
-        &self,
-        tenure: &Tenure,
-        key: &[u8],
-        origin: &Origin,
-        slot: Slot,
-    ) -> Answer<Result<(), TenureLost>> {
-        self.call(self.inner.park(tenure, key, origin, slot)).await
-    }
-
-    async fn place(&self, group: &str, key: &[u8], origin: &Origin) -> Answer<Place> {
-        self.call(self.inner.place(group, key, origin)).await
-    }
-
-    async fn release(&self, tenure: &Tenure, key: &[u8], origin: &Origin) -> Answer<Result<(), TenureLost>> {
-        self.call(self.inner.release(tenure, key, origin)).await
-    }
-}
-
-struct Member {
-    consumer: Consumer,
-    stop: CancellationToken,
-}
-
-impl Member {
-    async fn stop(self) {
-        self.stop.cancel();
-        self.consumer.join().await.unwrap();
-    }
-}
-
-impl World {
-    async fn new(partitions: i32) -> Self {
-        let database = TestDatabase::create().await.unwrap();
-        Self {
-            topics: TestTopics::create(partitions).await.unwrap(),
-            pool: database.pool(ServiceRole::Uploader).await,
-            producer: client().create().unwrap(),
-            _database: database,
-        }
-    }
-
-    fn source(&self) -> String {
-        self.topics.names().events(Entity::Uploads)
-    }
-
-    fn group(&self) -> String {
-        self.topics.names().group("uploader")
-    }
-
-    fn member(&self, story: &Story) -> Member {
-        self.member_with(story, ParkedUploads(self.pool.clone()))
-    }
-
-    fn member_with<P: ParkedKeys>(&self, story: &Story, parked: P) -> Member {
-        let mut settings = ConsumerSettings::new(settings().kafka_brokers(), self.group(), [self.source()]);
-        settings.commit_interval = Duration::from_millis(50);
-        settings.backoff_initial = Duration::from_millis(10);
-        settings.drain_deadline = Duration::from_millis(500);
-        settings.revoke_grace = Duration::from_millis(500);
-        let tiers = self.topics.names().retries().into_iter();
-        let tiers = tiers.map(|topic| RetryTier {
-            topic,
-            delay: Duration::from_millis(300),
-        });
-        let retries = RetryTopics {
-            tiers: tiers.collect(),
-            parked,
-        };
-        let letters = DeadLetters::new(&settings.brokers, &[]).unwrap();
-        let stop = CancellationToken::new();
-        let handler = Texts(story.clone());
-        let consumer =
-            Consumer::start_keyed_with_retries(settings, handler, retries, letters, stop.clone()).unwrap();
-        Member { consumer, stop }
-    }
-
-    async fn put(&self, topic: &str, partition: i32, key: &str, value: &str, headers: OwnedHeaders) -> i64 {
-        let record = FutureRecord::to(topic)
-            .partition(partition)
-            .key(key)
-            .payload(value);
-        let sent = self.producer.send(record.headers(headers), LIMIT).await;
-        sent.unwrap().offset
-    }
-
-    async fn tell(&self, key: &str, value: &str) -> i64 {
-        self.put(&self.source(), 0, key, value, OwnedHeaders::new()).await
-    }
-
-    /// A copy of what lies at `offset` of the source, as the retry topics hold it.
-    async fn put_copy(&self, tier: usize, offset: i64, key: &str, value: &str, more: OwnedHeaders) {
-        let bytes = |name, value: &[u8]| (name, value.to_vec());
-        let origin = [
-            bytes(header::ORIGINAL_TOPIC, self.source().as_bytes()),
-            bytes(header::ORIGINAL_PARTITION, &0_i32.to_be_bytes()),
-            bytes(header::ORIGINAL_OFFSET, &offset.to_be_bytes()),
-        ];
-        let headers = origin.iter().fold(more, |headers, (key, value)| {
-            headers.insert(Header {
-                key,
-                value: Some(value),
-            })
-        });
-        let topic = self.topics.names().retries()[tier].clone();
-        self.put(&topic, 0, key, value, headers).await;
-    }
-
-    async fn parked(&self) -> i64 {
-        sqlx::query_scalar("SELECT count(*) FROM uploader.parked_keys")
-            .fetch_one(&self.pool)
-            .await
-            .unwrap()
-    }
-
-    async fn park_by_hand(&self, key: &str, offset: i64, tier: i16) {
-        sqlx::query(
-            "INSERT INTO uploader.parked_keys (consumer_group, key, topic, partition, \"offset\", tier, not_before)
-             VALUES ($1, $2, $3, 0, $4, $5, now())",
-        )
-        .bind(self.group())
-        .bind(key.as_bytes())
-        .bind(self.source())
-        .bind(offset)
-        .bind(tier)
-        .execute(&self.pool)
-        .await
-        .unwrap();
-    }
-
-    /// Sets the committed offset of the group, which has no members.
-    async fn commit(&self, topic: &str, offset: i64) {
-        let (group, topic) = (self.group(), topic.to_owned());
-        let commit = move || {
-            let mut list = TopicPartitionList::new();
-            list.add_partition_offset(&topic, 0, Offset::Offset(offset))
-                .unwrap();
-            let consumer: BaseConsumer = client().set("group.id", group).create().unwrap();
-            consumer.commit(&list, CommitMode::Sync).unwrap();
-        };
-        tokio::task::spawn_blocking(commit).await.unwrap();
-    }
-
-    /// Until the group has passed everything in the source and the retry topics, and nothing waits.
-    async fn settled(&self) {
-        wait_until("nothing waits and all is passed", || async {
-            self.parked().await == 0 && self.lag().await == 0
-        })
-        .await;
-    }
-
-    async fn lag(&self) -> i64 {
-        let (group, names) = (self.group(), self.topics.names());
-        let topics: Vec<String> = [self.source()].into_iter().chain(names.retries()).collect();
-        let ask = move || {
-            let consumer: BaseConsumer = client().set("group.id", group).create().unwrap();
-            let mut lag = 0;
-            for topic in topics {
-                let metadata = consumer.fetch_metadata(Some(&topic), LIMIT).unwrap();
-                for partition in metadata.topics()[0].partitions() {
-                    let (_, high) = consumer.fetch_watermarks(&topic, partition.id(), LIMIT).unwrap();
-                    let mut list = TopicPartitionList::new();
-                    list.add_partition(&topic, partition.id());
-                    let committed = consumer.committed_offsets(list, LIMIT).unwrap();
-                    lag += match committed.elements()[0].offset() {
-                        Offset::Offset(offset) => high - offset,
-                        _ => high,
-                    };
-                }
-            }
-            lag
-        };
-        tokio::task::spawn_blocking(ask).await.unwrap()
-    }
-
-    async fn letters(&self) -> Vec<OwnedMessage> {
-        let topic = self.topics.names().dead_letters(Entity::Uploads);
-        let read = move || {
-            let consumer: BaseConsumer = client().set("group.id", "reader").create().unwrap();
-            let (low, high) = consumer.fetch_watermarks(&topic, 0, LIMIT).unwrap();
-            let mut list = TopicPartitionList::new();
-            list.add_partition_offset(&topic, 0, Offset::Offset(low)).unwrap();
-            consumer.assign(&list).unwrap();
-            let mut letters = Vec::new();
-            while (letters.len() as i64) < high - low {
-                letters.push(consumer.poll(LIMIT).unwrap().unwrap().detach());
-            }
-            letters
-        };
-        tokio::task::spawn_blocking(read).await.unwrap()
-    }
-}
-
-fn client() -> ClientConfig {
-    let mut client = ClientConfig::new();
-    client
-        .set("bootstrap.servers", settings().kafka_brokers())
-        .set("enable.auto.commit", "false");
-    client
-}
-
-fn texts(message: &OwnedMessage) -> BTreeMap<String, Vec<u8>> {
-    let headers = message.headers().map(|headers| headers.as_borrowed());
-    let headers = headers.into_iter().flat_map(BorrowedHeaders::iter);
-    headers
-        .map(|header| (header.key.to_owned(), header.value.unwrap_or_default().to_vec()))
-        .collect()
-}
+use crashing::Crashing;
+use story::Story;
+use world::{World, texts};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_follows_a_parked_key_waits_behind_it_while_others_pass() {
@@ -416,6 +93,24 @@ async fn what_followed_another_into_a_late_tier_has_all_its_own_attempts() {
     member.stop().await;
     assert_eq!(story.of("a"), ["a1", "a2", "a3"]);
     assert!(world.letters().await.is_empty());
+}
+
+/// Only a copy that finds no row was at its end before. What names no origin was put there by hand, or by somebody else.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_no_copy_is_handled_or_a_dead_letter_and_never_passed_in_silence() {
+    let world = World::new(1).await;
+    let story = Story::default();
+    let [first, ..] = world.topics.names().retries();
+    for value in ["bad", "a1"] {
+        world.put(&first, 0, "a", value, OwnedHeaders::new()).await;
+    }
+    let member = world.member(&story);
+    world.settled().await;
+    member.stop().await;
+    let letters = world.letters().await;
+    assert_eq!(letters.len(), 1);
+    assert_eq!(letters[0].payload(), Some(b"bad".as_slice()));
+    assert_eq!(story.of("a"), ["a1"]);
 }
 
 /// Each state that a crash leaves, made by hand: what is committed is what is written here.

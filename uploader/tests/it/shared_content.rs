@@ -1,7 +1,14 @@
-use sqlx::{Postgres, Transaction};
-use uploader::Stored;
+use std::{sync::Arc, time::Duration};
 
-use crate::scene::Scene;
+use depot_domain::CommandId;
+use depot_schemas::sweep::FindingKind;
+use sqlx::{Postgres, Transaction};
+use uploader::{Stored, store_upload};
+
+use crate::{
+    scene::{Scene, store_at},
+    store_front::{Copies, Hold, store_front},
+};
 
 fn key(stored: &Stored) -> &str {
     match stored {
@@ -162,6 +169,37 @@ async fn a_copy_that_finds_another_one_live_at_its_last_step_yields_and_deletes_
     assert_eq!(key(&stored_b.unwrap()), winner);
     assert_eq!(scene.keys().await, [winner]);
     assert_eq!(scene.state_of(&format!("{}/{}", b.sha256, b.id)).await, "deleted");
+}
+
+#[tokio::test]
+async fn a_copy_that_a_sweep_gives_up_while_it_is_made_is_made_anew_under_another_key() {
+    let scene = Scene::set().await;
+    let upload = scene.staged(b"abc").await;
+    let hold = Arc::new(Hold::default());
+    let mut files = scene.files.clone();
+    files.store = store_at(&store_front(Copies::Held(Arc::clone(&hold))).await);
+    let given_up = format!("{}/{}", upload.sha256, upload.id);
+    let swept = async {
+        // The copy is claimed and on its way, and does not get there before the sweep is through.
+        hold.arrived.notified().await;
+        let report = scene.sweep(Duration::ZERO).await;
+        hold.go_on.notify_one();
+        report
+    };
+    let (stored, report) = futures::join!(store_upload(&files, &upload, CommandId::generate()), swept);
+    assert!(
+        report
+            .findings
+            .iter()
+            .any(|found| found.kind == FindingKind::StaleCopy && found.subject.ends_with(&given_up)),
+        "{report:?}"
+    );
+    let anew = format!("{given_up}-1");
+    assert_eq!(key(&stored.unwrap()), anew);
+    assert_eq!(scene.keys().await, [anew], "what landed late is gone");
+    assert_eq!(scene.state_of(&given_up).await, "deleted");
+    assert_eq!(scene.told(&upload).await, ["depot.file.stored.v1"]);
+    assert_eq!(scene.found().await, []);
 }
 
 #[tokio::test]

@@ -87,6 +87,7 @@ impl Pipeline {
                 bucket: files.bucket.clone(),
                 staging_bucket: files.staging.clone(),
                 region: "us-east-1".to_owned(),
+                authorities: None,
             },
             jwt: JwtConfig::for_secret(SECRET),
             telemetry: TelemetryConfig {

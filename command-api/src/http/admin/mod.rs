@@ -11,14 +11,12 @@ use std::sync::Arc;
 
 use axum::{
     Router,
-    extract::{Request, State},
-    middleware::{Next, from_fn_with_state},
-    response::Response,
+    middleware::from_fn_with_state,
     routing::{any, get, post},
 };
 use depot_schemas::sweep::{Finding, FindingKind, SweepReport};
 use depot_service::{
-    auth::{Role, TokenVerifier},
+    auth::{Door, require_admin},
     problem::Problem,
 };
 use utoipa::OpenApi;
@@ -47,7 +45,7 @@ pub struct AdminApi;
 
 /// The routes, and the door before them: also a path that is not there, or a method that is not allowed, is told only
 /// to an admin.
-pub fn routes(tokens: Arc<TokenVerifier>) -> Router<ApiState> {
+pub fn routes(door: Arc<Door>) -> Router<ApiState> {
     Router::new()
         .route("/api/v1/admin/outbox", get(outbox::read))
         .route(
@@ -73,25 +71,14 @@ pub fn routes(tokens: Arc<TokenVerifier>) -> Router<ApiState> {
         .route("/api/v1/admin/sagas/{saga}/{id}", get(sagas::show))
         .route("/api/v1/admin/sagas/{saga}/{id}/resume", post(sagas::resume))
         .route("/api/v1/admin/{*rest}", any(nothing_here))
-        .layer(from_fn_with_state(tokens, require_admin))
+        .layer(from_fn_with_state(door, require_admin))
 }
 
 /// Behind the same door, and apart: see [`super::router::sweep_router`].
-pub fn sweep_routes(tokens: Arc<TokenVerifier>) -> Router<ApiState> {
+pub fn sweep_routes(door: Arc<Door>) -> Router<ApiState> {
     Router::new()
         .route("/api/v1/admin/sweep", post(sweep::run))
-        .layer(from_fn_with_state(tokens, require_admin))
-}
-
-async fn require_admin(
-    State(tokens): State<Arc<TokenVerifier>>,
-    request: Request,
-    next: Next,
-) -> Result<Response, Problem> {
-    tokens
-        .authenticate_headers(request.headers())?
-        .require(Role::Admin)?;
-    Ok(next.run(request).await)
+        .layer(from_fn_with_state(door, require_admin))
 }
 
 async fn nothing_here() -> Problem {

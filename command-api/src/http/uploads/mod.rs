@@ -2,7 +2,7 @@
 
 mod body;
 pub(super) mod content;
-pub(super) mod parts;
+pub mod parts;
 
 use std::sync::Arc;
 

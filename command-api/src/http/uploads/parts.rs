@@ -6,7 +6,7 @@ use axum::{Json, extract::State};
 use depot_domain::{PartPlan, UploadId, UploadStatus};
 use depot_object_store::{Part, StoreError};
 use depot_service::{
-    auth::Principal,
+    auth::{Principal, Role},
     json::JsonWithBytes,
     params::PathParams,
     problem::{FieldFault, Problem},
@@ -165,7 +165,11 @@ async fn signed(
     })
 }
 
-fn range(body: PartRangeBody, plan: &PartPlan) -> Result<RangeInclusive<i32>, Problem> {
+/// The numbers that are meant, all of them parts of the plan.
+///
+/// # Errors
+/// The problem `validation-failed`, which names what is wrong with which of the two.
+pub fn range(body: PartRangeBody, plan: &PartPlan) -> Result<RangeInclusive<i32>, Problem> {
     let (PartRangeBody { first, count }, last) = (body, plan.count());
     let mut faults = Vec::new();
     if !plan.numbers().contains(&first) {
@@ -210,6 +214,7 @@ pub async fn arrived(
     PathParams(id): PathParams<String>,
     principal: Principal,
 ) -> Result<Json<ArrivedPartsBody>, Problem> {
+    principal.require(Role::Reader)?;
     let (id, actor) = (parse_id(&id)?, write_request::actor(principal)?);
     let own = OwnUpload::read(&writer, &actor, id, &Precondition::None).await;
     let own = own.map_err(|error| error::problem(&error))?;

@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use depot_consumer::ConsumerSettings;
+use depot_test_stack::free_port;
 use tokio::sync::Semaphore;
 
 use crate::{
@@ -130,12 +131,7 @@ async fn a_member_without_a_partition_is_ready_and_takes_over() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn without_a_broker_a_consumer_says_so_and_still_stops() {
-    // Bound and dropped, so that nothing listens there.
-    let port = std::net::TcpListener::bind("127.0.0.1:0")
-        .unwrap()
-        .local_addr()
-        .unwrap()
-        .port();
+    let port = free_port().unwrap();
     let settings = ConsumerSettings::new(format!("127.0.0.1:{port}"), "nobody", ["nothing.v1"]);
     let running = Running::keyed(settings, Texts::noting(&Handled::default()));
     until("it says so", async || {

@@ -1,6 +1,7 @@
 #![cfg(test)]
 //! The crate against a real S3 server, in buckets of its own.
 
+mod least_privilege;
 mod multipart;
 mod put_stream;
 

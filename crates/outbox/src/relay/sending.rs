@@ -2,6 +2,8 @@
 
 use std::collections::BTreeSet;
 
+use depot_sabotage::Break;
+
 use super::{Relay, Shard, parking::ToPark};
 use crate::{
     clock,
@@ -28,6 +30,10 @@ impl Relay {
         if in_flight >= self.options.max_rows_in_flight || !self.lease_is_valid() || self.refusal.is_settled()
         {
             return Ok(());
+        }
+        if depot_sabotage::has(Break::Reordered) {
+            // For several changes of one aggregate to be read at a time.
+            tokio::time::sleep(std::time::Duration::from_secs(1)).await;
         }
         let rows = self.read_new().await?
             + self
@@ -120,6 +126,9 @@ impl Relay {
         let keep_ids = self.refusal.is_sought();
         for shard in self.shards.values_mut() {
             for index in 0..shard.rounds.len() {
+                if depot_sabotage::has(Break::Reordered) {
+                    shard.rounds[index].pending.make_contiguous().reverse();
+                }
                 while let Some(row) = shard
                     .rounds
                     .get_mut(index)
@@ -130,11 +139,15 @@ impl Relay {
                         shard.rounds[index].pending.push_front(row);
                         return;
                     }
+                    if depot_sabotage::hits(Break::Unpublished, &row.payload) {
+                        shard.rounds[index].pending.push_front(row);
+                        break;
+                    }
                     if shard.parked.contains(&row.aggregate_id) {
                         shard.rounds[index].parking.push(row);
                         continue;
                     }
-                    if !shard.is_in_order(index, &row) {
+                    if !shard.is_in_order(index, &row) && !depot_sabotage::has(Break::Reordered) {
                         shard.park(ToPark::out_of_order(&row));
                         shard.rounds[index].parking.push(row);
                         continue;

@@ -2,6 +2,7 @@
 //! The outbox and its relay on real Postgres and Kafka.
 
 mod appending;
+mod connecting;
 mod faults;
 mod leadership;
 mod migrations;

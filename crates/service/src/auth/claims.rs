@@ -27,11 +27,14 @@ pub struct Claims {
     pub jti: Option<String>,
 }
 
-/// The part of [`Claims`] that is used after `iss`, `aud`, `exp` and `nbf` were checked.
+/// The part of [`Claims`] that is used after the signature, `iss` and `aud` were checked.
 #[derive(Debug, Deserialize)]
 pub(super) struct Identity {
     #[serde(default)]
     pub sub: String,
     #[serde(default)]
     pub roles: Vec<String>,
+    /// RFC 7519 allows fractions.
+    pub exp: Option<f64>,
+    pub nbf: Option<f64>,
 }

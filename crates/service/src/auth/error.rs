@@ -1,6 +1,6 @@
 //! Why a token is not accepted.
 
-use crate::problem::Problem;
+use crate::problem::{Problem, types};
 
 /// Why a request has no principal. The texts are for the client: they tell what to mend, and nothing of the key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -14,9 +14,15 @@ pub enum AuthError {
     /// No token of the expected shape.
     #[error("The token is malformed.")]
     Malformed,
-    /// Another algorithm than HS256, or none.
+    /// An algorithm that is not accepted or has no key here, or none.
     #[error("The token's algorithm is not accepted.")]
     Algorithm,
+    /// Its key is not among those of the issuer.
+    #[error("The token's key is not known.")]
+    UnknownKey,
+    /// No key of the issuer has been read yet.
+    #[error("Tokens cannot be checked at the moment: the issuer's keys were not read yet.")]
+    KeysAway,
     /// Not signed with the key.
     #[error("The token's signature is not valid.")]
     Signature,
@@ -42,10 +48,11 @@ impl AuthError {
     #[must_use]
     pub fn code(self) -> Option<&'static str> {
         match self {
-            Self::Missing => None,
+            Self::Missing | Self::KeysAway => None,
             Self::NotBearer => Some("invalid_request"),
             Self::Malformed
             | Self::Algorithm
+            | Self::UnknownKey
             | Self::Signature
             | Self::Expired
             | Self::NotYetValid
@@ -58,7 +65,13 @@ impl AuthError {
 
 impl From<AuthError> for Problem {
     fn from(error: AuthError) -> Self {
-        Self::unauthorized(&error.to_string(), error.code())
+        match error {
+            // No fault of the token's.
+            AuthError::KeysAway => Self::of(&types::UNAVAILABLE)
+                .with_detail(error.to_string())
+                .with_retry_after(1),
+            _ => Self::unauthorized(&error.to_string(), error.code()),
+        }
     }
 }
 

@@ -3,29 +3,47 @@
 use std::time::Duration;
 
 use jsonwebtoken::{Algorithm, EncodingKey, Header, encode, get_current_timestamp};
-use secrecy::ExposeSecret as _;
+use secrecy::{ExposeSecret as _, SecretString};
 
 use super::{Claims, Role};
 use crate::config::JwtConfig;
 
 /// Makes tokens that a [`TokenVerifier`](super::TokenVerifier) with the same configuration accepts.
 pub struct TokenMinter {
-    key: EncodingKey,
+    key: Option<EncodingKey>,
     issuer: String,
     audience: String,
 }
 
-/// A token could not be signed.
+/// Why there is no token.
 #[derive(Debug, thiserror::Error)]
-#[error("the token could not be signed")]
-pub struct MintError(#[from] jsonwebtoken::errors::Error);
+pub enum MintError {
+    /// Tokens are signed by somebody else.
+    #[error(
+        "there is no secret to sign tokens with: set JWT_SECRET, or ask the issuer whose keys are configured"
+    )]
+    NoSecret,
+    /// The secret cannot be used.
+    #[error("the token could not be signed")]
+    Signing(#[from] jsonwebtoken::errors::Error),
+}
 
 impl TokenMinter {
-    /// A minter that signs with the configured secret.
+    /// A minter that signs with the configured secret, if there is one.
     #[must_use]
     pub fn new(config: &JwtConfig) -> Self {
+        Self::with(config, config.secret.as_ref())
+    }
+
+    /// A minter of what services sign for each other: with a secret of their own, if one is configured.
+    #[must_use]
+    pub fn for_services(config: &JwtConfig) -> Self {
+        Self::with(config, config.service_secret.as_ref().or(config.secret.as_ref()))
+    }
+
+    fn with(config: &JwtConfig, secret: Option<&SecretString>) -> Self {
         Self {
-            key: EncodingKey::from_secret(config.secret.expose_secret().as_bytes()),
+            key: secret.map(|secret| EncodingKey::from_secret(secret.expose_secret().as_bytes())),
             issuer: config.issuer.clone(),
             audience: config.audience.clone(),
         }
@@ -52,7 +70,8 @@ impl TokenMinter {
     /// # Errors
     /// [`MintError`].
     pub fn sign(&self, claims: &Claims) -> Result<String, MintError> {
-        Ok(encode(&Header::new(Algorithm::HS256), claims, &self.key)?)
+        let key = self.key.as_ref().ok_or(MintError::NoSecret)?;
+        Ok(encode(&Header::new(Algorithm::HS256), claims, key)?)
     }
 
     /// A token for `subject` that is valid from now on for `lifetime`.

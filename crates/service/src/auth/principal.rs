@@ -1,7 +1,7 @@
 //! Who calls, and what they may do.
 
-use std::collections::BTreeSet;
 use std::fmt;
+use std::sync::Arc;
 
 use crate::problem::Problem;
 
@@ -45,26 +45,56 @@ impl fmt::Display for Role {
     }
 }
 
-/// The caller that a verified token stands for.
+/// A set of roles. Since each includes those before it, the highest says all.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Roles(Option<Role>);
+
+impl Roles {
+    /// Whether there is none.
+    #[must_use]
+    pub fn is_empty(self) -> bool {
+        self.0.is_none()
+    }
+
+    /// Whether one of them is `role` or includes it.
+    #[must_use]
+    pub fn include(self, role: Role) -> bool {
+        self.0.is_some_and(|highest| highest >= role)
+    }
+}
+
+impl FromIterator<Role> for Roles {
+    fn from_iter<T: IntoIterator<Item = Role>>(roles: T) -> Self {
+        Self(roles.into_iter().max())
+    }
+}
+
+impl<const N: usize> From<[Role; N]> for Roles {
+    fn from(roles: [Role; N]) -> Self {
+        roles.into_iter().collect()
+    }
+}
+
+/// The caller that a verified token stands for. Cheap to clone.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Principal {
     /// The token's `sub`: 1 to 200 characters without control characters.
-    pub subject: String,
+    pub subject: Arc<str>,
     /// The roles that the token names.
-    pub roles: BTreeSet<Role>,
+    pub roles: Roles,
 }
 
 impl Principal {
     /// Whether a role of the caller is `role` or includes it.
     #[must_use]
     pub fn has(&self, role: Role) -> bool {
-        self.roles.last().is_some_and(|highest| *highest >= role)
+        self.roles.include(role)
     }
 
     /// Whether the caller owns what belongs to `owner`, or is an admin.
     #[must_use]
     pub fn may_act_for(&self, owner: &str) -> bool {
-        self.subject == owner || self.has(Role::Admin)
+        *self.subject == *owner || self.has(Role::Admin)
     }
 
     /// Requires a role.

@@ -1,9 +1,9 @@
 //! `KAFKA_BROKERS`, `TOPIC_PREFIX`, `KAFKA_SECURITY_PROTOCOL`, `KAFKA_SASL_MECHANISM`, `KAFKA_USERNAME`,
-//! `KAFKA_PASSWORD`, `KAFKA_CA_FILE`.
+//! `KAFKA_PASSWORD`, `KAFKA_CA_FILE`, `KAFKA_CERT_FILE`, `KAFKA_KEY_FILE`.
 
 use secrecy::{ExposeSecret as _, SecretString};
 
-use super::ConfigReader;
+use super::{AppEnv, ConfigReader, TlsFiles};
 
 /// Which cluster, which topics, and how to get in.
 #[derive(Debug, Clone)]
@@ -23,8 +23,8 @@ pub struct KafkaSecurity {
     pub protocol: String,
     /// Mechanism, user and password; with the `sasl_` protocols only.
     pub sasl: Option<(String, String, SecretString)>,
-    /// A PEM file of authorities; the system's when unset.
-    pub ca_file: Option<String>,
+    /// Whom to trust, and who this process is; with `ssl` and `sasl_ssl` only.
+    pub tls: TlsFiles,
 }
 
 impl KafkaConfig {
@@ -70,7 +70,7 @@ impl KafkaConfig {
             security: KafkaSecurity {
                 protocol: "plaintext".to_owned(),
                 sasl: None,
-                ca_file: None,
+                tls: TlsFiles::default(),
             },
         }
     }
@@ -87,12 +87,17 @@ impl KafkaConfig {
             settings.push(("sasl.username", user.clone()));
             settings.push(("sasl.password", password.expose_secret().to_owned()));
         }
-        settings.extend(
-            self.security
-                .ca_file
-                .clone()
-                .map(|file| ("ssl.ca.location", file)),
-        );
+        let tls = &self.security.tls;
+        let path = |path: &std::path::Path| path.display().to_string();
+        settings.extend(tls.ca_file.as_deref().map(|file| ("ssl.ca.location", path(file))));
+        if let Some((certificate, key)) = &tls.identity {
+            settings.push(("ssl.certificate.location", path(certificate)));
+            settings.push(("ssl.key.location", path(key)));
+        }
+        if self.security.protocol.ends_with("ssl") {
+            // librdkafka's default, said here because all of it stands on it: the certificate must name the host.
+            settings.push(("ssl.endpoint.identification.algorithm", "https".to_owned()));
+        }
         settings
     }
 }
@@ -109,10 +114,31 @@ impl KafkaSecurity {
                 reader.secret("KAFKA_PASSWORD", 1),
             )
         });
+        let ca_file = reader.optional_pem_file("KAFKA_CA_FILE");
+        let certificate = reader.optional_pem_file("KAFKA_CERT_FILE");
+        let key = reader.optional_pem_file("KAFKA_KEY_FILE");
+        let names = ("KAFKA_CERT_FILE", "KAFKA_KEY_FILE");
+        let tls = TlsFiles::new(reader, ca_file, (names.0, certificate), (names.1, key));
+        if !tls.is_empty() && !protocol.ends_with("ssl") {
+            reader.fault(
+                "KAFKA_SECURITY_PROTOCOL",
+                format!("is {protocol}, though KAFKA_CA_FILE or KAFKA_CERT_FILE is set"),
+                "set ssl or sasl_ssl",
+            );
+        }
+        let bare =
+            protocol == "sasl_plaintext" && sasl.as_ref().is_some_and(|(mechanism, ..)| mechanism == "PLAIN");
+        if bare && reader.app_env() == AppEnv::Production {
+            reader.fault(
+                "KAFKA_SASL_MECHANISM",
+                "sends the password as it is, without TLS",
+                "set KAFKA_SECURITY_PROTOCOL=sasl_ssl, or a SCRAM mechanism",
+            );
+        }
         Self {
             protocol: protocol.to_owned(),
             sasl,
-            ca_file: reader.optional_text("KAFKA_CA_FILE"),
+            tls,
         }
     }
 }

@@ -1,5 +1,5 @@
 //! `MINIO_ENDPOINT`, `MINIO_PUBLIC_ENDPOINT`, `MINIO_ACCESS_KEY`, `MINIO_SECRET_KEY`, `S3_BUCKET`,
-//! `S3_STAGING_BUCKET`, `S3_REGION`.
+//! `S3_STAGING_BUCKET`, `S3_REGION`, `MINIO_CA_FILE`.
 
 use secrecy::SecretString;
 
@@ -22,6 +22,8 @@ pub struct S3Config {
     pub staging_bucket: String,
     /// The region that requests are signed for.
     pub region: String,
+    /// Authorities (PEM) that are trusted instead of the system's, for an `https` endpoint.
+    pub authorities: Option<Vec<u8>>,
 }
 
 impl S3Config {
@@ -29,6 +31,28 @@ impl S3Config {
     pub fn read(reader: &mut ConfigReader) -> Self {
         let endpoint = reader.required_url("MINIO_ENDPOINT", "http://localhost:9000");
         let public_endpoint = reader.url("MINIO_PUBLIC_ENDPOINT", &endpoint);
+        let ca_file = reader.optional_pem_file("MINIO_CA_FILE");
+        if ca_file.is_some() && endpoint.starts_with("http://") {
+            reader.fault(
+                "MINIO_ENDPOINT",
+                "is without TLS, though MINIO_CA_FILE is set",
+                "set an https URL",
+            );
+        }
+        // Trusting the system's authorities in the place of those that are meant would be worse than not starting.
+        let authorities = match ca_file.map(std::fs::read).transpose() {
+            Ok(authorities) => authorities,
+            Err(error) => {
+                if !reader.has_fault("MINIO_CA_FILE") {
+                    reader.fault(
+                        "MINIO_CA_FILE",
+                        format!("cannot be read: {error}"),
+                        "set the path of a PEM file that this process can read",
+                    );
+                }
+                None
+            }
+        };
         Self {
             endpoint,
             public_endpoint,
@@ -37,6 +61,7 @@ impl S3Config {
             bucket: reader.text("S3_BUCKET", "files"),
             staging_bucket: reader.text("S3_STAGING_BUCKET", "staging"),
             region: reader.text("S3_REGION", "us-east-1"),
+            authorities,
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use std::fmt::Display;
 use std::ops::RangeInclusive;
+use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
@@ -111,6 +112,30 @@ impl ConfigReader {
         }
     }
 
+    /// A secret that may be absent, and has at least `min_bytes` bytes.
+    pub fn optional_secret(&mut self, name: &str, min_bytes: usize) -> Option<SecretString> {
+        self.optional_text(name)?;
+        Some(self.secret(name, min_bytes))
+    }
+
+    /// The path of a file that can be read and has a PEM section; it may be absent.
+    pub fn optional_pem_file(&mut self, name: &str) -> Option<PathBuf> {
+        let path = PathBuf::from(self.optional_text(name)?);
+        let problem = match std::fs::read_to_string(&path) {
+            Ok(text) if text.contains("-----BEGIN ") => None,
+            Ok(_) => Some("is no PEM file".to_owned()),
+            Err(error) => Some(format!("cannot be read: {error}")),
+        };
+        if let Some(problem) = problem {
+            self.fault(
+                name,
+                problem,
+                "set the path of a PEM file that this process can read",
+            );
+        }
+        Some(path)
+    }
+
     /// A number within `range`.
     pub fn number<T>(&mut self, name: &str, default: T, range: RangeInclusive<T>) -> T
     where
@@ -184,10 +209,19 @@ impl ConfigReader {
             .collect()
     }
 
-    /// An http(s) URL without a trailing slash, or `None` when unset.
+    /// An http(s) URL without a trailing slash, or `None` when unset. One with a user or a password is refused: nothing
+    /// here sends them, and addresses are shown.
     pub fn optional_url(&mut self, name: &str) -> Option<String> {
         let text = self.optional_text(name)?;
         match Url::parse(&text) {
+            Ok(url) if !url.username().is_empty() || url.password().is_some() => {
+                self.fault(
+                    name,
+                    "has a user or a password in it",
+                    "set the URL without them: secrets have settings of their own",
+                );
+                None
+            }
             Ok(url) if matches!(url.scheme(), "http" | "https") && url.has_host() => {
                 Some(text.trim_end_matches('/').to_owned())
             }

@@ -43,6 +43,9 @@ pub(super) fn layer(origins: &[HeaderValue]) -> CorsLayer {
             WWW_AUTHENTICATE,
             own("idempotency-replayed"),
             own("preference-applied"),
+            own("ratelimit-limit"),
+            own("ratelimit-remaining"),
+            own("ratelimit-reset"),
             own("x-request-id"),
         ])
         .max_age(Duration::from_secs(600))

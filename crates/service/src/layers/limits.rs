@@ -1,13 +1,12 @@
 //! Limits on body size, time and concurrency.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use axum::extract::{Request, State};
 use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
+use depot_retry::Bulkhead;
 use http::header::CONTENT_LENGTH;
-use tokio::sync::Semaphore;
 
 use crate::problem::Problem;
 
@@ -40,13 +39,9 @@ pub(super) async fn limit_time(State(limit): State<Duration>, request: Request, 
 
 /// Answers at once when as many requests are in progress as the service takes: a queue would only make all of them
 /// late.
-pub(super) async fn shed_load(
-    State(permits): State<Arc<Semaphore>>,
-    request: Request,
-    next: Next,
-) -> Response {
-    match permits.try_acquire() {
-        Ok(_permit) => next.run(request).await,
-        Err(_) => Problem::overloaded().into_response(),
+pub(super) async fn shed_load(State(places): State<Bulkhead>, request: Request, next: Next) -> Response {
+    match places.enter() {
+        Some(_place) => next.run(request).await,
+        None => Problem::overloaded().into_response(),
     }
 }

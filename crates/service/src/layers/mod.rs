@@ -11,12 +11,10 @@ mod panics;
 mod problems;
 mod trace;
 
-use std::sync::Arc;
-
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::middleware::{from_fn, from_fn_with_state};
-use tokio::sync::Semaphore;
+use depot_retry::Bulkhead;
 
 use crate::config::HttpConfig;
 use crate::problem::Problem;
@@ -28,7 +26,7 @@ pub fn standard_layers<S>(router: Router<S>, config: &HttpConfig) -> Router<S>
 where
     S: Clone + Send + Sync + 'static,
 {
-    let permits = Arc::new(Semaphore::new(config.max_concurrent_requests));
+    let places = Bulkhead::new("requests", config.max_concurrent_requests);
     let inner = router
         .fallback(nothing_here)
         .layer(DefaultBodyLimit::max(config.max_body_bytes))
@@ -37,7 +35,7 @@ where
             limits::limit_body,
         ))
         .layer(from_fn_with_state(config.request_timeout, limits::limit_time))
-        .layer(from_fn_with_state(permits, limits::shed_load))
+        .layer(from_fn_with_state(places, limits::shed_load))
         .layer(panics::layer())
         .layer(cors::layer(&config.cors_origins));
     outer_layers(inner)
@@ -46,13 +44,12 @@ where
 /// Wraps routes that take bodies as streams: without the limits of size and time, which their handlers have, and with
 /// places of their own, of which slow clients take none from the other routes. It is merged into what
 /// [`standard_layers`] made, which answers where nothing is.
-pub fn streaming_layers<S>(router: Router<S>, config: &HttpConfig, max_streams: usize) -> Router<S>
+pub fn streaming_layers<S>(router: Router<S>, config: &HttpConfig, places: Bulkhead) -> Router<S>
 where
     S: Clone + Send + Sync + 'static,
 {
-    let permits = Arc::new(Semaphore::new(max_streams));
     let inner = router
-        .layer(from_fn_with_state(permits, limits::shed_load))
+        .layer(from_fn_with_state(places, limits::shed_load))
         .layer(panics::layer())
         .layer(cors::layer(&config.cors_origins));
     outer_layers(inner)

@@ -154,6 +154,7 @@ fn declare() {
     counter!(REQUESTS_TOTAL, &labels).increment(0);
     let _registered_without_a_sample = histogram!(REQUEST_LATENCY_SECONDS, &labels);
     counter!(ERRORS_TOTAL, "component" => "http", "kind" => "5xx").increment(0);
+    crate::database::declare();
 }
 
 #[cfg(test)]

@@ -91,6 +91,18 @@ impl Problem {
             .with_extension("limit_bytes", limit_bytes)
     }
 
+    /// 429: the caller sends more than `limit` requests a second, and may go on after `seconds`.
+    #[must_use]
+    pub fn too_many_requests(detail: &str, limit: u32, seconds: u64) -> Self {
+        let own = HeaderName::from_static;
+        Self::of(&types::TOO_MANY_REQUESTS)
+            .with_detail(detail)
+            .with_retry_after(seconds)
+            .with_header(own("ratelimit-limit"), HeaderValue::from(limit))
+            .with_header(own("ratelimit-remaining"), HeaderValue::from(0))
+            .with_header(own("ratelimit-reset"), HeaderValue::from(seconds))
+    }
+
     /// 503: as many requests in progress as the service takes.
     #[must_use]
     pub fn overloaded() -> Self {
@@ -110,6 +122,12 @@ impl Problem {
             dependency = service,
             "a backing service does not answer"
         );
+        Self::known_unavailable(service)
+    }
+
+    /// 503: a backing service is known to be away, which was logged when it was found out.
+    #[must_use]
+    pub fn known_unavailable(service: &str) -> Self {
         Self::of(&types::UNAVAILABLE)
             .with_detail(format!("{service} does not answer at the moment."))
             .with_retry_after(1)

@@ -6,6 +6,7 @@
 
 mod docs;
 mod document;
+mod documented;
 mod general;
 mod response;
 pub mod types;
@@ -17,6 +18,7 @@ use serde_json::{Map, Value};
 
 pub use docs::documentation;
 pub use document::{FieldFault, Problem, ProblemDocument};
+pub use documented::{document_input, document_rate_limit};
 pub use general::chain;
 
 /// The media type of problem documents.

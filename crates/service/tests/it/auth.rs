@@ -9,8 +9,8 @@ use axum::extract::FromRef;
 use axum::routing::get;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use depot_service::auth::{AuthError, Claims, Principal, Role, TokenMinter, TokenVerifier};
-use depot_service::config::{HttpConfig, JwtConfig};
+use depot_service::auth::{AuthError, Claims, Door, Principal, Role, TokenMinter, TokenVerifier};
+use depot_service::config::{HttpConfig, JwtConfig, RateLimitConfig};
 use depot_service::layers::standard_layers;
 use depot_service::problem::{Problem, types};
 use http::Request;
@@ -45,7 +45,7 @@ fn with_header(json: &str) -> String {
 #[test]
 fn a_good_token_gives_subject_and_roles() {
     let principal = verifier().verify(&token(|_| {})).unwrap();
-    assert_eq!(principal.subject, "alice");
+    assert_eq!(&*principal.subject, "alice");
     assert!(principal.has(Role::Reader) && principal.has(Role::Writer) && !principal.has(Role::Admin));
 }
 
@@ -206,9 +206,9 @@ fn an_owner_and_an_admin_may_act_for_the_owner() {
 }
 
 #[derive(Clone)]
-struct State(Arc<TokenVerifier>);
+struct State(Arc<Door>);
 
-impl FromRef<State> for Arc<TokenVerifier> {
+impl FromRef<State> for Arc<Door> {
     fn from_ref(state: &State) -> Self {
         Arc::clone(&state.0)
     }
@@ -217,10 +217,11 @@ impl FromRef<State> for Arc<TokenVerifier> {
 fn router() -> Router {
     async fn admins_only(principal: Principal) -> Result<String, Problem> {
         principal.require(Role::Admin)?;
-        Ok(principal.subject)
+        Ok(principal.subject.to_string())
     }
     let routes = Router::new().route("/", get(admins_only));
-    standard_layers(routes, &HttpConfig::default()).with_state(State(Arc::new(verifier())))
+    standard_layers(routes, &HttpConfig::default())
+        .with_state(State(Door::new(verifier(), &RateLimitConfig::default())))
 }
 
 async fn call(values: &[String]) -> axum::response::Response {

@@ -2,7 +2,7 @@
 
 use depot_service::config::{
     ConfigErrors, ConfigReader, DEVELOPMENT_JWT_SECRET, DatabaseConfig, Environment, HttpConfig, JwtConfig,
-    KafkaConfig, ProcessConfig, RedisConfig, S3Config, TelemetryConfig,
+    KafkaConfig, KeySource, ProcessConfig, RateLimitConfig, RedisConfig, S3Config, TelemetryConfig,
 };
 
 #[derive(Debug)]
@@ -16,6 +16,7 @@ struct Everything(
     S3Config,
     JwtConfig,
     TelemetryConfig,
+    RateLimitConfig,
 );
 
 fn read(pairs: &[(&str, &str)]) -> (Everything, Result<(), ConfigErrors>) {
@@ -29,6 +30,7 @@ fn read(pairs: &[(&str, &str)]) -> (Everything, Result<(), ConfigErrors>) {
         S3Config::read(&mut reader),
         JwtConfig::read(&mut reader),
         TelemetryConfig::read(&mut reader),
+        RateLimitConfig::read(&mut reader),
     );
     (everything, reader.finish())
 }
@@ -68,7 +70,7 @@ fn faulty(result: Result<(), ConfigErrors>) -> Vec<String> {
 
 #[test]
 fn a_complete_environment_is_read_with_its_defaults() {
-    let (Everything(http, process, database, kafka, redis, s3, jwt, _), result) = read(GOOD);
+    let (Everything(http, process, database, kafka, redis, s3, jwt, _, limit), result) = read(GOOD);
     result.unwrap();
     assert_eq!((http.port, process.admin_port), (8080, 9180));
     assert_eq!(
@@ -76,6 +78,7 @@ fn a_complete_environment_is_read_with_its_defaults() {
         ("command", "depot")
     );
     assert_eq!(redis.key_prefix, "");
+    assert_eq!(limit.per_second.unwrap().get() * 2, limit.burst.get());
     assert_eq!(
         (s3.endpoint.as_str(), s3.public_endpoint.as_str()),
         ("http://localhost:18333", "http://localhost:18333")
@@ -120,6 +123,13 @@ fn every_wrong_variable_is_named_with_what_to_set() {
         ("APP_ENV", "prod"),
         ("KAFKA_SECURITY_PROTOCOL", "tls"),
         ("JWT_SECRET", "short"),
+        ("SERVICE_TOKEN_SECRET", "short"),
+        ("JWT_JWKS_URL", "https://user:password@issuer/keys"),
+        ("JWT_JWKS_CA_FILE", "/no/such/file"),
+        ("JWT_JWKS_REFRESH_SECONDS", "1"),
+        ("DATABASE_TLS_MODE", "on"),
+        ("MINIO_CA_FILE", "/no/such/file"),
+        ("RATE_LIMIT_PER_SECOND", "-1"),
     ];
     let rest = GOOD
         .iter()
@@ -179,4 +189,150 @@ fn kafka_clients_get_the_security_settings() {
     assert!(settings.contains(&("sasl.mechanism", "SCRAM-SHA-512".to_owned())));
     let plain = KafkaConfig::plaintext("localhost:9092", "depot").client_settings();
     assert_eq!(plain.len(), 2);
+}
+
+/// A file with that text, which goes with the value.
+struct TextFile(std::path::PathBuf);
+
+impl TextFile {
+    fn new(text: &str) -> Self {
+        let file = std::env::temp_dir().join(format!("depot-config-{}", uuid::Uuid::now_v7()));
+        std::fs::write(&file, text).unwrap();
+        Self(file)
+    }
+
+    fn path(&self) -> &str {
+        self.0.to_str().unwrap()
+    }
+}
+
+impl Drop for TextFile {
+    fn drop(&mut self) {
+        std::fs::remove_file(&self.0).ok();
+    }
+}
+
+/// `GOOD` with these instead of what it has under their names.
+fn good_with<'a>(pairs: &[(&'a str, &'a str)]) -> Vec<(&'a str, &'a str)> {
+    let rest = GOOD
+        .iter()
+        .filter(|(name, _)| !pairs.iter().any(|(own, _)| own == name));
+    rest.copied().chain(pairs.iter().copied()).collect()
+}
+
+#[test]
+fn files_for_tls_are_refused_where_they_would_be_of_no_use() {
+    let pem = TextFile::new("-----BEGIN CERTIFICATE-----\n-----END CERTIFICATE-----\n");
+    let text = TextFile::new("no PEM");
+    let tls = "rediss://localhost:6379/0";
+    for (pairs, fault) in [
+        (vec![("DATABASE_CA_FILE", pem.path())], Some("DATABASE_TLS_MODE")),
+        (
+            vec![("DATABASE_CA_FILE", pem.path()), ("DATABASE_TLS_MODE", "require")],
+            Some("DATABASE_TLS_MODE"),
+        ),
+        (
+            vec![
+                ("DATABASE_CA_FILE", pem.path()),
+                ("DATABASE_TLS_MODE", "verify-full"),
+            ],
+            None,
+        ),
+        (
+            vec![
+                ("DATABASE_CA_FILE", text.path()),
+                ("DATABASE_TLS_MODE", "verify-full"),
+            ],
+            Some("DATABASE_CA_FILE"),
+        ),
+        (
+            vec![
+                ("DATABASE_CERT_FILE", pem.path()),
+                ("DATABASE_TLS_MODE", "verify-full"),
+            ],
+            Some("DATABASE_KEY_FILE"),
+        ),
+        (vec![("KAFKA_CA_FILE", pem.path())], None),
+        (vec![("KAFKA_CA_FILE", "/no/such/file")], Some("KAFKA_CA_FILE")),
+        (
+            vec![
+                ("KAFKA_CA_FILE", pem.path()),
+                ("KAFKA_SECURITY_PROTOCOL", "sasl_plaintext"),
+            ],
+            Some("KAFKA_SECURITY_PROTOCOL"),
+        ),
+        (vec![("KAFKA_KEY_FILE", pem.path())], Some("KAFKA_CERT_FILE")),
+        (vec![("REDIS_CA_FILE", pem.path())], Some("REDIS_ADDR")),
+        (vec![("REDIS_CA_FILE", pem.path()), ("REDIS_ADDR", tls)], None),
+        (
+            vec![("REDIS_CERT_FILE", pem.path()), ("REDIS_ADDR", tls)],
+            Some("REDIS_KEY_FILE"),
+        ),
+        (vec![("MINIO_CA_FILE", pem.path())], Some("MINIO_ENDPOINT")),
+        (
+            vec![
+                ("MINIO_CA_FILE", pem.path()),
+                ("MINIO_ENDPOINT", "https://localhost"),
+            ],
+            None,
+        ),
+    ] {
+        let (_, result) = read(&good_with(&pairs));
+        match fault {
+            Some(fault) => assert_eq!(faulty(result), [fault], "{pairs:?}"),
+            None => assert_eq!(result, Ok(()), "{pairs:?}"),
+        }
+    }
+}
+
+#[test]
+fn a_password_is_not_sent_bare_in_production() {
+    let mut pairs = good_with(&[
+        ("KAFKA_SECURITY_PROTOCOL", "sasl_plaintext"),
+        ("KAFKA_SASL_MECHANISM", "PLAIN"),
+    ]);
+    assert_eq!(read(&pairs).1, Ok(()));
+    pairs.push(("APP_ENV", "production"));
+    assert_eq!(faulty(read(&pairs).1), ["KAFKA_SASL_MECHANISM"]);
+}
+
+#[test]
+fn keys_of_an_issuer_replace_the_secret_or_stand_beside_it() {
+    let own = |pairs: &[(&'static str, &'static str)]| {
+        let rest = GOOD.iter().copied().filter(|(name, _)| *name != "JWT_SECRET");
+        rest.chain(pairs.iter().copied()).collect::<Vec<_>>()
+    };
+    let url = ("JWT_JWKS_URL", "https://issuer.example/keys");
+    let (Everything(_, _, _, _, _, _, jwt, ..), result) = read(&own(&[url]));
+    result.unwrap();
+    assert!(jwt.secret.is_none());
+    let keys = jwt.keys.unwrap();
+    assert_eq!(keys.source, KeySource::Url(url.1.to_owned()));
+    // Which it shows without its query: a key of an account may be there.
+    let with_key = KeySource::Url("https://issuer.example/keys?key=s3cr3t".into());
+    assert!(!format!("{with_key:?}").contains("s3cr3t"));
+    for (pairs, fault) in [
+        (vec![], "JWT_SECRET"),
+        (vec![url, ("JWT_JWKS_FILE", "/no/such/file")], "JWT_JWKS_URL"),
+        (vec![("JWT_JWKS_FILE", "/no/such/file")], "JWT_JWKS_FILE"),
+        (
+            vec![
+                ("JWT_JWKS_URL", "http://issuer.example/keys"),
+                ("APP_ENV", "production"),
+            ],
+            "JWT_JWKS_URL",
+        ),
+    ] {
+        assert_eq!(faulty(read(&own(&pairs)).1), [fault], "{pairs:?}");
+    }
+    // Those who sign for each other need a secret for that.
+    let among = |pairs: &[(&'static str, &'static str)]| {
+        let mut reader = ConfigReader::new(Environment::from_pairs("UPLOADER", pairs.iter().copied()));
+        JwtConfig::read_among_services(&mut reader);
+        reader.finish()
+    };
+    assert_eq!(faulty(among(&[url])), ["SERVICE_TOKEN_SECRET"]);
+    let secret = "a-secret-of-the-tests-with-enough-bytes";
+    assert_eq!(among(&[url, ("SERVICE_TOKEN_SECRET", secret)]), Ok(()));
+    assert_eq!(among(&[url, ("JWT_SECRET", secret)]), Ok(()));
 }

@@ -63,3 +63,36 @@ async fn watched_pools_are_counted_by_state() {
     })
     .await;
 }
+
+/// As a process that is stopped in the middle of one: what it was doing is to be done again, and is no fault of its own.
+#[tokio::test]
+async fn a_transaction_that_stood_still_for_too_long_is_a_database_that_was_away() {
+    let database = TestDatabase::create().await.unwrap();
+    let config = DatabaseConfig {
+        idle_in_transaction_timeout: Duration::from_millis(20),
+        ..DatabaseConfig::for_url(&database.url(ServiceRole::Command), "command")
+    };
+    let pool = database::connect(&config, "the-test").unwrap();
+    let mut transaction = pool.begin().await.unwrap();
+    let backend: i32 = sqlx::query_scalar("SELECT pg_backend_pid()")
+        .fetch_one(&mut *transaction)
+        .await
+        .unwrap();
+    let owner = database.owner_pool().await;
+    depot_test_stack::wait_until("the server has ended the connection", || async {
+        let there: bool = sqlx::query_scalar("SELECT EXISTS (SELECT FROM pg_stat_activity WHERE pid = $1)")
+            .bind(backend)
+            .fetch_one(&owner)
+            .await
+            .unwrap();
+        !there
+    })
+    .await;
+    let error = sqlx::query("SELECT 1")
+        .execute(&mut *transaction)
+        .await
+        .unwrap_err();
+    let code = error.as_database_error().and_then(|error| error.code());
+    assert_eq!(code.as_deref(), Some("25P03"), "{error}");
+    assert!(database::is_away(&error) && !database::is_caused_by_values(&error));
+}

@@ -345,21 +345,15 @@ async fn nothing_is_left_over(depot: &Depot) {
         .await
         .unwrap();
         let referred: BTreeSet<_> = referred.into_iter().collect();
-        let lying = keys(depot, &depot.backing.files).await;
+        let lying = depot.backing.keys(&depot.backing.files).await.unwrap();
         assert!(referred.is_subset(&lying), "a reference without its object");
-        lying == referred && keys(depot, &depot.backing.staging).await.is_empty()
+        lying == referred
+            && depot
+                .backing
+                .keys(&depot.backing.staging)
+                .await
+                .unwrap()
+                .is_empty()
     })
     .await;
-}
-
-async fn keys(depot: &Depot, bucket: &str) -> BTreeSet<String> {
-    let (mut keys, mut after) = (BTreeSet::new(), None);
-    loop {
-        let page = depot.backing.store.list(bucket, after).await.unwrap();
-        keys.extend(page.objects.into_iter().map(|object| object.key));
-        match page.next {
-            Some(next) => after = Some(next),
-            None => return keys,
-        }
-    }
 }

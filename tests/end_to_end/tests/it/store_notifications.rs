@@ -6,7 +6,7 @@ use depot_end_to_end::{Depot, Service, sha256_hex};
 use depot_object_store::{Identity, ObjectStore};
 use depot_schemas::EventType;
 use depot_service::auth::Role;
-use depot_test_stack::{TestTopics, settings, unique_name, wait_until};
+use depot_test_stack::{TestTopics, free_port, settings, unique_name, wait_until};
 use secrecy::SecretString;
 use serde_json::json;
 use tokio::process::{Child, Command};
@@ -20,11 +20,7 @@ struct Gateway {
 
 impl Gateway {
     async fn start(topic: &str) -> Self {
-        let port = std::net::TcpListener::bind("127.0.0.1:0")
-            .unwrap()
-            .local_addr()
-            .unwrap()
-            .port();
+        let port = free_port().unwrap();
         let folder = std::env::temp_dir().join(unique_name());
         for part in ["buckets", "accounts"] {
             std::fs::create_dir_all(folder.join(part)).unwrap();

@@ -1,0 +1,94 @@
+#!/usr/bin/env bash
+# Repeats the tests in which things meet, while other processes want the processors. stress.sh [ROUNDS]
+# Ends at the first round that fails, after ROUNDS (50), or after STRESS_MINUTES (90), and says how many rounds passed.
+STACK_PORT_OFFSET=${STACK_PORT_OFFSET:-$("$(dirname "$0")/port-offset.sh")}
+export STACK_PORT_OFFSET
+source "$(dirname "$0")/settings.sh"
+source "$NATIVE_DIR/process.sh"
+
+ROUNDS=${1:-50}
+MINUTES=${STRESS_MINUTES:-90}
+LOG=$STACK_DIR/log/stress.log
+
+[[ $ROUNDS =~ ^[1-9][0-9]*$ ]] || die "usage: stress.sh [ROUNDS]"
+
+# Parts of names of tests: those that race, wait for each other, come and go, or end together.
+MEETINGS=(
+    of_many_racers of_many_writers of_many_stores of_many_copies of_projectors_that_race racing_requests
+    a_repeat_while_the_first_is_under_way a_client_that_goes_away_cancels_nothing
+    victim_of_a_deadlock lock_in_time read_was_overtaken
+    a_database_that_falls_silent the_database_is_cut_off
+    an_older_transaction_that_waited a_late_commit a_transaction_of_many_pages
+    a_leader_stopped a_partition_with_an_open_writers_row a_writer_that_commits_while
+    records_of_a_key_run_in_order members_that_come a_revoke_cancels the_order_of_every_key killed_at_each_call
+    two_members_of_a_group a_late_projector
+    whichever_of_cancel_and_store whatever_meets_at_an_item has_the_row_first the_client_and_the_store_at_once
+    several_instances_at_once many_who_begin_at_once a_reference_and_the_last_removal one_upload_stored_by
+    come_together goes_away_another_looks change_between_registering is_waited_for_and_shown woken_by
+    the_last_to_go_leaves_nothing a_reader_that_does_not_keep_up only_so_many
+    tasks_are_joined a_request_under_way_is_finished as_many_places one_call_a_rest
+)
+LOADS=()
+
+# shellcheck disable=SC2317 # called by the trap
+end_load() {
+    local pid
+    for pid in "${LOADS[@]}"; do
+        kill "$pid" 2>/dev/null || true
+    done
+}
+
+# Two for each processor: every thread of a test is taken off its processor all the time.
+begin_load() {
+    local number
+    for ((number = 0; number < 2 * $(nproc); number++)); do
+        (while :; do :; done) &
+        LOADS+=($!)
+    done
+}
+
+run_round() {
+    cargo test --locked --workspace --exclude depot-end-to-end -- "${MEETINGS[@]}" >>"$LOG" 2>&1
+}
+
+# A test that got another name would drop out unseen.
+every_name_is_a_test() {
+    local name names
+    names=$(cargo test --locked --workspace --exclude depot-end-to-end -- --list 2>/dev/null)
+    for name in "${MEETINGS[@]}"; do
+        grep -q "$name.*: test$" <<<"$names" || die "no test is called $name"
+    done
+}
+
+passed_in_last_round() {
+    awk '/^test result:/ { passed += $4 } END { print passed + 0 }' "$LOG"
+}
+
+cd "$REPO_DIR"
+mkdir -p "${LOG%/*}"
+was_running=$(process_pid kafka || true)
+"$NATIVE_DIR/backing.sh" start
+cargo test --locked --workspace --exclude depot-end-to-end --no-run
+every_name_is_a_test
+trap end_load EXIT
+begin_load
+
+status=0
+round=0
+began=$SECONDS
+while ((round < ROUNDS && SECONDS - began < MINUTES * 60)); do
+    : >"$LOG"
+    if ! run_round; then
+        grep -E '^test .* FAILED$|panicked at' "$LOG" >&2 || tail -n 20 "$LOG" >&2
+        say "round $((round + 1)) failed: see $LOG"
+        status=1
+        break
+    fi
+    ((++round))
+    tests=$(passed_in_last_round)
+    say "round $round of $ROUNDS: $tests tests passed, $((SECONDS - began)) s"
+done
+end_load
+[[ -n $was_running ]] || "$NATIVE_DIR/backing.sh" stop
+printf 'rounds=%d of %d tests=%d failed=%d seconds=%d\n' "$round" "$ROUNDS" "${tests:-0}" "$status" $((SECONDS - began))
+exit "$status"

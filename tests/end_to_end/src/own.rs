@@ -1,0 +1,112 @@
+//! Backing services of one test's own: to be stopped, cut off, or asked for TLS. Each ends with its value.
+
+mod kafka;
+mod store;
+mod tls_kafka;
+mod tls_postgres;
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::{Command, Stdio},
+};
+
+use anyhow::{Context as _, Result, ensure};
+use depot_test_stack::unique_name;
+
+pub use kafka::OwnKafka;
+pub use store::OwnStore;
+pub use tls_kafka::TlsKafka;
+pub use tls_postgres::TlsPostgres;
+
+fn workspace() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../..")
+}
+
+/// Where the programs are that are not the machine's: this does not depend on the instance.
+fn tools() -> PathBuf {
+    std::env::var_os("STACK_TOOLS_DIR").map_or_else(|| workspace().join(".stack/tools"), PathBuf::from)
+}
+
+/// A folder that is removed with the value.
+pub struct Folder(pub PathBuf);
+
+impl Folder {
+    /// Of a short path, which sockets need, and open to all, which servers with a user of their own need.
+    pub fn new() -> Result<Self> {
+        let folder = std::env::temp_dir().join(unique_name());
+        fs::create_dir(&folder).with_context(|| folder.display().to_string())?;
+        Ok(Self(folder))
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        // What lies in it may tell why a test failed.
+        if !std::thread::panicking()
+            && let Err(error) = fs::remove_dir_all(&self.0)
+        {
+            eprintln!("{} is left behind: {error}", self.0.display());
+        }
+    }
+}
+
+/// A server that one of the scripts of deploy/native runs, as it runs the stack's.
+struct Server {
+    script: &'static str,
+    environment: Vec<(&'static str, String)>,
+    folder: Folder,
+}
+
+impl Server {
+    async fn start(script: &'static str, environment: Vec<(&'static str, String)>) -> Result<Self> {
+        let server = Self {
+            script,
+            environment,
+            folder: Folder::new()?,
+        };
+        server.run("start").await?;
+        Ok(server)
+    }
+
+    fn folder(&self) -> &Path {
+        &self.folder.0
+    }
+
+    /// `start` waits until it answers, on the data that it had; `stop` leaves the data.
+    async fn run(&self, verb: &str) -> Result<()> {
+        let mut command = self.command(verb);
+        let done = tokio::task::spawn_blocking(move || command.output()).await??;
+        ensure!(
+            done.status.success(),
+            "{} {verb}: {}",
+            self.script,
+            String::from_utf8_lossy(&done.stderr)
+        );
+        Ok(())
+    }
+
+    fn command(&self, verb: &str) -> Command {
+        let mut command = Command::new(workspace().join("deploy/native").join(self.script));
+        command
+            .arg(verb)
+            .env("STACK_DIR", self.folder())
+            .env("STACK_TOOLS_DIR", tools())
+            .envs(self.environment.iter().map(|(name, value)| (name, value)))
+            .stdin(Stdio::null());
+        command
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        match self.command("stop").output() {
+            Ok(stopped) if stopped.status.success() => {}
+            stopped => eprintln!(
+                "{} of {} may still run: {stopped:?}",
+                self.script,
+                self.folder().display()
+            ),
+        }
+    }
+}
