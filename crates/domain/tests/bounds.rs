@@ -1,8 +1,8 @@
 //! The last value that is accepted and the first that is not, and the names by which values are known outside.
 
 use depot_domain::{
-    Attributes, CancelReason, Description, ItemName, ItemStatus, Owner, RejectReason, StorageAccount, Tags,
-    UploadStatus,
+    Attributes, CancelReason, ContentType, Description, FieldError, FileName, Invalid, ItemName, ItemStatus,
+    Owner, PartPlan, RejectReason, Sha256, SizeBytes, StorageAccount, Tags, UploadStatus,
 };
 use serde_json::{Map, Value, json};
 
@@ -121,4 +121,65 @@ fn what_is_available_is_the_limit_less_what_is_used_and_reserved() {
         reserved_bytes: 20,
     };
     assert_eq!(account.available_bytes(), 50);
+}
+
+#[test]
+fn a_file_name_has_1_to_255_characters_and_is_kept() {
+    assert_eq!(FileName::parse("ß".into()).unwrap().as_str(), "ß");
+    assert!(FileName::parse("ß".repeat(255)).is_ok());
+    assert!(FileName::parse("ß".repeat(256)).is_err());
+    for bad in [".", "..", "   "] {
+        assert!(FileName::parse(bad.into()).is_err(), "{bad:?}");
+    }
+    assert!(FileName::parse(".profile".into()).is_ok());
+}
+
+#[test]
+fn a_content_type_has_at_most_127_characters() {
+    let of_length = |length: usize| format!("a/{}", "b".repeat(length - 2));
+    assert!(ContentType::parse(of_length(127)).is_ok());
+    assert!(ContentType::parse(of_length(128)).is_err());
+}
+
+#[test]
+fn a_file_has_1_byte_to_5_gib() {
+    assert_eq!(SizeBytes::MAX, 5_368_709_120);
+    for accepted in [1, SizeBytes::MAX] {
+        assert_eq!(SizeBytes::parse(accepted).unwrap().get(), accepted);
+    }
+}
+
+#[test]
+fn a_digest_has_64_hexadecimal_digits_and_is_kept_in_lower_case() {
+    let text = "0123456789abcdefABCDEF".repeat(3);
+    let accepted = Sha256::parse(text[..64].into()).unwrap();
+    assert_eq!(accepted.to_string(), text[..64].to_lowercase());
+    assert_eq!(accepted.to_digest()[..6], [0x01, 0x23, 0x45, 0x67, 0x89, 0xab]);
+    assert_eq!(Sha256::from_digest(accepted.to_digest()), accepted);
+    assert!(Sha256::parse(text[..63].into()).is_err());
+    assert!(Sha256::parse(text[..65].into()).is_err());
+    assert!(Sha256::parse(text[..63].to_owned() + "g").is_err());
+}
+
+#[test]
+fn a_plan_has_the_size_it_was_made_with_and_one_part_more_for_what_is_left() {
+    let plan = |size, part| PartPlan::new(SizeBytes::parse(size).unwrap(), part);
+    assert_eq!(plan(20, 10).part_size_bytes(), 10);
+    for (size, count) in [(1, 1), (10, 1), (11, 2), (20, 2), (21, 3)] {
+        assert_eq!(plan(size, 10).count(), count, "{size} bytes");
+    }
+    assert_eq!(plan(7, 0).part_size_bytes(), 1);
+    let amiss = |arrived: &[(i32, i64)]| plan(20, 10).compare(arrived);
+    assert!(amiss(&[(1, 10), (2, 10)]).is_nothing());
+    assert!(!amiss(&[(1, 10)]).is_nothing(), "one is missing");
+    assert!(!amiss(&[(1, 10), (2, 9)]).is_nothing(), "one has another size");
+}
+
+#[test]
+fn what_is_invalid_is_told_field_by_field() {
+    let invalid = Invalid(vec![
+        FieldError::new("/name", "is empty"),
+        FieldError::new("/tags/3", "is too long"),
+    ]);
+    assert_eq!(invalid.to_string(), "/name: is empty; /tags/3: is too long");
 }

@@ -66,7 +66,10 @@ impl Scene {
     async fn adds_up(&self, when: &str) {
         wait_until(&format!("no saga is under way {when}"), || async {
             let running = "SELECT count(*) FROM command.sagas WHERE state = 'running'";
-            let running: i64 = sqlx::query_scalar(running).fetch_one(&self.depot.database).await.unwrap();
+            let running: i64 = sqlx::query_scalar(running)
+                .fetch_one(&self.depot.database)
+                .await
+                .unwrap();
             running == 0
         })
         .await;
