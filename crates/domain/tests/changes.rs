@@ -1,4 +1,5 @@
 //! What a change leaves behind besides the state: versions, times, reasons, and what is counted for it.
+#![cfg(test)]
 
 use depot_domain::{
     CancelReason, ContentType, FileName, FileRef, Item, ItemContent, ItemDecision, ItemError, ItemId,
