@@ -6,6 +6,10 @@ source "$NATIVE_DIR/process.sh"
 DATA_DIR=$STACK_DIR/postgres
 # The superuser is for this script alone; everybody else is the owner, or a service's role.
 SUPERUSER_PASSWORD_FILE=$STACK_DIR/postgres.password
+# More server settings, as `-c name=value -c …`, for a stack that is started for one purpose: the benchmark's peers read
+# the log of changes, and ask for `-c wal_level=logical`. Nothing of the product needs any. What it says holds from the
+# start on that it was given to, and only until the next.
+read -ra MORE_OPTIONS <<<"${STACK_POSTGRES_OPTIONS:-}"
 BIN_DIR=$(find /usr/lib/postgresql -maxdepth 2 -name bin 2>/dev/null | sort -V | tail -n 1)
 
 # Postgres refuses to run as root, and is then run as the user that its package made. Where that user cannot reach
@@ -85,7 +89,8 @@ start() {
         process_start postgres "${UNPRIVILEGED[@]}" "$BIN_DIR/postgres" -D "$DATA_DIR" \
             -c listen_addresses=127.0.0.1 -c port="$STACK_POSTGRES_PORT" -c unix_socket_directories= \
             -c max_connections=300 -c shared_buffers=256MB -c max_wal_size=2GB -c jit=off \
-            -c password_encryption=scram-sha-256 -c log_line_prefix='%m [%p] %q%u@%d '
+            -c password_encryption=scram-sha-256 -c log_line_prefix='%m [%p] %q%u@%d ' \
+            "${MORE_OPTIONS[@]}"
     fi
     wait_ready postgres 60 "$BIN_DIR/pg_isready" -h 127.0.0.1 -p "$STACK_POSTGRES_PORT"
     ensure_owner
