@@ -50,9 +50,10 @@ install_go_programs() {
 
 # Takes away what this run, or one that was killed, has left in the services.
 clear_services() {
+    if declare -F clear_more >/dev/null; then clear_more; fi
     PGOPTIONS='-c client_min_messages=warning' psql -X -q -v ON_ERROR_STOP=1 "$DATABASE_URL" \
         -c "DROP SCHEMA IF EXISTS $SCHEMA CASCADE" >&2 || say "$PEER: schema $SCHEMA could not be dropped"
-    "$MEASURE" delete-topics -prefix "peers.$PEER." || say "$PEER: topics peers.$PEER.* could not be deleted"
+    "$MEASURE" clear -prefix "peers.$PEER." || say "$PEER: topics peers.$PEER.* could not be deleted"
 }
 
 # shellcheck disable=SC2317,SC2329 # called by the trap

@@ -55,7 +55,6 @@ func drain(ctx context.Context, args []string) error {
 	flags.Int64Var(&out.RSSIdleBytes, "idle-bytes", 0, "resident bytes of the idle process")
 	settings := flags.String("settings", "{}", "JSON, for the result")
 	pid := flags.Int("pid", 0, "the peer's process")
-	before := flags.Int64("before", 0, "how many had arrived before, as of the warm-up")
 	expect := flags.Int64("expect", 0, "how many are to arrive")
 	seconds := flags.Int("seconds", 60, "how long at most")
 	patience := flags.Int("patience", 60, "seconds without an arrival after which it is given up")
@@ -71,17 +70,22 @@ func drain(ctx context.Context, args []string) error {
 		return err
 	}
 	defer counter.close()
+	// What came of the warm-up. Without one, the peer may be at work already.
+	var before int64
 	if *resume != "" {
+		if before, err = counter.count(ctx); err != nil {
+			return err
+		}
 		if err := put(ctx, *resume); err != nil {
 			return err
 		}
 	}
-	watch := watch{counter: counter, pid: *pid, all: *before + *expect, seconds: *seconds, every: 20 * time.Millisecond}
+	watch := watch{counter: counter, pid: *pid, all: before + *expect, seconds: *seconds, every: 20 * time.Millisecond}
 	if ends.countTable != "" {
 		// Counting rows is work for the database that is measured.
 		watch.every = 500 * time.Millisecond
 	}
-	if err := watch.run(ctx, *before, time.Duration(*patience)*time.Second); err != nil {
+	if err := watch.run(ctx, before, time.Duration(*patience)*time.Second); err != nil {
 		return err
 	}
 	out.Events, out.Seconds = watch.events, watch.took.Seconds()

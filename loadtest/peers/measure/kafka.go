@@ -2,9 +2,11 @@ package main
 
 import (
 	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -40,9 +42,10 @@ func createTopic(ctx context.Context, args []string) error {
 	return err
 }
 
-// Deletes all topics whose name begins with the prefix, those of an earlier run that was killed among them.
-func deleteTopics(ctx context.Context, args []string) error {
-	flags := flag.NewFlagSet("delete-topics", flag.ExitOnError)
+// Deletes all topics and consumer groups whose name begins with the prefix, those of an earlier run that was killed among
+// them.
+func clearKafka(ctx context.Context, args []string) error {
+	flags := flag.NewFlagSet("clear", flag.ExitOnError)
 	prefix := flags.String("prefix", "", "what the names begin with")
 	_ = flags.Parse(args)
 	if !strings.HasPrefix(*prefix, "peers.") {
@@ -55,24 +58,29 @@ func deleteTopics(ctx context.Context, args []string) error {
 	defer admin.Close()
 	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
 	defer cancel()
-	all, err := admin.ListTopics(ctx)
+	topics, err := admin.ListTopics(ctx)
 	if err != nil {
 		return err
 	}
-	var names []string
-	for _, name := range all.Names() {
-		if strings.HasPrefix(name, *prefix) {
-			names = append(names, name)
+	if names := withPrefix(topics.Names(), *prefix); len(names) > 0 {
+		answers, err := admin.DeleteTopics(ctx, names...)
+		if err = errors.Join(err, answers.Error()); err != nil {
+			return err
 		}
 	}
-	if len(names) == 0 {
-		return nil
-	}
-	answers, err := admin.DeleteTopics(ctx, names...)
+	groups, err := admin.ListGroups(ctx)
 	if err != nil {
 		return err
 	}
-	return answers.Error()
+	if names := withPrefix(groups.Groups(), *prefix); len(names) > 0 {
+		answers, err := admin.DeleteGroups(ctx, names...)
+		return errors.Join(err, answers.Error())
+	}
+	return nil
+}
+
+func withPrefix(names []string, prefix string) []string {
+	return slices.DeleteFunc(names, func(name string) bool { return !strings.HasPrefix(name, prefix) })
 }
 
 // How many messages a topic holds: the sum of its partitions' high watermarks. Nothing is deleted from it, and nobody

@@ -13,7 +13,7 @@ import (
 
 var commands = map[string]func(context.Context, []string) error{
 	"create-topic":  createTopic,
-	"delete-topics": deleteTopics,
+	"clear":         clearKafka,
 	"feed":          feed,
 	"drain":         drain,
 	"latency":       latency,
@@ -24,7 +24,7 @@ func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
 	defer stop()
 	if len(os.Args) < 2 || commands[os.Args[1]] == nil {
-		fmt.Fprintln(os.Stderr, "usage: measure create-topic|delete-topics|feed|drain|latency|produce-items -flag …")
+		fmt.Fprintln(os.Stderr, "usage: measure create-topic|clear|feed|drain|latency|produce-items -flag …")
 		os.Exit(64)
 	}
 	if err := commands[os.Args[1]](ctx, os.Args[2:]); err != nil {
