@@ -58,11 +58,11 @@ start_worker() { # source|sink CONNECTOR
 
 # Waits until what Connect says of a connector has a text in it.
 wait_for_connector() { # CONNECTOR TEXT
-    local deadline=$((SECONDS + 90)) status=
+    local deadline=$((SECONDS + 180)) status=
     until [[ $status == *"$2"* ]]; do
         peer_runs || die "the worker has ended"
         [[ $status != *'"state":"FAILED"'* ]] || die "the connector has failed: ${status:0:600}"
-        ((SECONDS < deadline)) || die "the connector is not ready after 90 s: ${status:0:600}"
+        ((SECONDS < deadline)) || die "the connector is not ready after 180 s: ${status:0:600}"
         sleep 0.3
         status=$(curl -s -m 5 "$CONNECT_URL/connectors/$1/status" || true)
     done
