@@ -14,8 +14,10 @@ STATUS_LACKING=69
 PEER=$(basename "$(cd "$(dirname "$0")" && pwd)")
 SCHEMA=peer_${PEER//-/_}
 TOPIC=peers.$PEER.$(date +%s)
+SQL_OPTIONS="-c search_path=$SCHEMA -c peers.topic=$TOPIC"
 PARTITIONS=6
 PEER_PID=
+STEP_PID=
 WORK=
 
 say() { printf '%s\n' "$*" >&2; }
@@ -37,7 +39,7 @@ usage() {
     exit 64
 }
 
-sql() { PGOPTIONS="-c search_path=$SCHEMA -c peers.topic=$TOPIC" psql -X -q -At -v ON_ERROR_STOP=1 "$DATABASE_URL" "$@"; }
+sql() { PGOPTIONS=$SQL_OPTIONS psql -X -q -At -v ON_ERROR_STOP=1 "$DATABASE_URL" "$@"; }
 
 # The programs of the Go module, the measurement's among them. Go's own cache makes a second time quick.
 install_go_programs() {
@@ -56,10 +58,29 @@ clear_services() {
     "$MEASURE" clear -prefix "peers.$PEER." || say "$PEER: topics peers.$PEER.* could not be deleted"
 }
 
+# Runs a step that takes long, for at most some seconds. It is waited for so that a signal to this script is heard at once.
+watched() { # SECONDS COMMAND…
+    local status=0
+    timeout "$@" 7>&- &
+    STEP_PID=$!
+    wait "$STEP_PID" || status=$?
+    STEP_PID=
+    ((status != 124)) || say "$PEER: given up after $1 s: ${*:2:3}"
+    return "$status"
+}
+
+end_step() {
+    [[ -n $STEP_PID ]] || return 0
+    kill "$STEP_PID" 2>/dev/null || true
+    wait "$STEP_PID" 2>/dev/null || true
+    STEP_PID=
+}
+
 # shellcheck disable=SC2317,SC2329 # called by the trap
 end_run() {
     local status=$?
     trap - EXIT INT TERM
+    end_step
     stop_peer
     if ((status != 0)) && [[ -s $WORK/peer.log ]]; then
         say "$PEER: the last words of its log:"
@@ -98,9 +119,9 @@ make_tables() {
 
 fill() { # FIRST ROWS
     say "$PEER: filling $2 rows"
-    sql -c "CALL fill($1, $2)"
-    sql -c 'ANALYZE'
-    sql -c 'CHECKPOINT' 2>/dev/null || true
+    PGOPTIONS=$SQL_OPTIONS watched 1800 psql -X -q -v ON_ERROR_STOP=1 "$DATABASE_URL" -c "CALL fill($1, $2)" -c ANALYZE
+    # That the server writes the fill down is not the peer's work. The superuser may ask for it, the owner may not.
+    sql -c CHECKPOINT 2>/dev/null || true
 }
 
 start_peer() { # COMMAND…
@@ -152,8 +173,8 @@ go_peer() { # VERSION SETTINGS COMMAND [ARGUMENT…]
         stop_peer
         fill 1 "$2"
         start_peer "$program"
-        "$MEASURE" drain -schema "$SCHEMA" -topic "$TOPIC" -peer "$PEER" -version "$version" -settings "$settings" \
-            -pid "$PEER_PID" -idle-bytes "$idle" -expect "$2" -seconds "${3:-60}"
+        watched $((${3:-60} + 180)) "$MEASURE" drain -schema "$SCHEMA" -topic "$TOPIC" -pid "$PEER_PID" \
+            -peer "$PEER" -version "$version" -settings "$settings" -idle-bytes "$idle" -expect "$2" -seconds "${3:-60}"
         ;;
     latency)
         is_number "${2:-}" && is_number "${3:-}" || usage "latency RATE SECONDS"
@@ -162,8 +183,8 @@ go_peer() { # VERSION SETTINGS COMMAND [ARGUMENT…]
         start_peer "$program"
         sleep 2
         peer_runs || die "it ended at once"
-        "$MEASURE" latency -schema "$SCHEMA" -topic "$TOPIC" -peer "$PEER" -version "$version" -pid "$PEER_PID" \
-            -rate "$2" -seconds "$3"
+        watched $(($3 + 180)) "$MEASURE" latency -schema "$SCHEMA" -topic "$TOPIC" -pid "$PEER_PID" \
+            -peer "$PEER" -version "$version" -rate "$2" -seconds "$3"
         ;;
     *) usage "install | drain ROWS [SECONDS] | latency RATE SECONDS" ;;
     esac

@@ -3,7 +3,8 @@
 # peer.sh install | drain ROWS [SECONDS] | latency RATE SECONDS | heap RATE_SHARE | sink ROWS [SECONDS]
 # DATABASE_URL's role may replicate and make publications, as the superuser of a private stack:
 # postgres://postgres:PASSWORD@…, its password in STACK_DIR/postgres.password. The server has wal_level=logical.
-# PEER_HEAP (2g), PEER_BATCH (2048), PEER_QUEUE (4 batches), PEER_POLL_MS (10), PEER_LINGER_MS (2), PEER_WARM_UP (60 s) tune it.
+# PEER_HEAP (2g), PEER_BATCH (2048), PEER_QUEUE (4 batches), PEER_POLL_MS (10), PEER_LINGER_MS (2), PEER_WARM_UP (60 s) tune it;
+# PEER_TASKS (2) and PEER_UNNEST (true) the sink; PEER_HEAPS, PEER_ROWS and PEER_SECONDS what `heap` tries.
 source "$(dirname "$0")/../common.sh"
 source "$PEERS_DIR/debezium/connect.sh"
 
@@ -17,7 +18,9 @@ PEER_POLL_MS=${PEER_POLL_MS:-10}
 PEER_LINGER_MS=${PEER_LINGER_MS:-2}
 PEER_PRODUCER_BATCH=${PEER_PRODUCER_BATCH:-131072}
 PEER_WARM_UP=${PEER_WARM_UP:-60}
+# For the sink.
 PEER_TASKS=${PEER_TASKS:-2}
+PEER_UNNEST=${PEER_UNNEST:-true}
 
 # As clear_services, for what only this peer makes. A slot is let go of only when its reader's end is noticed.
 clear_more() {
@@ -35,8 +38,14 @@ clear_more() {
 }
 
 settings() {
-    printf '{"heap":"%s","max_batch_size":%d,"max_queue_size":%d,"poll_ms":%d,"linger_ms":%d,"producer_batch_bytes":%d,"acks":"all","idempotence":true,"warm_up_seconds":%d}' \
-        "$PEER_HEAP" "$PEER_BATCH" "$PEER_QUEUE" "$PEER_POLL_MS" "$PEER_LINGER_MS" "$PEER_PRODUCER_BATCH" "$PEER_WARM_UP"
+    printf '{"heap":"%s","max_batch_size":%d,"max_queue_size":%d,"poll_ms":%d,"linger_ms":%d,"producer_batch_bytes":%d,' \
+        "$PEER_HEAP" "$PEER_BATCH" "$PEER_QUEUE" "$PEER_POLL_MS" "$PEER_LINGER_MS" "$PEER_PRODUCER_BATCH"
+    printf '"acks":"all","idempotence":true,"warm_up_seconds":%d}' "$PEER_WARM_UP"
+}
+
+sink_settings() {
+    printf '{"heap":"%s","batch_size":%d,"tasks":%d,"unnest":%s,"reduction_buffer":true,"warm_up_seconds":%d}' \
+        "$PEER_HEAP" "$PEER_BATCH" "$PEER_TASKS" "$PEER_UNNEST" "$PEER_WARM_UP"
 }
 
 begin_source() {
@@ -71,23 +80,38 @@ drain_backlog() { # ROWS SECONDS
     sleep 3
     idle=$(resident_bytes)
     say "$PEER: warming up for $PEER_WARM_UP s"
-    fed=$("$MEASURE" feed -schema "$SCHEMA" -topic "$TOPIC" -seconds "$PEER_WARM_UP")
+    watched $((PEER_WARM_UP + 300)) \
+        "$MEASURE" feed -schema "$SCHEMA" -topic "$TOPIC" -seconds "$PEER_WARM_UP" >"$WORK/fed"
+    fed=$(<"$WORK/fed")
     stop_connector outbox
     fill "$fed" "$1"
-    "$MEASURE" drain -schema "$SCHEMA" -topic "$TOPIC" -peer "$PEER" -version "$VERSION" -settings "$(settings)" \
-        -pid "$PEER_PID" -idle-bytes "$idle" -expect "$1" -seconds "$2" -resume "$CONNECT_URL/connectors/outbox/resume"
+    watched $(($2 + 180)) "$MEASURE" drain -schema "$SCHEMA" -topic "$TOPIC" -pid "$PEER_PID" \
+        -peer "$PEER" -version "$VERSION" -settings "$(settings)" \
+        -idle-bytes "$idle" -expect "$1" -seconds "$2" -resume "$CONNECT_URL/connectors/outbox/resume"
 }
 
-# One run of another size of heap, as a process of its own: it ends, and takes everything away, before the next begins.
+# One run with another size of heap, as a process of its own: it ends, and takes everything away, before the next begins.
 drain_with_heap() { # HEAP ROWS SECONDS
-    PEER_HEAP=$1 PEER_KEEP_LOG='' "$0" drain "$2" "$3"
+    PEER_HEAP=$1 PEER_KEEP_LOG='' watched 3600 "$0" drain "$2" "$3" >"$WORK/line"
+}
+
+# shellcheck disable=SC2317,SC2329 # called by the trap
+end_heap() {
+    trap - EXIT INT TERM
+    end_step
+    rm -rf "$WORK"
 }
 
 # The smallest heap that keeps a share of the best rate.
 find_heap() { # RATE_SHARE
     local rows=${PEER_ROWS:-600000} seconds=${PEER_SECONDS:-30} heap line rate best=0 smallest='' kept=''
+    WORK=$(mktemp -d)
+    trap end_heap EXIT
+    trap 'exit 130' INT
+    trap 'exit 143' TERM
     for heap in ${PEER_HEAPS:-1g 512m 384m 256m 192m 128m 96m 64m}; do
-        if line=$(drain_with_heap "$heap" "$rows" "$seconds"); then
+        if drain_with_heap "$heap" "$rows" "$seconds"; then
+            line=$(<"$WORK/line")
             printf '%s\n' "$line"
             rate=$(sed -E 's/.*"events_per_second":([0-9.e+]+).*/\1/' <<<"$line")
             best=$(awk -v a="$best" -v b="$rate" 'BEGIN { print (b > a) ? b : a }')
@@ -117,22 +141,23 @@ sink_items() { # ROWS SECONDS
             "connection.url=jdbc:postgresql://$DATABASE_HOST:$DATABASE_PORT/$DATABASE_NAME?reWriteBatchedInserts=true" \
             "connection.username=$DATABASE_USER" "connection.password=$DATABASE_PASSWORD" \
             "batch.size=$PEER_BATCH" "consumer.override.max.poll.records=$PEER_BATCH" \
-            "dialect.postgres.unnest.insert.enabled=${PEER_UNNEST:-true}" \
+            "dialect.postgres.unnest.insert.enabled=$PEER_UNNEST" \
             "consumer.override.group.id=$TOPIC"
     } >"$WORK/connector.properties"
     start_worker sink sink
     sleep 3
     idle=$(resident_bytes)
     say "$PEER: warming up for $PEER_WARM_UP s"
-    fed=$("$MEASURE" feed -schema "$SCHEMA" -topic "$TOPIC" -items-to "$TOPIC" -count-table item_view -seconds "$PEER_WARM_UP")
+    watched $((PEER_WARM_UP + 300)) "$MEASURE" feed -schema "$SCHEMA" -topic "$TOPIC" -items-to "$TOPIC" \
+        -count-table item_view -seconds "$PEER_WARM_UP" >"$WORK/fed"
+    fed=$(<"$WORK/fed")
     stop_connector sink
     say "$PEER: producing $1 items"
-    "$MEASURE" produce-items -topic "$TOPIC" -first "$fed" -rows "$1"
+    watched 1800 "$MEASURE" produce-items -topic "$TOPIC" -first "$fed" -rows "$1"
     sql -c 'VACUUM ANALYZE item_view'
-    "$MEASURE" drain -schema "$SCHEMA" -topic "$TOPIC" -count-table item_view -peer debezium-jdbc-sink \
-        -version "$SINK_VERSION" -pid "$PEER_PID" -idle-bytes "$idle" -expect "$1" -seconds "$2" \
-        -settings "$(printf '{"heap":"%s","batch_size":%d,"tasks":%d,"unnest":%s,"reduction_buffer":true,"warm_up_seconds":%d}' \
-            "$PEER_HEAP" "$PEER_BATCH" "$PEER_TASKS" "${PEER_UNNEST:-true}" "$PEER_WARM_UP")" \
+    watched $(($2 + 180)) "$MEASURE" drain -schema "$SCHEMA" -topic "$TOPIC" -count-table item_view -pid "$PEER_PID" \
+        -peer debezium-jdbc-sink -version "$SINK_VERSION" -idle-bytes "$idle" -expect "$1" -seconds "$2" \
+        -settings "$(sink_settings)" \
         -resume "$CONNECT_URL/connectors/sink/resume"
 }
 
@@ -151,8 +176,8 @@ latency)
     is_number "${2:-}" && is_number "${3:-}" || usage "latency RATE SECONDS"
     begin_source
     start_source
-    "$MEASURE" latency -schema "$SCHEMA" -topic "$TOPIC" -peer "$PEER" -version "$VERSION" -pid "$PEER_PID" \
-        -rate "$2" -seconds "$3" -warm-up "$PEER_WARM_UP"
+    watched $((PEER_WARM_UP + $3 + 180)) "$MEASURE" latency -schema "$SCHEMA" -topic "$TOPIC" -pid "$PEER_PID" \
+        -peer "$PEER" -version "$VERSION" -rate "$2" -seconds "$3" -warm-up "$PEER_WARM_UP"
     ;;
 heap)
     [[ ${2:-} =~ ^0?\.[0-9]+$ ]] || usage "heap RATE_SHARE, as 0.9"
