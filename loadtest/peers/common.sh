@@ -1,6 +1,6 @@
 # shellcheck shell=bash
-# Sourced by each peer.sh: what the peers have in common. A run has a schema of its own in the database and a topic of its
-# own, starts the peer as a child, watches it from outside, and takes all of it away at its end, however that comes.
+# Sourced by each peer.sh: what the peers have in common. A run has a schema of its own in the database and a topic of
+# its own, starts the peer as a child, watches it from outside, and takes all of it away at its end, however that comes.
 
 set -euo pipefail
 
@@ -58,7 +58,8 @@ clear_services() {
     "$MEASURE" clear -prefix "peers.$PEER." || say "$PEER: topics peers.$PEER.* could not be deleted"
 }
 
-# Runs a step that takes long, for at most some seconds. It is waited for so that a signal to this script is heard at once.
+# Runs a step that takes long, for at most some seconds. It is waited for, so that a signal to this script is heard at
+# once.
 watched() { # SECONDS COMMAND…
     local status=0
     timeout "$@" 7>&- &

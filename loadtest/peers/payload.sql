@@ -1,5 +1,5 @@
--- The value of each peer's messages: data as Depot's `depot.item.created.v1` has them, about 700 bytes, the same for all
--- peers. `n` counts the rows of a run: by it the measurement finds the message of a row again.
+-- The value of each peer's messages: data as Depot's `depot.item.created.v1` has them, about 700 bytes, the same for
+-- all peers. `n` counts the rows of a run: by it the measurement finds the message of a row again.
 CREATE FUNCTION payload(id uuid, n bigint) RETURNS text LANGUAGE sql STABLE AS $$
     SELECT '{"item":{"id":"' || id || '","owner":"user-' || lpad((n % 1000)::text, 6, '0') || '","name":"Item ' || n
         || '","description":"A sample of the measurement series, taken from the north shelf and kept for comparison '

@@ -3,7 +3,8 @@
 # peer.sh install | drain ROWS [SECONDS] | latency RATE SECONDS | heap RATE_SHARE | sink ROWS [SECONDS]
 # DATABASE_URL's role may replicate and make publications, as the superuser of a private stack:
 # postgres://postgres:PASSWORD@…, its password in STACK_DIR/postgres.password. The server has wal_level=logical.
-# PEER_HEAP (2g), PEER_BATCH (2048), PEER_QUEUE (4 batches), PEER_POLL_MS (10), PEER_LINGER_MS (2), PEER_WARM_UP (60 s) tune it;
+# PEER_HEAP (2g), PEER_BATCH (2048), PEER_QUEUE (4 batches), PEER_POLL_MS (10), PEER_LINGER_MS (2), PEER_WARM_UP (60 s)
+# tune it;
 # PEER_TASKS (2) and PEER_UNNEST (true) the sink; PEER_HEAPS, PEER_ROWS and PEER_SECONDS what `heap` tries.
 source "$(dirname "$0")/../common.sh"
 source "$PEERS_DIR/debezium/connect.sh"

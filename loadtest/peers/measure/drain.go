@@ -43,8 +43,8 @@ type drained struct {
 	Settings        json.RawMessage `json:"settings"`
 }
 
-// Watches a peer work off a backlog. The time runs from the first arrival that is seen to the last, or to the end of the
-// given seconds; what had arrived when the time began to run is not counted.
+// Watches a peer work off a backlog. The time runs from the first arrival that is seen to the last, or to the end of
+// the given seconds; what had arrived when the time began to run is not counted.
 func drain(ctx context.Context, args []string) error {
 	flags := flag.NewFlagSet("drain", flag.ExitOnError)
 	var ends ends
@@ -80,7 +80,7 @@ func drain(ctx context.Context, args []string) error {
 			return err
 		}
 	}
-	watch := watch{counter: counter, pid: *pid, all: before + *expect, seconds: *seconds, every: 20 * time.Millisecond}
+	watch := watch{counter: counter, pid: *pid, all: before + *expect, seconds: *seconds, every: 50 * time.Millisecond}
 	if ends.countTable != "" {
 		// Counting rows is work for the database that is measured.
 		watch.every = 500 * time.Millisecond

@@ -9,8 +9,8 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 )
 
-// Messages as Kafka Connect's JsonConverter reads them with a schema, which the JDBC sink needs to know the columns: an item's
-// fields, keyed by its id. Without a registry of schemas each message carries its own.
+// Messages as Kafka Connect's JsonConverter reads them with a schema, which the JDBC sink needs to know the columns: an
+// item's fields, keyed by its id. Without a registry of schemas each message carries its own.
 const (
 	keyFormat   = `{"schema":{"type":"struct","fields":[{"field":"id","type":"string"}]},"payload":{"id":"%s"}}`
 	valueFormat = `{"schema":{"type":"struct","fields":[{"field":"id","type":"string"},{"field":"owner","type":"string"},` +

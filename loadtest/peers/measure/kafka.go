@@ -42,8 +42,8 @@ func createTopic(ctx context.Context, args []string) error {
 	return err
 }
 
-// Deletes all topics and consumer groups whose name begins with the prefix, those of an earlier run that was killed among
-// them.
+// Deletes all topics and consumer groups whose name begins with the prefix, those of an earlier run that was killed
+// among them.
 func clearKafka(ctx context.Context, args []string) error {
 	flags := flag.NewFlagSet("clear", flag.ExitOnError)
 	prefix := flags.String("prefix", "", "what the names begin with")

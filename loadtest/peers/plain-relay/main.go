@@ -1,5 +1,5 @@
-// The relay that most people write: poll for rows that are not sent, lock them past those that others have locked, await
-// each send, mark each row. A program of the benchmark, and no part of the product.
+// The relay that most people write: poll for rows that are not sent, lock them past those that others have locked,
+// await each send, mark each row. A program of the benchmark, and no part of the product.
 package main
 
 import (

@@ -1,5 +1,5 @@
-// Watermill's outbox: its forwarder, with a subscription to a table of Postgres and a publisher to Kafka, put together as
-// the example of its forwarder shows, with those two in place of the example's. A program of the benchmark.
+// Watermill's outbox: its forwarder, with a subscription to a table of Postgres and a publisher to Kafka, put together
+// as the example of its forwarder shows, with those two in place of the example's. A program of the benchmark.
 package main
 
 import (
