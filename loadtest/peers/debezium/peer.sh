@@ -103,32 +103,34 @@ end_heap() {
     rm -rf "$WORK"
 }
 
-# The smallest heap that keeps a share of the best rate.
+# The smallest heap that keeps a share of the best rate. One that does not gets a second try: what else runs on the machine
+# may have been at fault, and a heap that is taken for too small would be to the peer's disadvantage.
 find_heap() { # RATE_SHARE
-    local rows=${PEER_ROWS:-600000} seconds=${PEER_SECONDS:-30} heap line rate best=0 smallest='' kept=''
+    local heap try rate best=0 kept=''
     WORK=$(mktemp -d)
     trap end_heap EXIT
     trap 'exit 130' INT
     trap 'exit 143' TERM
     for heap in ${PEER_HEAPS:-1g 512m 384m 256m 192m 128m 96m 64m}; do
-        if drain_with_heap "$heap" "$rows" "$seconds"; then
-            line=$(<"$WORK/line")
-            printf '%s\n' "$line"
-            rate=$(sed -E 's/.*"events_per_second":([0-9.e+]+).*/\1/' <<<"$line")
-            best=$(awk -v a="$best" -v b="$rate" 'BEGIN { print (b > a) ? b : a }')
-            if awk -v rate="$rate" -v best="$best" -v share="$1" 'BEGIN { exit !(rate >= share * best) }'; then
-                smallest=$heap kept=$line
-                continue
+        for try in first second; do
+            rate=0
+            if drain_with_heap "$heap" "${PEER_ROWS:-600000}" "${PEER_SECONDS:-30}"; then
+                cat "$WORK/line"
+                rate=$(sed -E 's/.*"events_per_second":([0-9.e+]+).*/\1/' "$WORK/line")
             fi
-            say "$PEER: -Xmx$heap keeps less than $1 of $best events/s"
-        else
-            say "$PEER: it does not work with -Xmx$heap"
-        fi
+            best=$(awk -v a="$best" -v b="$rate" 'BEGIN { print (b > a) ? b : a }')
+            if awk -v rate="$rate" -v best="$best" -v share="$1" 'BEGIN { exit !(rate > 0 && rate >= share * best) }'; then
+                kept=$heap
+                cp "$WORK/line" "$WORK/kept"
+                continue 2
+            fi
+            say "$PEER: $try try with -Xmx$heap: $rate events/s, less than $1 of $best"
+        done
         break
     done
-    [[ -n $smallest ]] || die "no heap was large enough"
+    [[ -n $kept ]] || die "no heap was large enough"
     printf '{"peer":"%s","version":"%s","smallest_heap":"%s","rate_share":%s,"best_events_per_second":%s,"smallest":%s}\n' \
-        "$PEER" "$VERSION" "$smallest" "$1" "$best" "$kept"
+        "$PEER" "$VERSION" "$kept" "$1" "$best" "$(<"$WORK/kept")"
 }
 
 sink_items() { # ROWS SECONDS
