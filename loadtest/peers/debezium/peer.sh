@@ -5,7 +5,7 @@
 # postgres://postgres:PASSWORD@…, its password in STACK_DIR/postgres.password. The server has wal_level=logical.
 # PEER_HEAP (2g), PEER_BATCH (2048), PEER_QUEUE (4 batches), PEER_POLL_MS (10), PEER_LINGER_MS (2), PEER_WARM_UP (60 s)
 # tune it;
-# PEER_TASKS (2) and PEER_UNNEST (true) the sink; PEER_HEAPS, PEER_ROWS and PEER_SECONDS what `heap` tries.
+# PEER_TASKS (2) and PEER_UNNEST (false) the sink; PEER_HEAPS, PEER_ROWS and PEER_SECONDS what `heap` tries.
 source "$(dirname "$0")/../common.sh"
 source "$PEERS_DIR/debezium/connect.sh"
 
@@ -21,7 +21,7 @@ PEER_PRODUCER_BATCH=${PEER_PRODUCER_BATCH:-131072}
 PEER_WARM_UP=${PEER_WARM_UP:-60}
 # For the sink.
 PEER_TASKS=${PEER_TASKS:-2}
-PEER_UNNEST=${PEER_UNNEST:-true}
+PEER_UNNEST=${PEER_UNNEST:-false}
 
 # As clear_services, for what only this peer makes. A slot is let go of only when its reader's end is noticed.
 clear_more() {
