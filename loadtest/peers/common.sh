@@ -120,7 +120,7 @@ make_tables() {
 
 fill() { # FIRST ROWS
     say "$PEER: filling $2 rows"
-    PGOPTIONS=$SQL_OPTIONS watched 1800 psql -X -q -v ON_ERROR_STOP=1 "$DATABASE_URL" -c "CALL fill($1, $2)" -c ANALYZE
+    PGOPTIONS=$SQL_OPTIONS watched 1800 psql -X -q -v ON_ERROR_STOP=1 "$DATABASE_URL" -c "CALL fill($1, $2)"
     # That the server writes the fill down is not the peer's work. The superuser may ask for it, the owner may not.
     sql -c CHECKPOINT 2>/dev/null || true
 }

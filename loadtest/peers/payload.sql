@@ -14,9 +14,14 @@ $$;
 -- `append(first, count)` comes from each peer's tables.sql. A thousand rows a transaction: commands that commit one by
 -- one would make a reader of the log of changes pay for each commit, and one transaction for all is no outbox.
 CREATE PROCEDURE fill(from_n integer, row_count integer) LANGUAGE plpgsql AS $$
+DECLARE
+    filled name;
 BEGIN
     FOR next_n IN from_n .. from_n + row_count - 1 BY 1000 LOOP
         PERFORM append(next_n, least(1000, from_n + row_count - next_n));
         COMMIT;
+    END LOOP;
+    FOR filled IN SELECT tablename FROM pg_tables WHERE schemaname = current_schema LOOP
+        EXECUTE format('ANALYZE %I', filled);
     END LOOP;
 END $$;
