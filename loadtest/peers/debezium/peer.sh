@@ -6,7 +6,7 @@
 # PEER_HEAP (2g), PEER_BATCH (2048), PEER_QUEUE (4 batches), PEER_POLL_MS (10), PEER_LINGER_MS (2), PEER_WARM_UP (60 s)
 # tune it;
 # PEER_TASKS (2) and PEER_UNNEST (false) the sink; PEER_HEAPS, PEER_ROWS and PEER_SECONDS what `heap` tries.
-source "$(dirname "$0")/../common.sh"
+source "$(dirname "$0")/../stage.sh"
 source "$PEERS_DIR/debezium/connect.sh"
 
 VERSION="debezium 3.6.1.Final, kafka connect 4.3.1"

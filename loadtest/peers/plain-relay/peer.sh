@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # The relay that most people write. peer.sh install | drain ROWS [SECONDS] | latency RATE SECONDS
 # PEER_WORKERS (1), PEER_BATCH (100), PEER_POLL_MS (100), PEER_LINGER_MS (0) tune it.
-source "$(dirname "$0")/../common.sh"
+source "$(dirname "$0")/../stage.sh"
 
 export PEER_WORKERS=${PEER_WORKERS:-1} PEER_BATCH=${PEER_BATCH:-100} PEER_POLL_MS=${PEER_POLL_MS:-100}
 # Each send is awaited: a linger would be waited for with each.

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Watermill's SQL outbox with its forwarder. peer.sh install | drain ROWS [SECONDS] | latency RATE SECONDS
 # PEER_BATCH (10000), PEER_POLL_MS (100), PEER_LINGER_MS (0) tune it.
-source "$(dirname "$0")/../common.sh"
+source "$(dirname "$0")/../stage.sh"
 
 # The subscriber's query sorts the whole backlog for each batch: its default of 100 would cost it most of its rate.
 export PEER_BATCH=${PEER_BATCH:-10000} PEER_POLL_MS=${PEER_POLL_MS:-100}
