@@ -214,12 +214,7 @@ fn api_state(
 ) -> ApiState {
     ApiState {
         door,
-        executor: Executor::new(
-            writer.clone(),
-            &process.shutdown,
-            config.idempotency_ttl_hours,
-            config.max_commands,
-        ),
+        executor: Executor::new(writer.clone(), &process.shutdown, config.commands),
         writer: writer.clone(),
         query: QueryAddress(config.query_public_url.as_str().into()),
         staging: sweeper.staging.clone(),

@@ -1,6 +1,7 @@
 //! The groups of `depot_service::config`, and `QUERY_PUBLIC_URL`, `DEFAULT_QUOTA_BYTES`, `UPLOAD_URL_TTL_SECONDS`,
 //! `UPLOAD_GRACE_SECONDS`, `UPLOAD_CONTENT_TYPES`, `MULTIPART_OVER_BYTES`, `MULTIPART_PART_BYTES`, `MULTIPART_TTL_SECONDS`,
-//! `MAX_CONTENT_STREAMS`, `MAX_CONCURRENT_COMMANDS`, `IDEMPOTENCY_TTL_HOURS`, `RELAY_ENABLED`, `SAGA_ENABLED`, `DEAD_LETTERS_ENABLED`,
+//! `MAX_CONTENT_STREAMS`, `MAX_CONCURRENT_COMMANDS`, `COMMAND_GROUP_MAX_SIZE`, `COMMAND_GROUP_LANES`,
+//! `MAX_GROUPED_COMMANDS`, `IDEMPOTENCY_TTL_HOURS`, `RELAY_ENABLED`, `SAGA_ENABLED`, `DEAD_LETTERS_ENABLED`,
 //! `STORE_NOTIFICATIONS_ENABLED`, `SAGA_SWEEP_ENABLED`, `SAGA_SWEEP_INTERVAL_SECONDS`, `SAGA_SWEEP_GRACE_SECONDS`,
 //! `UPLOADER_ADMIN_URL`.
 
@@ -13,6 +14,8 @@ use depot_service::config::{
     ProcessConfig, RateLimitConfig, S3Config, TelemetryConfig,
 };
 
+use crate::http::{ExecutorSettings, GroupSettings};
+
 /// The schema that this service owns.
 pub const SCHEMA: &str = "command";
 const DEFAULT_QUOTA_BYTES: i64 = 10 * 1024 * 1024 * 1024;
@@ -20,6 +23,11 @@ const MIB: i64 = 1024 * 1024;
 /// Commands for each connection of the pool: one that works on it, and a few that wait, so that it is never idle. More
 /// would get nothing done sooner, and each of them would wait for all that came before it.
 const COMMANDS_PER_CONNECTION: usize = 4;
+/// See docs/decisions/0070-commands-share-transactions.md for these three.
+const GROUP_MAX_SIZE: usize = 64;
+const GROUP_LANES: usize = 2;
+/// Of full groups: the one in flight, and those that gather meanwhile.
+const GROUPS_PER_LANE: usize = 4;
 
 /// Everything that this service is told from outside.
 #[derive(Debug, Clone)]
@@ -50,10 +58,8 @@ pub struct Config {
     pub multipart_ttl: Duration,
     /// Files that are taken through this API at once.
     pub max_content_streams: usize,
-    /// Commands that are under way at once; what comes beyond is answered 503 at once.
-    pub max_commands: usize,
-    /// How long answers are kept for repeats.
-    pub idempotency_ttl_hours: i32,
+    /// How commands are run.
+    pub commands: ExecutorSettings,
     /// Whether this process publishes the outbox.
     pub relay_enabled: bool,
     /// Whether this process runs the saga and its deadlines.
@@ -110,13 +116,7 @@ impl Config {
             // Less than the two days after which the buckets' rule drops the parts of what nobody ended.
             multipart_ttl: reader.seconds("MULTIPART_TTL_SECONDS", 86_400, 1..=165_600),
             max_content_streams: reader.number("MAX_CONTENT_STREAMS", 16, 1..=1_000),
-            max_commands: reader.number(
-                "MAX_CONCURRENT_COMMANDS",
-                COMMANDS_PER_CONNECTION * connections,
-                1..=1_000_000,
-            ),
-            // Repeats are promised to be recognised for at least 24 hours.
-            idempotency_ttl_hours: reader.number("IDEMPOTENCY_TTL_HOURS", 24, 24..=8_760),
+            commands: commands(&mut reader, connections),
             relay_enabled: reader.boolean("RELAY_ENABLED", true),
             saga_enabled: reader.boolean("SAGA_ENABLED", true),
             dead_letters_enabled: reader.boolean("DEAD_LETTERS_ENABLED", true),
@@ -128,6 +128,26 @@ impl Config {
         };
         reader.finish()?;
         Ok(config)
+    }
+}
+
+fn commands(reader: &mut ConfigReader, connections: usize) -> ExecutorSettings {
+    let places = COMMANDS_PER_CONNECTION * connections;
+    let max_size = reader.number("COMMAND_GROUP_MAX_SIZE", GROUP_MAX_SIZE, 1..=1_000);
+    let lanes = reader.number("COMMAND_GROUP_LANES", GROUP_LANES, 1..=64);
+    ExecutorSettings {
+        max_commands: reader.number("MAX_CONCURRENT_COMMANDS", places, 1..=1_000_000),
+        group: GroupSettings {
+            max_size,
+            lanes,
+            max_commands: reader.number(
+                "MAX_GROUPED_COMMANDS",
+                GROUPS_PER_LANE * max_size * lanes,
+                1..=1_000_000,
+            ),
+        },
+        // Repeats are promised to be recognised for at least 24 hours.
+        idempotency_ttl_hours: reader.number("IDEMPOTENCY_TTL_HOURS", 24, 24..=8_760),
     }
 }
 
@@ -147,7 +167,7 @@ fn accepted_types(reader: &mut ConfigReader) -> AcceptedTypes {
 mod tests {
     use super::*;
 
-    fn max_commands(more: &[(&str, &str)]) -> usize {
+    fn commands(more: &[(&str, &str)]) -> ExecutorSettings {
         let needed = [
             ("APP_ENV", "test"),
             ("DATABASE_URL", "postgres://depot_command:x@localhost/depot"),
@@ -158,17 +178,25 @@ mod tests {
             ("JWT_SECRET", "a secret of the tests, which is long enough"),
         ];
         let environment = Environment::from_pairs("COMMAND_API", needed.iter().chain(more).copied());
-        Config::read(environment).unwrap().max_commands
+        Config::read(environment).unwrap().commands
     }
 
     #[test]
     fn there_are_places_for_four_commands_a_connection_unless_it_is_said_how_many() {
-        assert_eq!(max_commands(&[]), 40);
-        assert_eq!(max_commands(&[("DATABASE_MAX_CONNECTIONS", "3")]), 12);
+        assert_eq!(commands(&[]).max_commands, 40);
+        assert_eq!(commands(&[("DATABASE_MAX_CONNECTIONS", "3")]).max_commands, 12);
         let own = [
             ("DATABASE_MAX_CONNECTIONS", "3"),
             ("MAX_CONCURRENT_COMMANDS", "5"),
         ];
-        assert_eq!(max_commands(&own), 5);
+        assert_eq!(commands(&own).max_commands, 5);
+    }
+
+    #[test]
+    fn four_groups_a_lane_may_wait_unless_it_is_said_how_many() {
+        assert_eq!(commands(&[]).group.max_commands, 512);
+        let small = [("COMMAND_GROUP_MAX_SIZE", "3"), ("COMMAND_GROUP_LANES", "1")];
+        assert_eq!(commands(&small).group.max_commands, 12);
+        assert_eq!(commands(&[("MAX_GROUPED_COMMANDS", "7")]).group.max_commands, 7);
     }
 }

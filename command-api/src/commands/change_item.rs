@@ -1,10 +1,8 @@
 use depot_domain::{Invalid, Item, ItemDecision, ItemError, ItemId};
 use depot_schemas::EventType;
-use sqlx::PgConnection;
 use time::OffsetDateTime;
 
-use super::{Actor, CommandError, ItemAnswer, Precondition, Refusal, UnitOfWork};
-use crate::store;
+use super::{Actor, CommandError, ItemAnswer, ItemWrite, Moment, Precondition, Refusal};
 
 /// A change of an item that is there: what all of them have in common.
 #[derive(Debug, Clone)]
@@ -25,46 +23,30 @@ pub(super) enum Undecided {
 }
 
 impl ChangeItem<'_> {
-    /// Locks the item, checks who asks and which version is meant, has `decide` decide, and writes what it says.
-    pub async fn execute(
+    /// Checks who asks and which version is meant, and has `decide` decide.
+    pub fn decide(
         self,
-        unit: &mut UnitOfWork,
-        decide: impl FnOnce(Item, OffsetDateTime) -> Result<ItemDecision, Undecided> + Send,
-    ) -> Result<ItemAnswer, CommandError> {
-        let item = store::items::lock(unit.conn(), self.id)
-            .await?
-            .ok_or(Refusal::ItemNotFound(self.id))?;
+        item: Option<Item>,
+        moment: &Moment,
+        decide: impl FnOnce(Item, OffsetDateTime) -> Result<ItemDecision, Undecided>,
+    ) -> Result<(ItemAnswer, ItemWrite), CommandError> {
+        let item = item.ok_or(Refusal::ItemNotFound(self.id))?;
         self.actor.require_owner(&item.owner)?;
-        let version = unit.token(item.version);
+        let version = moment.token(item.version);
         item.require_alive()
             .map_err(|error| Refusal::by_item(error, version))?;
         self.precondition.check(version)?;
-        let decision = decide(item, unit.now()).map_err(|undecided| match undecided {
+        let decision = decide(item, moment.now).map_err(|undecided| match undecided {
             Undecided::Item(error) => Refusal::by_item(error, version),
             Undecided::Invalid(invalid) => Refusal::Invalid(invalid.0),
         })?;
-        match decision {
-            ItemDecision::Unchanged(item) => Ok(ItemAnswer { item, version }),
+        Ok(match decision {
+            ItemDecision::Unchanged(item) => (ItemAnswer { item, version }, ItemWrite::Nothing),
             ItemDecision::Changed(item, changed) => {
-                store::items::update(unit.conn(), &item).await?;
-                unit.record_item(self.event_type, &item, &changed, self.actor.subject.as_str());
-                Ok(ItemAnswer {
-                    version: unit.token(item.version),
-                    item,
-                })
+                let version = moment.token(item.version);
+                let write = ItemWrite::Next(self.event_type, changed);
+                (ItemAnswer { item, version }, write)
             }
-        }
-    }
-}
-
-/// Whether the actor may change the item; one that is not there forbids nothing.
-pub(super) async fn authorize(
-    conn: &mut PgConnection,
-    actor: &Actor,
-    id: ItemId,
-) -> Result<(), CommandError> {
-    match store::items::owner(conn, id).await? {
-        Some(owner) => actor.require_owner(&owner),
-        None => Ok(()),
+        })
     }
 }

@@ -1,9 +1,7 @@
 use depot_domain::{Item, ItemContent, ItemId};
 use depot_schemas::EventType;
-use sqlx::PgConnection;
 
-use super::{Actor, CommandError, ItemAnswer, UnitOfWork, UseCase};
-use crate::store;
+use super::{Actor, CommandError, ItemAnswer, ItemCommand, ItemWrite, Moment};
 
 /// Adds an item to the catalogue; the actor owns it.
 #[derive(Debug, Clone)]
@@ -12,21 +10,22 @@ pub struct CreateItem {
     pub content: ItemContent,
 }
 
-impl UseCase for CreateItem {
-    type Answer = ItemAnswer;
-
-    async fn execute(&self, unit: &mut UnitOfWork) -> Result<ItemAnswer, CommandError> {
-        let owner = self.actor.subject.clone();
-        let item = Item::create(ItemId::generate(), owner, self.content.clone(), unit.now());
-        store::items::insert(unit.conn(), &item).await?;
-        unit.record_item(EventType::ItemCreated, &item, &[], self.actor.subject.as_str());
-        Ok(ItemAnswer {
-            version: unit.token(item.version),
-            item,
-        })
+impl ItemCommand for CreateItem {
+    fn actor(&self) -> &Actor {
+        &self.actor
     }
 
-    async fn authorize(&self, _: &mut PgConnection) -> Result<(), CommandError> {
-        Ok(())
+    fn target(&self) -> Option<ItemId> {
+        None
+    }
+
+    fn decide(&self, _: Option<Item>, moment: &Moment) -> Result<(ItemAnswer, ItemWrite), CommandError> {
+        let owner = self.actor.subject.clone();
+        let item = Item::create(ItemId::generate(), owner, self.content.clone(), moment.now);
+        let version = moment.token(item.version);
+        Ok((
+            ItemAnswer { item, version },
+            ItemWrite::New(EventType::ItemCreated),
+        ))
     }
 }

@@ -3,8 +3,7 @@ use depot_schemas::EventType;
 use sqlx::PgConnection;
 
 use super::{
-    Actor, CommandError, ItemAnswer, Precondition, UnitOfWork, UseCase,
-    change_item::{self, ChangeItem},
+    Actor, CommandError, ItemAnswer, Precondition, UnitOfWork, UseCase, change_item::ChangeItem, item_command,
 };
 use crate::saga::ITEM_DELETION_SAGA;
 
@@ -26,12 +25,15 @@ impl UseCase for DeleteItem {
             precondition: &self.precondition,
             event_type: EventType::ItemDeleted,
         };
-        let deleted = change.execute(unit, |item, now| Ok(item.delete(now)?)).await?;
+        let deleted = item_command::execute(unit, Some(self.id), &self.actor, |item, moment| {
+            change.decide(item, moment, |item, now| Ok(item.delete(now)?))
+        });
+        let deleted = deleted.await?;
         depot_saga::store::begin(unit.conn(), &ITEM_DELETION_SAGA, self.id.0, None).await?;
         Ok(deleted)
     }
 
     async fn authorize(&self, conn: &mut PgConnection) -> Result<(), CommandError> {
-        change_item::authorize(conn, &self.actor, self.id).await
+        item_command::authorize(conn, &self.actor, self.id).await
     }
 }

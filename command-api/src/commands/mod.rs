@@ -12,6 +12,7 @@ mod dead_letters;
 mod delete_item;
 mod error;
 mod events;
+mod item_command;
 mod own_upload;
 mod patch_item;
 mod precondition;
@@ -30,6 +31,7 @@ pub use create_item::CreateItem;
 pub use dead_letters::{DiscardDeadLetters, RedriveDeadLetters};
 pub use delete_item::DeleteItem;
 pub use error::{CommandError, Refusal};
+pub use item_command::{ItemCommand, ItemWrite, Moment};
 pub use own_upload::OwnUpload;
 pub use patch_item::{ItemPatch, PatchItem};
 pub use precondition::Precondition;
@@ -39,7 +41,7 @@ pub use resume_aggregate::ResumeAggregate;
 pub use resume_saga::ResumeSaga;
 pub use set_account_limit::SetAccountLimit;
 pub use sweep::BeginSweep;
-pub use unit_of_work::{UnitOfWork, Writer};
+pub use unit_of_work::{Cause, UnitOfWork, Writer};
 
 use std::future::Future;
 

@@ -1,11 +1,9 @@
 use depot_domain::{FieldError, Invalid, Item, ItemContent, ItemId, ItemStatus};
 use depot_schemas::EventType;
 use serde_json::{Map, Value};
-use sqlx::PgConnection;
 
 use super::{
-    Actor, CommandError, ItemAnswer, Precondition, UnitOfWork, UseCase,
-    change_item::{self, ChangeItem},
+    Actor, CommandError, ItemAnswer, ItemCommand, ItemWrite, Moment, Precondition, change_item::ChangeItem,
 };
 
 /// A JSON merge patch (RFC 7396) of an item's content. `None` leaves a member as it is, `Some(None)` removes it, which
@@ -98,26 +96,26 @@ pub struct PatchItem {
     pub patch: ItemPatch,
 }
 
-impl UseCase for PatchItem {
-    type Answer = ItemAnswer;
+impl ItemCommand for PatchItem {
+    fn actor(&self) -> &Actor {
+        &self.actor
+    }
 
-    async fn execute(&self, unit: &mut UnitOfWork) -> Result<ItemAnswer, CommandError> {
+    fn target(&self) -> Option<ItemId> {
+        Some(self.id)
+    }
+
+    fn decide(&self, item: Option<Item>, moment: &Moment) -> Result<(ItemAnswer, ItemWrite), CommandError> {
         let change = ChangeItem {
             actor: &self.actor,
             id: self.id,
             precondition: &self.precondition,
             event_type: EventType::ItemUpdated,
         };
-        let patch = self.patch.clone();
-        let change = change.execute(unit, |item, now| {
-            let content = patch.apply(&item)?;
+        change.decide(item, moment, |item, now| {
+            let content = self.patch.clone().apply(&item)?;
             Ok(item.replace(content, now)?)
-        });
-        change.await
-    }
-
-    async fn authorize(&self, conn: &mut PgConnection) -> Result<(), CommandError> {
-        change_item::authorize(conn, &self.actor, self.id).await
+        })
     }
 }
 

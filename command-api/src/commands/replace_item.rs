@@ -1,10 +1,8 @@
-use depot_domain::{ItemContent, ItemId};
+use depot_domain::{Item, ItemContent, ItemId};
 use depot_schemas::EventType;
-use sqlx::PgConnection;
 
 use super::{
-    Actor, CommandError, ItemAnswer, Precondition, UnitOfWork, UseCase,
-    change_item::{self, ChangeItem},
+    Actor, CommandError, ItemAnswer, ItemCommand, ItemWrite, Moment, Precondition, change_item::ChangeItem,
 };
 
 /// Replaces the content of an item as a whole.
@@ -16,23 +14,24 @@ pub struct ReplaceItem {
     pub content: ItemContent,
 }
 
-impl UseCase for ReplaceItem {
-    type Answer = ItemAnswer;
+impl ItemCommand for ReplaceItem {
+    fn actor(&self) -> &Actor {
+        &self.actor
+    }
 
-    async fn execute(&self, unit: &mut UnitOfWork) -> Result<ItemAnswer, CommandError> {
+    fn target(&self) -> Option<ItemId> {
+        Some(self.id)
+    }
+
+    fn decide(&self, item: Option<Item>, moment: &Moment) -> Result<(ItemAnswer, ItemWrite), CommandError> {
         let change = ChangeItem {
             actor: &self.actor,
             id: self.id,
             precondition: &self.precondition,
             event_type: EventType::ItemUpdated,
         };
-        let content = self.content.clone();
-        change
-            .execute(unit, |item, now| Ok(item.replace(content, now)?))
-            .await
-    }
-
-    async fn authorize(&self, conn: &mut PgConnection) -> Result<(), CommandError> {
-        change_item::authorize(conn, &self.actor, self.id).await
+        change.decide(item, moment, |item, now| {
+            Ok(item.replace(self.content.clone(), now)?)
+        })
     }
 }

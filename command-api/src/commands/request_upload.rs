@@ -4,7 +4,7 @@ use depot_domain::{Item, StorageAccount, Upload, UploadId, UploadRequest};
 use depot_schemas::EventType;
 use sqlx::PgConnection;
 
-use super::{Actor, CommandError, Refusal, UnitOfWork, UploadAnswer, UseCase, change_item};
+use super::{Actor, CommandError, Refusal, UnitOfWork, UploadAnswer, UseCase, item_command};
 use crate::{
     saga::{UPLOAD_SAGA, step},
     store,
@@ -96,6 +96,6 @@ impl UseCase for RequestUpload {
     }
 
     async fn authorize(&self, conn: &mut PgConnection) -> Result<(), CommandError> {
-        change_item::authorize(conn, &self.actor, self.request.item_id).await
+        item_command::authorize(conn, &self.actor, self.request.item_id).await
     }
 }

@@ -8,7 +8,7 @@ use depot_service::telemetry::{TraceHeaders, current_trace_headers};
 use sqlx::{PgConnection, PgPool, Postgres, Transaction, pool::PoolConnection};
 use time::OffsetDateTime;
 
-use super::{CommandError, events};
+use super::{Actor, CommandError, ItemWrite, Moment, events};
 use crate::store::{Nature, StoreError, transaction};
 
 /// A pool whose database is away lets each caller wait for as long as a connection may take to be had.
@@ -27,21 +27,30 @@ pub struct Writer {
     breaker: Arc<Breaker>,
 }
 
-/// What all events of a unit of work have in common.
+/// What brings about a change.
 #[derive(Debug, Clone)]
-pub(super) struct Origin {
-    pub epoch: i32,
-    pub now: OffsetDateTime,
+pub struct Cause {
     /// The command, or the event taken as one, that is being handled.
-    pub causation: CommandId,
+    pub command: CommandId,
     pub trace: Option<TraceHeaders>,
+}
+
+impl Cause {
+    /// A command in the trace of the current span.
+    pub fn here(command: CommandId) -> Self {
+        Self {
+            command,
+            trace: current_trace_headers(),
+        }
+    }
 }
 
 /// One transaction: what is locked, written and recorded in it happens at its commit, or not at all.
 pub struct UnitOfWork {
     transaction: Transaction<'static, Postgres>,
     writer: Writer,
-    origin: Origin,
+    moment: Moment,
+    cause: Cause,
     events: Vec<Event>,
 }
 
@@ -72,16 +81,15 @@ impl Writer {
             Ok((transaction, beginning))
         };
         let (transaction, beginning) = self.unless_away(begin).await?;
-        let origin = Origin {
+        let moment = Moment {
             epoch: beginning.epoch,
             now: beginning.now,
-            causation,
-            trace: current_trace_headers(),
         };
         Ok(UnitOfWork {
             transaction,
             writer: self.clone(),
-            origin,
+            moment,
+            cause: Cause::here(causation),
             events: Vec::new(),
         })
     }
@@ -120,29 +128,47 @@ impl UnitOfWork {
 
     /// The database's clock at the beginning.
     pub fn now(&self) -> OffsetDateTime {
-        self.origin.now
+        self.moment.now
+    }
+
+    /// The clock and the epoch.
+    pub fn moment(&self) -> Moment {
+        self.moment
     }
 
     /// The token of an aggregate's version.
     pub fn token(&self, version: i64) -> VersionToken {
-        VersionToken::new(self.origin.epoch, version)
+        self.moment.token(version)
     }
 
     /// Records an event of an item that has been written.
     pub fn record_item(&mut self, event_type: EventType, item: &Item, changed: &[&str], actor: &str) {
-        self.events
-            .push(events::of_item(&self.origin, event_type, item, changed, actor));
+        let event = events::of_item(&self.moment, &self.cause, event_type, item, changed, actor);
+        self.events.push(event);
+    }
+
+    /// Records the event of what a command has written of an item, or will.
+    pub fn record_write(&mut self, item: &Item, write: &ItemWrite, actor: &Actor) {
+        let cause = self.cause.clone();
+        self.record_write_of(&cause, item, write, actor);
+    }
+
+    /// As [`record_write`](Self::record_write), where several commands share this unit.
+    pub fn record_write_of(&mut self, cause: &Cause, item: &Item, write: &ItemWrite, actor: &Actor) {
+        let (event_type, changed) = match write {
+            ItemWrite::Nothing => return,
+            ItemWrite::New(event_type) => (*event_type, &[][..]),
+            ItemWrite::Next(event_type, changed) => (*event_type, &changed[..]),
+        };
+        let actor = actor.subject.as_str();
+        let event = events::of_item(&self.moment, cause, event_type, item, changed, actor);
+        self.events.push(event);
     }
 
     /// Records an event of an upload that has been written.
     pub fn record_upload(&mut self, event_type: EventType, upload: &Upload, changed: &[&str], actor: &str) {
-        self.events.push(events::of_upload(
-            &self.origin,
-            event_type,
-            upload,
-            changed,
-            actor,
-        ));
+        let event = events::of_upload(&self.moment, &self.cause, event_type, upload, changed, actor);
+        self.events.push(event);
     }
 
     /// Marks the place to which [`undo`](Self::undo) goes back.

@@ -1,10 +1,7 @@
-//! How a command is run: once for its key, to its end, in one transaction with its answer.
-
-use std::time::Duration;
+//! How a command is run: once for its key, to its end, whether the client waits for it or not.
 
 use depot_domain::CommandId;
-use depot_retry::{Bulkhead, Delays};
-use depot_sabotage::Break;
+use depot_retry::Bulkhead;
 use depot_service::{
     problem::{Problem, types},
     shutdown::Shutdown,
@@ -13,58 +10,40 @@ use tokio::sync::oneshot;
 use tokio_util::task::TaskTracker;
 use tracing::Instrument as _;
 
-use super::{answer::Answer, error, problems, write_request::Identity};
-use crate::{
-    commands::{CommandError, UnitOfWork, UseCase, Writer},
-    store::{
-        self, Nature, StoreError,
-        idempotency::{KeptAnswer, Key},
-        transaction::{KEY_LOCK_TIMEOUT, ROW_LOCK_TIMEOUT},
-    },
+use super::{
+    alone::Alone,
+    answer::Answer,
+    group::{Group, GroupSettings},
+    write_request::Identity,
 };
+use crate::commands::{ItemAnswer, ItemCommand, UseCase, Writer};
 
-/// How long contention is worked against before the client is asked to come back: no attempt begins after that.
-const PATIENCE: Duration = Duration::from_secs(5);
-/// How long one attempt may take: a database that is stopped, or a network that swallows, ends no statement. Longer than
-/// the waits for all locks of a command and its slowest statement; shorter than a request may take.
-const ATTEMPT: Duration = Duration::from_secs(12);
+/// What commands are run with.
+#[derive(Debug, Clone, Copy)]
+pub struct ExecutorSettings {
+    /// Commands with a transaction of their own that are under way at once; what comes beyond is answered 503 at once.
+    pub max_commands: usize,
+    /// Those that share one.
+    pub group: GroupSettings,
+    /// How long answers are kept for repeats.
+    pub idempotency_ttl_hours: i32,
+}
 
 /// Runs commands.
 #[derive(Clone)]
 pub struct Executor {
-    writer: Writer,
+    alone: Alone,
+    group: Group,
     /// Owns the tasks of commands.
     tasks: TaskTracker,
     /// Commands wait for each other at the pool: how many, and so for how long.
     places: Bulkhead,
-    ttl_hours: i32,
-}
-
-/// What the key of a request says.
-enum NextAction {
-    /// It is new: the row is ours, the command is to be run.
-    Execute,
-    /// It was answered: the same again.
-    Replay(KeptAnswer),
-    /// It was used for another request.
-    Reused,
-    /// Its first request is still under way.
-    InProgress,
-    /// Its row went while it was being looked at.
-    Again,
-}
-
-/// What an attempt came to.
-enum Outcome {
-    Answered(Answer),
-    Refused(Problem),
-    Again,
 }
 
 impl Executor {
     /// Commands that are under way when the public listener has ended are waited for, though nobody waits for their
     /// answers.
-    pub fn new(writer: Writer, shutdown: &Shutdown, ttl_hours: i32, max_commands: usize) -> Self {
+    pub fn new(writer: Writer, shutdown: &Shutdown, settings: ExecutorSettings) -> Self {
         let tasks = TaskTracker::new();
         let (under_way, stop) = (tasks.clone(), shutdown.last_token());
         shutdown.spawn_last("commands", async move {
@@ -72,11 +51,15 @@ impl Executor {
             under_way.close();
             under_way.wait().await;
         });
-        Self {
+        let alone = Alone {
             writer,
+            ttl_hours: settings.idempotency_ttl_hours,
+        };
+        Self {
+            group: Group::start(alone.clone(), tasks.clone(), shutdown, settings.group),
+            alone,
             tasks,
-            places: Bulkhead::new("commands", max_commands),
-            ttl_hours,
+            places: Bulkhead::new("commands", settings.max_commands),
         }
     }
 
@@ -92,9 +75,11 @@ impl Executor {
     ) -> Result<Answer, Problem> {
         let place = self.places.enter().ok_or_else(Problem::overloaded)?;
         let (sender, receiver) = oneshot::channel();
-        let executor = self.clone();
+        let alone = self.alone.clone();
         let work = async move {
-            let answer = executor.run_to_the_end(&identity, &use_case, &render).await;
+            let answer = alone
+                .run(CommandId::generate(), &identity, &use_case, &render)
+                .await;
             // Given back by the work, not by who waits for it and may go away.
             drop(place);
             if sender.send(answer).is_err() {
@@ -103,191 +88,28 @@ impl Executor {
         };
         // Not a task of the process: a command that panics ends itself and nothing else.
         drop(self.tasks.spawn(work.in_current_span()));
-        receiver.await.unwrap_or_else(|_| {
-            tracing::error!(
-                "a command ended without an answer: it panicked, or was dropped at the drain's deadline"
-            );
-            Err(Problem::of(&types::INTERNAL))
-        })
+        answer_of(receiver).await
     }
 
-    async fn run_to_the_end<U: UseCase>(
+    /// Runs a command on an item, in one transaction with what else has arrived: a client that goes away cancels nothing.
+    ///
+    /// # Errors
+    /// As of [`run`](Self::run).
+    pub async fn run_together<C: ItemCommand>(
         &self,
-        identity: &Identity,
-        use_case: &U,
-        render: &(impl Fn(U::Answer) -> Answer + Sync),
+        identity: Identity,
+        command: C,
+        render: impl Fn(ItemAnswer) -> Answer + Send + Sync + 'static,
     ) -> Result<Answer, Problem> {
-        let command = CommandId::generate();
-        let mut delays = Delays::lasting(Duration::from_millis(5), Duration::from_millis(200), PATIENCE);
-        loop {
-            let attempt = self.attempt(command, identity, use_case, render);
-            let attempt = tokio::time::timeout(ATTEMPT, attempt).await;
-            let failed = match attempt.unwrap_or_else(|_| Err(StoreError::Silent(ATTEMPT).into())) {
-                Ok(Outcome::Answered(answer)) => return Ok(answer),
-                Ok(Outcome::Refused(problem)) => return Err(problem),
-                Ok(Outcome::Again) => None,
-                Err(error) => Some(error),
-            };
-            let passing = failed
-                .as_ref()
-                .is_none_or(|error| matches!(error.nature(), Some(Nature::Contention | Nature::LockTimeout)));
-            match (delays.next_delay().filter(|_| passing), failed) {
-                (Some(delay), _) => tokio::time::sleep(delay).await,
-                (None, Some(error)) => return Err(error::problem(&error)),
-                (None, None) => return Err(in_progress()),
-            }
-        }
-    }
-
-    async fn attempt<U: UseCase>(
-        &self,
-        command: CommandId,
-        identity: &Identity,
-        use_case: &U,
-        render: &(impl Fn(U::Answer) -> Answer + Sync),
-    ) -> Result<Outcome, CommandError> {
-        let key = identity.key.as_ref();
-        let Some(key) = key.filter(|_| !depot_sabotage::has(Break::Duplicated)) else {
-            let mut unit = self.writer.begin(command, ROW_LOCK_TIMEOUT).await?;
-            return match execute(&mut unit, identity, use_case, render).await {
-                Ok((answer, true)) => unit.commit().await.map(|()| Outcome::Answered(answer)),
-                Ok((answer, false)) => {
-                    unit.roll_back().await;
-                    Ok(Outcome::Answered(answer))
-                }
-                Err(error) => abandon(unit, error).await,
-            };
-        };
-        let mut unit = self.writer.begin(command, KEY_LOCK_TIMEOUT).await?;
-        let next = match self.claim(&mut unit, key, &identity.fingerprint).await {
-            Ok(next) => next,
-            Err(error) => return abandon(unit, error).await,
-        };
-        count(&next);
-        match next {
-            NextAction::Execute => {
-                let answer = match execute_or_undo(&mut unit, identity, use_case, render).await {
-                    Ok(answer) => answer,
-                    Err(error) => return abandon(unit, error).await,
-                };
-                let (status, headers) = (answer.status(), answer.headers());
-                store::idempotency::keep_answer(unit.conn(), key, status, headers, answer.body()).await?;
-                match depot_sabotage::hits(Break::Lost, key.key.as_bytes()) {
-                    true => unit.roll_back().await,
-                    false => unit.commit().await?,
-                }
-                Ok(Outcome::Answered(answer))
-            }
-            NextAction::Replay(kept) => {
-                let authorized = use_case.authorize(unit.conn()).await;
-                unit.roll_back().await;
-                authorized.map(|()| Outcome::Answered(Answer::replay(kept)))
-            }
-            NextAction::Reused => {
-                unit.roll_back().await;
-                let detail =
-                    "Use a new Idempotency-Key: this one belongs to a request that differs from this one.";
-                let problem = Problem::of(&problems::IDEMPOTENCY_KEY_REUSED).with_detail(detail);
-                Ok(Outcome::Refused(problem))
-            }
-            NextAction::InProgress => {
-                unit.roll_back().await;
-                Ok(Outcome::Refused(in_progress()))
-            }
-            NextAction::Again => {
-                unit.roll_back().await;
-                Ok(Outcome::Again)
-            }
-        }
-    }
-
-    /// Inserts the key's row, or finds out what is there. Only a lock that is not had *here* means that the first
-    /// request is under way.
-    async fn claim(
-        &self,
-        unit: &mut UnitOfWork,
-        key: &Key,
-        fingerprint: &[u8],
-    ) -> Result<NextAction, CommandError> {
-        let conn = unit.conn();
-        match store::idempotency::insert(conn, key, fingerprint, self.ttl_hours).await {
-            Ok(true) => return Ok(NextAction::Execute),
-            Ok(false) => {}
-            Err(error) if error.nature() == Nature::LockTimeout => return Ok(NextAction::InProgress),
-            Err(error) => return Err(error.into()),
-        }
-        let Some(kept) = store::idempotency::find(conn, key).await? else {
-            return Ok(NextAction::Again);
-        };
-        if !kept.expired {
-            let same = kept.fingerprint == fingerprint;
-            return Ok(if same {
-                NextAction::Replay(kept)
-            } else {
-                NextAction::Reused
-            });
-        }
-        match store::idempotency::replace_expired(conn, key, fingerprint, self.ttl_hours).await {
-            Ok(true) => {
-                store::transaction::set_lock_timeout(conn, ROW_LOCK_TIMEOUT).await?;
-                Ok(NextAction::Execute)
-            }
-            Ok(false) => Ok(NextAction::Again),
-            Err(error) if error.nature() == Nature::LockTimeout => Ok(NextAction::InProgress),
-            Err(error) => Err(error.into()),
-        }
+        answer_of(self.group.enter(identity, command, render)?).await
     }
 }
 
-/// As [`execute`], in a transaction that has written the key: of a command that is refused nothing but that stays.
-async fn execute_or_undo<U: UseCase>(
-    unit: &mut UnitOfWork,
-    identity: &Identity,
-    use_case: &U,
-    render: &(impl Fn(U::Answer) -> Answer + Sync),
-) -> Result<Answer, CommandError> {
-    unit.mark().await?;
-    let (answer, is_done) = execute(unit, identity, use_case, render).await?;
-    if !is_done {
-        unit.undo().await?;
-    }
-    Ok(answer)
-}
-
-/// Runs the use case, and renders what it answers or refuses. True if it was done.
-async fn execute<U: UseCase>(
-    unit: &mut UnitOfWork,
-    identity: &Identity,
-    use_case: &U,
-    render: &(impl Fn(U::Answer) -> Answer + Sync),
-) -> Result<(Answer, bool), CommandError> {
-    match use_case.execute(unit).await {
-        Ok(answer) => Ok((render(answer), true)),
-        Err(CommandError::Refused(refusal)) => {
-            Ok((Answer::problem(error::refusal(&refusal), &identity.path), false))
-        }
-        Err(error) => Err(error),
-    }
-}
-
-async fn abandon(unit: UnitOfWork, error: CommandError) -> Result<Outcome, CommandError> {
-    unit.roll_back().await;
-    Err(error)
-}
-
-fn in_progress() -> Problem {
-    Problem::of(&problems::REQUEST_IN_PROGRESS)
-        .with_detail("The first request with this Idempotency-Key has not ended yet.")
-        .with_retry_after(1)
-}
-
-fn count(next: &NextAction) {
-    let outcome = match next {
-        NextAction::Execute => "executed",
-        NextAction::Replay(_) => "replayed",
-        NextAction::Reused => "reused",
-        NextAction::InProgress => "in_progress",
-        NextAction::Again => "again",
-    };
-    metrics::counter!("depot_idempotency_keys_total", "outcome" => outcome).increment(1);
+async fn answer_of(receiver: oneshot::Receiver<Result<Answer, Problem>>) -> Result<Answer, Problem> {
+    receiver.await.unwrap_or_else(|_| {
+        tracing::error!(
+            "a command ended without an answer: it panicked, or was dropped at the drain's deadline"
+        );
+        Err(Problem::of(&types::INTERNAL))
+    })
 }

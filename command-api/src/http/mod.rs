@@ -2,10 +2,12 @@
 
 mod accounts;
 mod admin;
+mod alone;
 mod answer;
 mod documentation;
 mod error;
 mod executor;
+mod group;
 pub mod idempotency;
 mod items;
 mod openapi;
@@ -16,7 +18,8 @@ mod router;
 mod uploads;
 mod write_request;
 
-pub use executor::Executor;
+pub use executor::{Executor, ExecutorSettings};
+pub use group::GroupSettings;
 pub use openapi::document;
 pub use router::{
     Accounts, ApiState, Database, DeadLetterDesk, InParts, QueryAddress, SweepDesk, UploadPolicy, router,

@@ -6,7 +6,7 @@ use sqlx::PgConnection;
 use super::{StoreError, transaction::ROW_LOCK_TIMEOUT};
 
 /// What names a request that may be repeated.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Key {
     /// The subject of the caller's token.
     pub principal: String,
@@ -58,6 +58,43 @@ pub async fn insert(
     .await
     .map_err(StoreError::doing("insert an idempotency key"))?;
     Ok(row.inserted > 0)
+}
+
+/// As [`insert`], for several requests at once, in the order of the keys: answers which of them are ours, by their place in
+/// `keys`. A key that comes twice is the first one's.
+pub async fn insert_all(
+    conn: &mut PgConnection,
+    keys: &[&Key],
+    fingerprints: &[Vec<u8>],
+    ttl_hours: i32,
+) -> Result<Vec<usize>, StoreError> {
+    let [principals, routes, names] = columns(keys);
+    let ours = sqlx::query_scalar!(
+        r#"WITH given AS (
+               SELECT DISTINCT ON (principal, route, key) principal, route, key, fingerprint, place
+               FROM unnest($1::text[], $2::text[], $3::text[], $4::bytea[])
+                    WITH ORDINALITY AS given (principal, route, key, fingerprint, place)
+               ORDER BY principal, route, key, place),
+           inserted AS (
+               INSERT INTO command.idempotency_keys (principal, route, key, fingerprint, expires_at)
+               SELECT principal, route, key, fingerprint, now() + make_interval(hours => $5) FROM given
+               ORDER BY principal, route, key
+               ON CONFLICT (principal, route, key) DO NOTHING
+               RETURNING principal, route, key)
+           SELECT place - 1 AS "place!" FROM given JOIN inserted USING (principal, route, key)"#,
+        &principals as _,
+        &routes as _,
+        &names as _,
+        fingerprints,
+        ttl_hours,
+    )
+    .fetch_all(conn)
+    .await
+    .map_err(StoreError::doing("insert idempotency keys"))?;
+    Ok(ours
+        .into_iter()
+        .filter_map(|place| usize::try_from(place).ok())
+        .collect())
 }
 
 /// The answer kept under a key; none if the row was deleted since. A statement of its own, after [`insert`]: it sees
@@ -123,6 +160,65 @@ pub async fn keep_answer(
     .await
     .map_err(StoreError::doing("keep an answer under its idempotency key"))?;
     Ok(())
+}
+
+/// As [`keep_answer`], for several keys at once.
+pub async fn keep_answers(
+    conn: &mut PgConnection,
+    keys: &[&Key],
+    status: &[i16],
+    headers: &[Value],
+    bodies: &[&[u8]],
+) -> Result<(), StoreError> {
+    let [principals, routes, names] = columns(keys);
+    let kept = sqlx::query!(
+        "UPDATE command.idempotency_keys AS kept
+         SET status = given.status, headers = given.headers, body = given.body
+         FROM unnest($1::text[], $2::text[], $3::text[], $4::smallint[], $5::jsonb[], $6::bytea[])
+              AS given (principal, route, key, status, headers, body)
+         WHERE (kept.principal, kept.route, kept.key) = (given.principal, given.route, given.key)",
+        &principals as _,
+        &routes as _,
+        &names as _,
+        status,
+        headers,
+        bodies as _,
+    )
+    .execute(conn)
+    .await
+    .map_err(StoreError::doing("keep answers under their idempotency keys"))?;
+    if kept.rows_affected() == keys.len() as u64 {
+        return Ok(());
+    }
+    Err(StoreError::Unexpected {
+        table: "idempotency_keys",
+        id: format!("of {} that this transaction inserted", keys.len()),
+    })
+}
+
+/// Takes back the rows of keys that this transaction inserted.
+pub async fn release(conn: &mut PgConnection, keys: &[&Key]) -> Result<(), StoreError> {
+    let [principals, routes, names] = columns(keys);
+    sqlx::query!(
+        "DELETE FROM command.idempotency_keys AS kept
+         USING unnest($1::text[], $2::text[], $3::text[]) AS given (principal, route, key)
+         WHERE (kept.principal, kept.route, kept.key) = (given.principal, given.route, given.key)",
+        &principals as _,
+        &routes as _,
+        &names as _,
+    )
+    .execute(conn)
+    .await
+    .map_err(StoreError::doing("take back idempotency keys"))?;
+    Ok(())
+}
+
+fn columns<'a>(keys: &[&'a Key]) -> [Vec<&'a str>; 3] {
+    [
+        keys.iter().map(|key| key.principal.as_str()).collect(),
+        keys.iter().map(|key| key.route.as_str()).collect(),
+        keys.iter().map(|key| key.key.as_str()).collect(),
+    ]
 }
 
 /// Deletes up to `limit` expired keys, and answers how many it were.

@@ -14,6 +14,7 @@ mod dead_letters;
 mod deadlines;
 mod expiry;
 mod faults;
+mod grouped;
 mod idempotency;
 mod item_deletion;
 mod items;

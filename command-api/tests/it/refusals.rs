@@ -2,7 +2,7 @@
 
 use command_api::{
     commands::{Actor, CommandError, CreateItem, Refusal, UnitOfWork, UseCase},
-    http::{Executor, Identity},
+    http::{Executor, ExecutorSettings, GroupSettings, Identity},
     store::idempotency::Key,
 };
 use depot_domain::{ItemContent, ItemStatus, Owner};
@@ -48,7 +48,16 @@ fn too_early() -> TooEarly {
 #[tokio::test]
 async fn what_a_refused_command_has_written_is_undone_with_a_key_and_without() {
     let service = Service::start().await;
-    let executor = Executor::new(service.writer.clone(), &Shutdown::new(), 24, 8);
+    let settings = ExecutorSettings {
+        max_commands: 8,
+        group: GroupSettings {
+            max_size: 1,
+            lanes: 1,
+            max_commands: 1,
+        },
+        idempotency_ttl_hours: 24,
+    };
+    let executor = Executor::new(service.writer.clone(), &Shutdown::new(), settings);
     let key = Key {
         principal: "alice".into(),
         route: "POST /x".into(),

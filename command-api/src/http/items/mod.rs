@@ -61,7 +61,9 @@ pub async fn create(
         let location = query.url_of(&format!("/api/v1/items/{}", answer.item.id));
         item(StatusCode::CREATED, &answer).with(LOCATION, location)
     };
-    executor.run(write.identity(&body.bytes), command, render).await
+    executor
+        .run_together(write.identity(&body.bytes), command, render)
+        .await
 }
 
 /// Replaces an item's content as a whole: members that are left out get their defaults.
@@ -99,7 +101,7 @@ pub async fn replace(
         content: body::content(&body.bytes)?,
     };
     executor
-        .run(write.identity(&body.bytes), command, |answer| {
+        .run_together(write.identity(&body.bytes), command, |answer| {
             item(StatusCode::OK, &answer)
         })
         .await
@@ -141,7 +143,7 @@ pub async fn patch(
         patch: body::patch(&body.bytes)?,
     };
     executor
-        .run(write.identity(&body.bytes), command, |answer| {
+        .run_together(write.identity(&body.bytes), command, |answer| {
             item(StatusCode::OK, &answer)
         })
         .await

@@ -1,0 +1,1 @@
+ALTER TABLE command.idempotency_keys RESET (fillfactor);
