@@ -15,11 +15,11 @@ use crate::{
 };
 
 /// A statement that inserts items waits while there is a row in `gate`; one named `bad` fails.
-const GATE: &str = "CREATE TABLE public.gate (closed boolean);
-    GRANT SELECT ON public.gate TO PUBLIC;
+const GATE: &str = "CREATE TABLE command.gate (closed boolean);
+    GRANT SELECT ON command.gate TO PUBLIC;
     CREATE FUNCTION command.pass() RETURNS trigger LANGUAGE plpgsql AS
     $$ BEGIN
-        WHILE EXISTS (SELECT FROM public.gate) LOOP PERFORM pg_sleep(0.01); END LOOP;
+        WHILE EXISTS (SELECT FROM command.gate) LOOP PERFORM pg_sleep(0.01); END LOOP;
         RETURN NULL;
     END $$;
     CREATE TRIGGER pass BEFORE INSERT ON command.items FOR EACH STATEMENT EXECUTE FUNCTION command.pass();
@@ -42,11 +42,11 @@ impl Gate {
 
     /// Closes the gate, and has a first command wait before it.
     async fn close(&self) -> JoinHandle<Response> {
-        self.execute("INSERT INTO public.gate VALUES (true)").await;
+        self.execute("INSERT INTO command.gate VALUES (true)").await;
         let first = tokio::spawn(self.create(&new_key(), "first").send());
         wait_until("the first command waits at the gate", || async {
             let waiting: i64 = sqlx::query_scalar(
-                "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event = 'PgSleep'",
+                "SELECT count(*) FROM pg_locks WHERE relation = 'command.gate'::regclass AND pid <> pg_backend_pid()",
             )
             .fetch_one(&self.service.pool)
             .await
@@ -58,7 +58,7 @@ impl Gate {
     }
 
     async fn open(&self) {
-        self.execute("DELETE FROM public.gate").await;
+        self.execute("DELETE FROM command.gate").await;
     }
 
     async fn execute(&self, statement: &'static str) {
@@ -292,7 +292,7 @@ async fn what_waits_when_the_process_is_asked_to_end_is_done_and_answered() {
     let Gate { service } = gate;
     let pool = service.pool.clone();
     let stopped = tokio::spawn(service.stop());
-    sqlx::query("DELETE FROM public.gate")
+    sqlx::query("DELETE FROM command.gate")
         .execute(&pool)
         .await
         .unwrap();
