@@ -33,7 +33,8 @@ pub struct ExecutorSettings {
 #[derive(Clone)]
 pub struct Executor {
     alone: Alone,
-    group: Group,
+    /// None where each command has a transaction of its own.
+    group: Option<Group>,
     /// Owns the tasks of commands.
     tasks: TaskTracker,
     /// Commands wait for each other at the pool: how many, and so for how long.
@@ -55,8 +56,9 @@ impl Executor {
             writer,
             ttl_hours: settings.idempotency_ttl_hours,
         };
+        let is_shared = settings.group.max_size > 1;
         Self {
-            group: Group::start(alone.clone(), tasks.clone(), shutdown, settings.group),
+            group: is_shared.then(|| Group::start(alone.clone(), tasks.clone(), shutdown, settings.group)),
             alone,
             tasks,
             places: Bulkhead::new("commands", settings.max_commands),
@@ -101,7 +103,10 @@ impl Executor {
         command: C,
         render: impl Fn(ItemAnswer) -> Answer + Send + Sync + 'static,
     ) -> Result<Answer, Problem> {
-        answer_of(self.group.enter(identity, command, render)?).await
+        match &self.group {
+            Some(group) => answer_of(group.enter(identity, command, render)?).await,
+            None => self.run(identity, command, render).await,
+        }
     }
 }
 

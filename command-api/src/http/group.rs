@@ -41,7 +41,7 @@ const ALONE: &str = "depot_command_group_left_total";
 /// How commands are grouped.
 #[derive(Debug, Clone, Copy)]
 pub struct GroupSettings {
-    /// The most commands of one transaction.
+    /// The most commands of one transaction; 1 gives each its own.
     pub max_size: usize,
     /// Transactions that are in flight at once.
     pub lanes: usize,

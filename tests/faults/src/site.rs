@@ -116,6 +116,8 @@ impl Site {
         environment.extend(settings.map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
         if let Some((_, sabotage)) = &self.programs.sabotage {
             environment.push(("DEPOT_SABOTAGE".to_owned(), sabotage.clone()));
+            // Its breaks are where a command has a transaction of its own.
+            environment.push(("COMMAND_GROUP_MAX_SIZE".to_owned(), "1".to_owned()));
         }
         if number == INSTANCES && ON_A_CLOCK.contains(&service) {
             environment.extend(self.clock.environment());

@@ -9,7 +9,7 @@ use super::{
     CONNECTIONS, EXCESS, MIB, PLACES, expect_no_more_than_the_places, expect_overloaded, expect_refused,
 };
 
-const ROUNDS: usize = 20;
+const ROUNDS: usize = 10;
 
 /// As many at once as five times the places.
 fn five_times_the_places(client: &Client) -> JoinSet<Answer> {
@@ -27,18 +27,28 @@ fn five_times_the_places(client: &Client) -> JoinSet<Answer> {
 #[tokio::test(flavor = "multi_thread")]
 async fn at_five_times_the_capacity_the_excess_is_refused_at_once_and_the_rest_is_done() {
     // The places are not set: there are four for each connection.
+    refuses_the_excess("commands", &[("COMMAND_GROUP_MAX_SIZE", "1")]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn commands_that_share_transactions_have_places_of_their_own_and_the_excess_is_refused_at_once() {
+    // Four groups for each lane.
+    let small = [("COMMAND_GROUP_MAX_SIZE", "2"), ("COMMAND_GROUP_LANES", "2")];
+    refuses_the_excess("grouped commands", &small).await;
+}
+
+async fn refuses_the_excess(bulkhead: &str, settings: &[(&str, &str)]) {
     let connections = CONNECTIONS.to_string();
-    let mut depot = Depot::start_with(&[
-        ("COMMAND_API_DATABASE_MAX_CONNECTIONS", &connections),
+    let common = [
+        ("COMMAND_API_DATABASE_MAX_CONNECTIONS", connections.as_str()),
         // A machine that stands still is not what is tested.
         ("COMMAND_API_DATABASE_ACQUIRE_TIMEOUT_MS", "60000"),
         // These take connections of the same pool.
         ("COMMAND_API_SAGA_ENABLED", "false"),
         ("COMMAND_API_DEAD_LETTERS_ENABLED", "false"),
         ("COMMAND_API_SAGA_SWEEP_ENABLED", "false"),
-    ])
-    .await
-    .unwrap();
+    ];
+    let mut depot = Depot::start_with(&[&common, settings].concat()).await.unwrap();
     let work = "CREATE FUNCTION command.work() RETURNS trigger LANGUAGE plpgsql AS
          $$ BEGIN PERFORM pg_advisory_xact_lock_shared(1); RETURN NEW; END $$;
          CREATE TRIGGER work BEFORE INSERT ON command.items FOR EACH ROW EXECUTE FUNCTION command.work();
@@ -56,7 +66,7 @@ async fn at_five_times_the_capacity_the_excess_is_refused_at_once_and_the_rest_i
         for _ in 0..EXCESS {
             expect_overloaded(&commands.join_next().await.unwrap().unwrap());
         }
-        let places = (Service::CommandApi, "commands");
+        let places = (Service::CommandApi, bulkhead);
         expect_no_more_than_the_places(&depot, places, "depot_command", commands.len()).await;
         sqlx::query("SELECT pg_advisory_unlock(1)")
             .execute(&mut *held)
@@ -71,7 +81,7 @@ async fn at_five_times_the_capacity_the_excess_is_refused_at_once_and_the_rest_i
     }
     let grown = depot.process(Service::CommandApi).peak_memory().unwrap() - memory;
     assert!(grown < 32 * MIB, "grown by {} KiB", grown / 1024);
-    expect_refused(&depot, Service::CommandApi, "commands", ROUNDS * EXCESS).await;
+    expect_refused(&depot, Service::CommandApi, bulkhead, ROUNDS * EXCESS).await;
     let items: i64 = sqlx::query_scalar("SELECT count(*) FROM command.items")
         .fetch_one(&depot.database)
         .await
