@@ -156,7 +156,11 @@ install() {
         install_campaign
         ;;
     faults) install_campaign ;;
-    load) require_toolchain go && install_go vegeta "$VEGETA" ;;
+    load)
+        require_toolchain go
+        install_packages wrk hey
+        install_go vegeta "$VEGETA"
+        ;;
     second-store) require_toolchain go && install_go versitygw "$VERSITY" ;;
     schemathesis) install_schemathesis ;;
     deny) command -v cargo-deny >/dev/null ||

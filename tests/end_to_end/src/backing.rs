@@ -5,6 +5,9 @@ use depot_object_store::{Identity, ObjectStore};
 use depot_test_stack::{ServiceRole, TestDatabase, TestTopics, settings, unique_name};
 use secrecy::SecretString;
 
+/// Of the topics, unless it is said: few, since a test broker holds the topics of many tests.
+const PARTITIONS: i32 = 3;
+
 /// A database, topics, buckets and a Redis prefix that no other test has.
 pub struct Backing {
     pub database: TestDatabase,
@@ -19,20 +22,26 @@ pub struct Backing {
 
 impl Backing {
     pub async fn create() -> Result<Self> {
-        Self::create_at(settings().get("MINIO_ENDPOINT"), settings().kafka_brokers()).await
+        Self::create_of(PARTITIONS).await
+    }
+
+    /// As `create`, with so many partitions of each topic.
+    pub async fn create_of(partitions: i32) -> Result<Self> {
+        let store = settings().get("MINIO_ENDPOINT");
+        Self::create_at(store, settings().kafka_brokers(), partitions).await
     }
 
     /// As `create`, with the buckets in the object store at `store_endpoint`.
     pub async fn create_on(store_endpoint: &str) -> Result<Self> {
-        Self::create_at(store_endpoint, settings().kafka_brokers()).await
+        Self::create_at(store_endpoint, settings().kafka_brokers(), PARTITIONS).await
     }
 
     /// As `create`, with the topics on brokers of the test's own.
     pub async fn create_on_brokers(brokers: &str) -> Result<Self> {
-        Self::create_at(settings().get("MINIO_ENDPOINT"), brokers).await
+        Self::create_at(settings().get("MINIO_ENDPOINT"), brokers, PARTITIONS).await
     }
 
-    async fn create_at(store_endpoint: &str, brokers: &str) -> Result<Self> {
+    async fn create_at(store_endpoint: &str, brokers: &str, partitions: i32) -> Result<Self> {
         let name = unique_name();
         let (staging, files) = (format!("staging-{name}"), format!("files-{name}"));
         let store = admin_store(store_endpoint);
@@ -41,7 +50,7 @@ impl Backing {
         }
         Ok(Self {
             database: TestDatabase::create().await?,
-            topics: TestTopics::create_on(brokers, 3).await?,
+            topics: TestTopics::create_on(brokers, partitions).await?,
             brokers: brokers.to_owned(),
             staging,
             files,

@@ -49,7 +49,7 @@ pub struct ServiceProcess {
 }
 
 impl ServiceProcess {
-    /// Starts the program that the workspace's build left beside this test.
+    /// Starts the program that the workspace's build left beside this one.
     pub fn start(service: Service, environment: Vec<(String, String)>, logs: &Path) -> Result<Self> {
         let log = logs.join(format!("{}.log", service.name()));
         let child = spawn(service, &environment, &log)?;
@@ -68,6 +68,11 @@ impl ServiceProcess {
     /// How it ended, if it has.
     pub fn ended(&mut self) -> Result<Option<ExitStatus>> {
         Ok(self.child.try_wait()?)
+    }
+
+    /// Of the process; none once it was waited for.
+    pub fn id(&self) -> Option<u32> {
+        self.child.id()
     }
 
     pub fn log_file(&self) -> &Path {
@@ -132,14 +137,16 @@ pub async fn run_program(name: &str, environment: &[(&str, &str)]) -> Result<std
     Ok(command.kill_on_drop(true).output().await?)
 }
 
-/// A program that the workspace's build left beside this test.
+/// A program that the workspace's build left beside this one: in target/<profile>, where programs lie, or over its
+/// folder `deps`, where tests do.
 pub fn built_program(name: &str) -> Result<PathBuf> {
-    let test = std::env::current_exe()?;
-    Ok(test
-        .ancestors()
-        .nth(2)
-        .context("a test lies in target/<profile>/deps")?
-        .join(name))
+    let this = std::env::current_exe()?;
+    let folder = this.parent().context("a program lies in a folder")?;
+    let profile = match folder.file_name() {
+        Some(last) if last == "deps" => folder.parent().context("deps lies in a profile's folder")?,
+        _ => folder,
+    };
+    Ok(profile.join(name))
 }
 
 fn spawn(service: Service, environment: &[(String, String)], log: &Path) -> Result<Child> {

@@ -131,6 +131,15 @@ impl Depot {
         self.processes.get_mut(&service).expect("all four are started")
     }
 
+    /// The services that run, with their process ids.
+    pub fn process_ids(&self) -> Vec<(Service, u32)> {
+        let ids = self
+            .processes
+            .iter()
+            .map(|(service, process)| (*service, process.id()));
+        ids.filter_map(|(service, id)| Some((service, id?))).collect()
+    }
+
     /// Waits until the service says that it is ready.
     ///
     /// # Panics

@@ -1,0 +1,108 @@
+//! What is measured: the four services on a database and topics of their own, with everything that uses the processor.
+
+use std::{fs, path::PathBuf};
+
+use anyhow::{Context as _, Result, ensure};
+use depot_end_to_end::{Backing, Depot, Service};
+use depot_schemas::topics::PARTITIONS;
+use depot_service::auth::Role;
+
+use crate::processes::Watched;
+
+/// As the product is delivered, but for the limit of requests of one principal: the load has one.
+const SETTINGS: [(&str, &str); 2] = [("RATE_LIMIT_PER_SECOND", "0"), ("SAGA_SWEEP_ENABLED", "false")];
+
+pub struct Installation {
+    pub depot: Depot,
+    pub token: String,
+}
+
+impl Installation {
+    /// All four services, ready.
+    pub async fn start(overrides: &[(&str, &str)]) -> Result<Self> {
+        let backing = Backing::create_of(PARTITIONS).await?;
+        let depot = Depot::start_on(backing, &[&SETTINGS[..], overrides].concat()).await?;
+        let token = depot.token("bench", Role::Writer);
+        Ok(Self { depot, token })
+    }
+
+    /// Ends services that a measure does without.
+    pub async fn without(mut self, services: &[Service]) -> Result<Self> {
+        for service in services {
+            let ended_well = self.depot.process(*service).terminate().await?;
+            ensure!(ended_well, "{} did not end well", service.name());
+        }
+        Ok(self)
+    }
+
+    /// `host:port` of a URL of the services.
+    pub fn address(url: &str) -> String {
+        url.trim_start_matches("http://").to_owned()
+    }
+
+    /// The running services and what they stand on, for [`Watch`](crate::processes::Watch).
+    pub fn watched(&self) -> Vec<Watched> {
+        let services = self.depot.process_ids().into_iter().map(|(service, id)| Watched {
+            name: service.name().to_owned(),
+            id,
+            with_children: false,
+        });
+        services.chain(backing_services()).collect()
+    }
+
+    /// Waits until everything that was accepted is in the views.
+    pub async fn settle(&self) -> Result<()> {
+        let waiting = async {
+            while self.unpublished().await? > 0 || self.unprojected().await? > 0 {
+                tokio::time::sleep(std::time::Duration::from_millis(200)).await;
+            }
+            anyhow::Ok(())
+        };
+        let limit = std::time::Duration::from_secs(300);
+        tokio::time::timeout(limit, waiting)
+            .await
+            .context("what was accepted is not in the views after five minutes")?
+    }
+
+    /// Rows of the outbox that no position of a shard sees.
+    async fn unpublished(&self) -> Result<i64> {
+        let count = sqlx::query_scalar(
+            "SELECT count(*) FROM command.outbox o JOIN command.outbox_shards s USING (shard)
+             WHERE o.xid >= pg_snapshot_xmax(s.position)::text::bigint",
+        );
+        Ok(count.fetch_one(&self.depot.database).await?)
+    }
+
+    /// Items of which the view has no row.
+    async fn unprojected(&self) -> Result<i64> {
+        let difference = sqlx::query_scalar(
+            "SELECT (SELECT count(*) FROM command.items) - (SELECT count(*) FROM read.items)",
+        );
+        Ok(difference.fetch_one(&self.depot.database).await?)
+    }
+}
+
+/// Who makes the load: this process with the tools that it ran to their end, and the servers of the stack.
+pub fn backing_services() -> Vec<Watched> {
+    let mut watched = vec![Watched {
+        name: "generator".to_owned(),
+        id: std::process::id(),
+        with_children: false,
+    }];
+    let Some(stack) = std::env::var_os("STACK_DIR") else {
+        return watched;
+    };
+    let folder = PathBuf::from(stack).join("run");
+    for name in ["postgres", "kafka", "redis", "object-store"] {
+        let id = fs::read_to_string(folder.join(name).with_extension("pid"));
+        // One that was given runs who knows where.
+        if let Some(id) = id.ok().and_then(|id| id.trim().parse().ok()) {
+            watched.push(Watched {
+                name: name.to_owned(),
+                id,
+                with_children: true,
+            });
+        }
+    }
+    watched
+}

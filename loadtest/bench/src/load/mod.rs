@@ -1,0 +1,11 @@
+//! Load over HTTP/1.1 on connections that stay open.
+
+mod closed;
+mod command;
+mod connection;
+mod paced;
+
+pub use closed::closed;
+pub use command::CreateItems;
+pub use connection::Connection;
+pub use paced::paced;

@@ -1,0 +1,215 @@
+//! A backlog in the outbox that can be drained again and again: by the product's relay, and by a bare producer.
+
+use std::{process::Stdio, time::Duration};
+
+use anyhow::{Context as _, Result, ensure};
+use depot_end_to_end::Service;
+use depot_outbox::NewEvent;
+use depot_schemas::{Entity, topics::PARTITIONS, topics::Topics};
+use depot_test_stack::TestTopics;
+use tokio::process::Command;
+
+use crate::{
+    events::item_created,
+    installation::Installation,
+    kafka::{Growth, Log},
+    measurement::{Found, Use},
+    processes::{Watch, Watched},
+};
+
+/// Events of one transaction of the writers that left the backlog behind.
+const BATCH: u64 = 500;
+/// Until the memory of a service that has started is what it is while it has nothing to do.
+const IDLE: Duration = Duration::from_secs(3);
+/// The bare producer's whole run.
+const LIMIT: Duration = Duration::from_secs(600);
+
+pub struct Backlog {
+    installation: Installation,
+    bare: TestTopics,
+    rows: i64,
+}
+
+impl Backlog {
+    /// An installation of which only command-api is ever run, with so many rows to be published; the limit's copy has the
+    /// same rows, with their headers in full.
+    pub async fn of(rows: u64) -> Result<Self> {
+        let installation = Installation::start(&[("SAGA_ENABLED", "false")]).await?;
+        let installation = installation.without(&Service::ALL).await?;
+        let backlog = Self {
+            installation,
+            bare: TestTopics::create(PARTITIONS).await?,
+            rows: rows as i64,
+        };
+        backlog.fill(rows).await?;
+        Ok(backlog)
+    }
+
+    async fn fill(&self, rows: u64) -> Result<()> {
+        let pool = &self.installation.depot.database;
+        let create = "CREATE TABLE public.bench_backlog (key text NOT NULL, headers text NOT NULL, value bytea NOT NULL)";
+        sqlx::query(create).execute(pool).await?;
+        let topics = self.installation.depot.topics();
+        for first in (0..rows).step_by(BATCH as usize) {
+            let events: Vec<NewEvent> = (first..rows.min(first + BATCH))
+                .map(|number| NewEvent::from_event(&topics, &item_created(number)))
+                .collect::<Result<_, _>>()?;
+            let mut transaction = pool.begin().await?;
+            copy_for_the_limit(&mut transaction, &events).await?;
+            depot_outbox::append(&mut transaction, events).await?;
+            transaction.commit().await?;
+        }
+        // As it is found after an hour, not after a second.
+        sqlx::query("ANALYZE").execute(pool).await?;
+        Ok(())
+    }
+
+    /// The relay publishes all of it. The rate is that of the log, from the first messages seen in it to the last.
+    pub async fn drain(&mut self) -> Result<Found> {
+        let idle = self.idle().await?;
+        self.rewind().await?;
+        let log = Log::of(self.topic(&self.installation.depot.topics())).await?;
+        let from = log.end().await?;
+        let (watch, _) = self.start_command_api().await?;
+        let growth = log.grows(from, self.rows).await?;
+        let used = self.stop_command_api(watch).await?;
+        let mut found = found(&growth)
+            .and("idle_rss_bytes", idle.rss_bytes as f64)
+            .and(
+                "rss_growth_bytes",
+                used.rss_peak_bytes.saturating_sub(idle.rss_bytes) as f64,
+            )
+            .and("rss_peak_bytes", used.rss_peak_bytes as f64)
+            .and(
+                "relay_cpu_us_per_event",
+                used.cpu_seconds * 1e6 / self.rows as f64,
+            );
+        found
+            .processes
+            .insert(Service::CommandApi.name().to_owned(), used);
+        Ok(found)
+    }
+
+    /// COPY of the same rows out of Postgres, piped into a producer that does nothing else.
+    pub async fn drain_bare(&self) -> Result<Found> {
+        let log = Log::of(self.topic(&self.bare.names())).await?;
+        let from = log.end().await?;
+        let mut copy = Command::new("psql")
+            .args(["-X", "-q", "-c"])
+            .arg("COPY public.bench_backlog TO STDOUT (FORMAT binary)")
+            .arg(self.installation.depot.backing.database.owner_url())
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .kill_on_drop(true)
+            .spawn()
+            .context("psql")?;
+        let pipe: Stdio = copy.stdout.take().context("it has a pipe")?.try_into()?;
+        let mut producer = Command::new(std::env::current_exe()?)
+            .arg("bare-producer")
+            .arg(self.topic(&self.bare.names()))
+            .stdin(pipe)
+            .stdout(Stdio::null())
+            .kill_on_drop(true)
+            .spawn()?;
+        let growth = log.grows(from, self.rows).await?;
+        let ended = async { anyhow::Ok((copy.wait().await?, producer.wait().await?)) };
+        let (copied, produced) = tokio::time::timeout(LIMIT, ended).await.context("the pipe")??;
+        ensure!(
+            copied.success() && produced.success(),
+            "psql: {copied}, producer: {produced}"
+        );
+        Ok(found(&growth))
+    }
+
+    pub fn rows(&self) -> i64 {
+        self.rows
+    }
+
+    fn topic(&self, topics: &Topics) -> String {
+        topics.events(Entity::Items)
+    }
+
+    /// command-api while it has nothing to publish.
+    async fn idle(&mut self) -> Result<Use> {
+        let advance = "UPDATE command.outbox_shards
+                       SET position = pg_current_snapshot(), page_target = NULL, page_after_id = NULL";
+        sqlx::query(advance)
+            .execute(&self.installation.depot.database)
+            .await?;
+        let (watch, _) = self.start_command_api().await?;
+        self.installation.depot.wait_ready(Service::CommandApi).await;
+        tokio::time::sleep(IDLE).await;
+        self.stop_command_api(watch).await
+    }
+
+    /// Everything is to be published again.
+    async fn rewind(&self) -> Result<()> {
+        let pool = &self.installation.depot.database;
+        let rows: i64 = sqlx::query_scalar("SELECT count(*) FROM command.outbox")
+            .fetch_one(pool)
+            .await?;
+        ensure!(
+            rows == self.rows,
+            "{} rows were put into the outbox, {rows} are in it",
+            self.rows
+        );
+        let rewind =
+            "UPDATE command.outbox_shards SET position = '1:1:', page_target = NULL, page_after_id = NULL";
+        sqlx::query(rewind).execute(pool).await?;
+        Ok(())
+    }
+
+    async fn start_command_api(&mut self) -> Result<(Watch, u32)> {
+        let process = self.installation.depot.process(Service::CommandApi);
+        process.restart()?;
+        let id = process.id().context("it was just started")?;
+        let watched = Watched {
+            name: Service::CommandApi.name().to_owned(),
+            id,
+            with_children: false,
+        };
+        Ok((Watch::start(vec![watched])?, id))
+    }
+
+    async fn stop_command_api(&mut self, watch: Watch) -> Result<Use> {
+        let used = watch.end()?.into_values().next().context("it was watched")?;
+        let ended_well = self
+            .installation
+            .depot
+            .process(Service::CommandApi)
+            .terminate()
+            .await?;
+        ensure!(ended_well, "command-api did not end well");
+        Ok(used)
+    }
+}
+
+fn found(growth: &Growth) -> Found {
+    Found::values([
+        ("per_second", growth.per_second()),
+        ("counted_messages", growth.messages as f64),
+        ("counted_seconds", growth.seconds),
+    ])
+    .with_curve("events_per_second_over_time", growth.curve.clone())
+}
+
+async fn copy_for_the_limit(connection: &mut sqlx::PgConnection, events: &[NewEvent]) -> Result<()> {
+    let (mut keys, mut headers, mut values) = (Vec::new(), Vec::new(), Vec::new());
+    for event in events {
+        let lines = event
+            .headers
+            .iter()
+            .map(|(name, value)| format!("{name}={value}"));
+        keys.push(event.aggregate_id.to_string());
+        headers.push(lines.collect::<Vec<_>>().join("\n"));
+        values.push(event.payload.clone());
+    }
+    let insert = "INSERT INTO public.bench_backlog SELECT * FROM unnest($1::text[], $2::text[], $3::bytea[])";
+    sqlx::query(insert)
+        .bind(keys)
+        .bind(headers)
+        .bind(values)
+        .execute(connection)
+        .await?;
+    Ok(())
+}

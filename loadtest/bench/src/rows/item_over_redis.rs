@@ -1,0 +1,96 @@
+use anyhow::{Context as _, Result};
+use depot_test_stack::settings;
+use redis::AsyncCommands as _;
+
+use super::{Row, items::visible_item};
+use crate::{
+    bench::{Bench, Place},
+    goal::{Bound, Goal},
+    installation::{Installation, backing_services},
+    measurement::Found,
+    tools::{redis_get, wrk},
+};
+
+const NAME: &str = "item-over-redis";
+const LIMIT: &str = "limit";
+const OURS: &str = "ours";
+const CLIENTS: [usize; 4] = [4, 8, 16, 32];
+const CONNECTIONS: [usize; 5] = [8, 16, 32, 64, 128];
+
+pub const ROW: Row = Row {
+    name: NAME,
+    about: "An item read over REST with query-api's own cache off, so that each read is one of Redis. Limit: \
+            redis-benchmark's GET of the same value, with the best number of clients.",
+    measures: &[LIMIT, OURS],
+    peers: &[],
+    goals: &[Goal {
+        ours: (OURS, "per_second"),
+        against: (LIMIT, "per_second"),
+        bound: Bound::AtLeast(0.4),
+    }],
+    run: |bench| Box::pin(run(bench)),
+};
+
+async fn run(bench: &Bench) -> Result<()> {
+    let installation = Installation::start(&[("LOCAL_CACHE_TTL_MS", "0")]).await?;
+    let id = visible_item(&installation).await?;
+    let url = format!("{}/api/v1/items/{id}", installation.depot.query_url());
+    let token = &installation.token;
+    let address = settings().redis_addr();
+    let key = key_of(&installation, &id).await?;
+    let requests = bench.sized(100_000, 400_000);
+    let attempt = |clients| redis_get(address, &key, clients, requests / 2);
+    let clients = bench.best_clients(NAME, LIMIT, &CLIENTS, attempt).await?;
+    let attempt = |connections| wrk(&url, token, connections, bench.trial());
+    let connections = bench.best_clients(NAME, OURS, &CONNECTIONS, attempt).await?;
+    for round in bench.rounds() {
+        let place = |what| Place {
+            row: NAME,
+            round,
+            what,
+        };
+        let limit = redis_get(address, &key, clients, requests);
+        bench.measure(place(LIMIT), backing_services(), limit).await?;
+        let ours = from_redis(&installation, &url, connections, bench);
+        bench.measure(place(OURS), installation.watched(), ours).await?;
+    }
+    Ok(())
+}
+
+/// With how many of the reads Redis has had: one each, or the cache was not off.
+async fn from_redis(
+    installation: &Installation,
+    url: &str,
+    connections: usize,
+    bench: &Bench,
+) -> Result<Found> {
+    let before = hits().await?;
+    let found = wrk(url, &installation.token, connections, bench.steady()).await?;
+    let reads = (hits().await? - before) as f64;
+    Ok(found.and("reads_of_redis", reads))
+}
+
+async fn hits() -> Result<u64> {
+    let mut connection = connect().await?;
+    let info: String = redis::cmd("INFO")
+        .arg("stats")
+        .query_async(&mut connection)
+        .await?;
+    let line = info.lines().find_map(|line| line.strip_prefix("keyspace_hits:"));
+    Ok(line.context("INFO has keyspace_hits")?.trim().parse()?)
+}
+
+async fn connect() -> Result<redis::aio::MultiplexedConnection> {
+    let client = redis::Client::open(format!("redis://{}", settings().redis_addr()))?;
+    Ok(client.get_multiplexed_async_connection().await?)
+}
+
+/// Where the projector or a read has put the item.
+async fn key_of(installation: &Installation, id: &str) -> Result<String> {
+    let mut connection = connect().await?;
+    let pattern = format!("{}*{id}", installation.depot.backing.redis_prefix);
+    let keys: Vec<String> = connection.keys(&pattern).await?;
+    keys.into_iter()
+        .next()
+        .with_context(|| format!("Redis has no {pattern}"))
+}
