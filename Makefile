@@ -9,7 +9,8 @@ SUB ?= alice
 
 .DEFAULT_GOAL := help
 .PHONY: help demo up services-up down reset status logs token build migrate migrate-status migrate-down topics buckets \
-	sqlx-prepare sqlx-check prove fmt lint deny advisories test test-all faults race stress tsan coverage mutants fuzz load bench bench-quick
+	sqlx-prepare sqlx-check prove fmt lint deny advisories test test-all faults race stress tsan coverage mutants fuzz load \
+	bench bench-quick
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)

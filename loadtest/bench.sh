@@ -1,6 +1,5 @@
 #!/usr/bin/env bash
-# The benchmark, on a stack of its own that is stopped in any case. Arguments go to `depot-bench run`; `bench.sh growth`
-# measures how cost grows.
+# The benchmark, on a stack of its own that is stopped in any case. Arguments go to `depot-bench run`.
 #
 #   loadtest/bench.sh --rows accepted-commands --quick
 #

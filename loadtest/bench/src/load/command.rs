@@ -19,7 +19,7 @@ impl CreateItems {
         Self {
             host: host.to_owned(),
             token: token.to_owned(),
-            run: Uuid::now_v7().as_u64_pair().0,
+            run: Uuid::now_v7().as_u64_pair().1,
         }
     }
 

@@ -36,15 +36,18 @@ impl Pgbench {
     /// As fast as so many clients can, with prepared statements.
     pub async fn saturate(&self, clients: usize, lasting: Duration) -> Result<Found> {
         let printed = output(self.command(clients, lasting), lasting + GRACE).await?;
-        Ok(Found::values([
-            ("clients", clients as f64),
-            ("per_second", number_after(&printed, "\ntps = ")?),
-            ("mean_ms", number_after(&printed, "\nlatency average = ")?),
-            (
+        let found = Found::values([("clients", clients as f64)]);
+        if number_after(&printed, "number of transactions actually processed: ")? == 0.0 {
+            // So many clients were not even connected before the time was over.
+            return Ok(found.and("per_second", 0.0));
+        }
+        Ok(found
+            .and("per_second", number_after(&printed, "\ntps = ")?)
+            .and("mean_ms", number_after(&printed, "\nlatency average = ")?)
+            .and(
                 "refused",
                 number_after(&printed, "number of failed transactions: ")?,
-            ),
-        ]))
+            ))
     }
 
     /// At a rate that does not wait for answers: each latency counts from the moment at which it was due.
