@@ -25,7 +25,7 @@ use clap::{Parser, Subcommand};
 use self::{
     bench::Bench,
     measurement::Results,
-    rows::{ROWS, Row},
+    rows::{GROWTH, ROWS, Row},
 };
 
 /// Measures this system, the limits of what it stands on, and what others offer, in alternation.
@@ -60,6 +60,9 @@ struct Run {
     /// Only these, with commas between them.
     #[arg(long, value_delimiter = ',')]
     rows: Vec<String>,
+    /// The rows that show how cost grows, instead of all the others.
+    #[arg(long)]
+    growth: bool,
     /// A short first reading: one round, small sizes.
     #[arg(long)]
     quick: bool,
@@ -67,7 +70,7 @@ struct Run {
     #[arg(long, default_value_t = 5)]
     rounds: u32,
     /// In how many of the rounds peers are measured: each takes minutes.
-    #[arg(long, default_value_t = 2)]
+    #[arg(long, default_value_t = 1)]
     peer_rounds: u32,
     /// Go on where a run ended, instead of measuring the rows anew.
     #[arg(long)]
@@ -86,7 +89,7 @@ async fn main() -> Result<()> {
     depot_service::install_crypto_provider();
     match Arguments::parse().command {
         Command::List => {
-            for row in ROWS {
+            for row in ROWS.iter().chain(GROWTH) {
                 println!(
                     "{}\n    {}\n    depot-bench run --rows {}",
                     row.name, row.about, row.name
@@ -109,6 +112,7 @@ async fn main() -> Result<()> {
 
 async fn run(arguments: Run) -> Result<()> {
     ensure!(arguments.rounds > 0, "--rounds is at least 1");
+    let rows = chosen(&arguments)?;
     let bench = Bench {
         results: results(arguments.quick),
         rounds: if arguments.quick { 1 } else { arguments.rounds },
@@ -116,7 +120,7 @@ async fn run(arguments: Run) -> Result<()> {
         quick: arguments.quick,
     };
     let mut failed = Vec::new();
-    for row in chosen(&arguments.rows)? {
+    for row in rows {
         if !arguments.resume {
             bench.results.clear(row.name)?;
         }
@@ -134,15 +138,15 @@ async fn run(arguments: Run) -> Result<()> {
     Ok(())
 }
 
-fn chosen(names: &[String]) -> Result<Vec<&'static Row>> {
-    if names.is_empty() {
-        return Ok(ROWS.iter().collect());
+fn chosen(arguments: &Run) -> Result<Vec<&'static Row>> {
+    if arguments.rows.is_empty() {
+        return Ok(if arguments.growth { GROWTH } else { ROWS }.iter().collect());
     }
     let find = |name: &String| {
-        let row = ROWS.iter().find(|row| row.name == name);
+        let row = ROWS.iter().chain(GROWTH).find(|row| row.name == name);
         row.with_context(|| format!("no row is called {name}: see `depot-bench list`"))
     };
-    names.iter().map(find).collect()
+    arguments.rows.iter().map(find).collect()
 }
 
 fn repository() -> PathBuf {

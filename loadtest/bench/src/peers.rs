@@ -1,20 +1,25 @@
 //! What a user would pick instead: programs apart from the product, each behind a script of loadtest/peers.
 
-use std::{collections::BTreeMap, path::Path, process::Stdio, time::Duration};
+use std::{
+    path::{Path, PathBuf},
+    process::Stdio,
+    time::Duration,
+};
 
 use anyhow::{Context as _, Result, ensure};
-use serde_json::Value;
+use depot_test_stack::settings;
+use serde_json::{Map, Value};
 use tokio::process::Command;
 
 use crate::measurement::Found;
 
-/// Its start, warming up, a minute of steady work, and its end.
-const LIMIT: Duration = Duration::from_secs(600);
+/// Longer than what takes longest: a heap that is made smaller step by step, each with a warm-up and half a minute of work.
+const LIMIT: Duration = Duration::from_secs(3600);
 /// EX_UNAVAILABLE: it cannot be had on this machine.
 const NOT_TO_BE_HAD: i32 = 69;
 
-/// Runs `loadtest/peers/<name>/peer.sh`, which prints one line of JSON; its numbers are the figures, and what it calls
-/// `events_per_second` is `per_second` here.
+/// Runs `loadtest/peers/<name>/peer.sh` as the superuser of the private Postgres, whose last line is JSON; its numbers are the
+/// figures, and what it calls `events_per_second` is `per_second` here. Of several heaps the smallest that serves counts.
 pub async fn peer(name: &str, arguments: &[String]) -> Result<Found> {
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("../peers/{name}/peer.sh"));
     if !script.exists() {
@@ -24,6 +29,8 @@ pub async fn peer(name: &str, arguments: &[String]) -> Result<Found> {
     }
     let child = Command::new(&script)
         .args(arguments)
+        .env("DATABASE_URL", database_url()?)
+        .env("KAFKA_BROKERS", settings().kafka_brokers())
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
@@ -46,16 +53,29 @@ pub async fn peer(name: &str, arguments: &[String]) -> Result<Found> {
     parse(&String::from_utf8(output.stdout)?)
 }
 
+/// A peer makes a publication and a slot of its own, which the owner of the databases may not.
+fn database_url() -> Result<String> {
+    let owner = settings().get("MIGRATE_DATABASE_URL");
+    let Some(stack) = std::env::var_os("STACK_DIR") else {
+        return Ok(owner.to_owned());
+    };
+    let file = PathBuf::from(stack).join("postgres.password");
+    let password = std::fs::read_to_string(&file).with_context(|| file.display().to_string())?;
+    let (_, place) = owner.rsplit_once('@').context("the owner's URL names a host")?;
+    Ok(format!("postgres://postgres:{}@{place}", password.trim()))
+}
+
 fn parse(printed: &str) -> Result<Found> {
     let line = printed.lines().last().context("it printed nothing")?;
-    let members: BTreeMap<String, Value> = serde_json::from_str(line).context("its last line is no JSON")?;
+    let members: Map<String, Value> = serde_json::from_str(line).context("its last line is no JSON")?;
+    let smallest = members.get("smallest").and_then(Value::as_object);
     let mut found = Found::default();
-    for (name, value) in members {
+    for (name, value) in smallest.unwrap_or(&members) {
         if let Some(number) = value.as_f64() {
             let name = if name == "events_per_second" {
                 "per_second"
             } else {
-                &name
+                name
             };
             found = found.and(name, number);
         }
@@ -73,6 +93,14 @@ mod tests {
         let found = parse(printed).unwrap();
         assert_eq!(found.get("per_second").unwrap(), 1234.5);
         assert_eq!(found.get("rss_peak_bytes").unwrap(), 1000.0);
+    }
+
+    #[test]
+    fn of_several_heaps_the_smallest_that_serves_counts() {
+        let printed = "{\"rate_share\":0.9,\"smallest\":{\"events_per_second\":10,\"rss_peak_bytes\":7}}";
+        let found = parse(printed).unwrap();
+        assert_eq!(found.get("rss_peak_bytes").unwrap(), 7.0);
+        assert_eq!(found.get("per_second").unwrap(), 10.0);
     }
 
     #[tokio::test]

@@ -9,12 +9,15 @@ use std::{fs, path::Path};
 
 use anyhow::{Context as _, Result};
 
-use crate::{measurement::Results, rows::ROWS};
+use crate::{
+    measurement::Results,
+    rows::{GROWTH, ROWS},
+};
 
 /// Writes summary and page from all that was measured so far, and prints the table.
 pub fn write(results: &Results, page: &Path) -> Result<()> {
     let mut rows = Vec::new();
-    for row in ROWS {
+    for row in ROWS.iter().chain(GROWTH) {
         let measurements = results.all(row.name)?;
         if !measurements.is_empty() {
             rows.push(summary::of_row(row, &measurements));

@@ -7,6 +7,7 @@ use depot_end_to_end::Service;
 use depot_outbox::NewEvent;
 use depot_schemas::{Entity, topics::PARTITIONS, topics::Topics};
 use depot_test_stack::TestTopics;
+use sqlx::PgPool;
 use tokio::process::Command;
 
 use crate::{
@@ -28,18 +29,27 @@ pub struct Backlog {
     installation: Installation,
     bare: TestTopics,
     rows: i64,
+    /// The position from which all of it, and nothing else, is to be published.
+    origin: String,
 }
 
 impl Backlog {
     /// An installation of which only command-api is ever run, with so many rows to be published; the limit's copy has the
     /// same rows, with their headers in full.
     pub async fn of(rows: u64) -> Result<Self> {
+        Self::behind(0, rows).await
+    }
+
+    /// The same with so many rows before it that are published already, and were not dropped yet.
+    pub async fn behind(published: i64, rows: u64) -> Result<Self> {
         let installation = Installation::start(&[("SAGA_ENABLED", "false")]).await?;
         let installation = installation.without(&Service::ALL).await?;
+        let origin = publish(&installation.depot.database, published).await?;
         let backlog = Self {
             installation,
             bare: TestTopics::create(PARTITIONS).await?,
             rows: rows as i64,
+            origin,
         };
         backlog.fill(rows).await?;
         Ok(backlog)
@@ -145,7 +155,9 @@ impl Backlog {
     /// Everything is to be published again.
     async fn rewind(&self) -> Result<()> {
         let pool = &self.installation.depot.database;
-        let rows: i64 = sqlx::query_scalar("SELECT count(*) FROM command.outbox")
+        let unpublished = "SELECT count(*) FROM command.outbox WHERE xid >= pg_snapshot_xmax($1::pg_snapshot)::text::bigint";
+        let rows: i64 = sqlx::query_scalar(unpublished)
+            .bind(&self.origin)
             .fetch_one(pool)
             .await?;
         ensure!(
@@ -153,9 +165,9 @@ impl Backlog {
             "{} rows were put into the outbox, {rows} are in it",
             self.rows
         );
-        let rewind =
-            "UPDATE command.outbox_shards SET position = '1:1:', page_target = NULL, page_after_id = NULL";
-        sqlx::query(rewind).execute(pool).await?;
+        let rewind = "UPDATE command.outbox_shards
+                      SET position = $1::pg_snapshot, page_target = NULL, page_after_id = NULL";
+        sqlx::query(rewind).bind(&self.origin).execute(pool).await?;
         Ok(())
     }
 
@@ -182,6 +194,30 @@ impl Backlog {
         ensure!(ended_well, "command-api did not end well");
         Ok(used)
     }
+}
+
+/// Puts rows into the outbox that every position sees; that position.
+async fn publish(pool: &PgPool, rows: i64) -> Result<String> {
+    if rows == 0 {
+        return Ok("1:1:".to_owned());
+    }
+    let partitions = "SELECT command.outbox_add_partitions(1000000, $1)";
+    sqlx::query(partitions)
+        .bind((rows / 1_000_000) as i32 + 4)
+        .execute(pool)
+        .await?;
+    let insert = "INSERT INTO command.outbox (shard, topic, aggregate_id, aggregate_version, event_id, event_type, occurred_at, \
+                                              headers, payload)
+                  SELECT n % 64, 'published', gen_random_uuid(), 1, gen_random_uuid(), 'depot.item.created.v1', now(),
+                         repeat('h', 300), repeat('p', 450)::bytea
+                  FROM generate_series(1, $1) n";
+    for first in (0..rows).step_by(100_000) {
+        let count = (rows - first).min(100_000);
+        sqlx::query(insert).bind(count as i32).execute(pool).await?;
+    }
+    Ok(sqlx::query_scalar("SELECT pg_current_snapshot()::text")
+        .fetch_one(pool)
+        .await?)
 }
 
 fn found(growth: &Growth) -> Found {

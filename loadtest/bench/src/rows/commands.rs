@@ -19,7 +19,7 @@ pub const CLIENTS: [usize; 4] = [4, 8, 16, 32];
 pub struct Limit {
     pub plain: Pgbench,
     pub best: Pgbench,
-    _database: TestDatabase,
+    pub database: TestDatabase,
 }
 
 impl Limit {
@@ -48,7 +48,7 @@ impl Limit {
         Ok(Self {
             plain: Pgbench::new(&url, "accepted_plain.sql", &variables),
             best: Pgbench::new(&url, "accepted_best.sql", &variables),
-            _database: database,
+            database,
         })
     }
 }

@@ -29,7 +29,7 @@ const LIMIT: &str = "limit";
 const OURS: &str = "ours";
 const DEBEZIUM: &str = "peer-debezium";
 const WATERMILL: &str = "peer-watermill";
-const POLLING: &str = "peer-polling";
+const PLAIN: &str = "peer-plain-relay";
 const RATE: f64 = 500.0;
 
 pub const ROW: Row = Row {
@@ -38,13 +38,13 @@ pub const ROW: Row = Row {
             commands a second, one command-api, all services running. Limit: from the call that produces the same \
             message to its being consumed, at 500 a second, with the relay's lingering.",
     measures: &[LIMIT, OURS],
-    peers: &[DEBEZIUM, WATERMILL, POLLING],
+    peers: &[DEBEZIUM, WATERMILL, PLAIN],
     goals: &[
         goal("p50_ms", LIMIT, 1.5),
         goal("p99_ms", LIMIT, 3.0),
         goal("p50_ms", DEBEZIUM, 1.0),
         goal("p50_ms", WATERMILL, 1.0),
-        goal("p50_ms", POLLING, 1.0),
+        goal("p50_ms", PLAIN, 1.0),
     ],
     run: |bench| Box::pin(run(bench)),
 };

@@ -22,3 +22,21 @@ pub async fn visible_item(installation: &Installation) -> Result<String> {
     ensure!(read.status.is_success(), "read: {read:?}");
     Ok(id)
 }
+
+/// So many rows of the view of items, like the load's, half of them active.
+pub async fn fill_view(installation: &Installation, items: i64) -> Result<()> {
+    let pool = &installation.depot.database;
+    let insert = "INSERT INTO read.items (projection, id, owner, name, description, tags, attributes, status, files, epoch, \
+                                          version, created_at, updated_at, deleted)
+                  SELECT 1, lpad(to_hex(n), 32, '0')::uuid, 'owner-' || n % 100, 'Bench item ' || n,
+                         'Made under load, to be found by its words.', ARRAY['bench', 'tag-' || n % 20],
+                         jsonb_build_object('n', n, 'colour', 'red'), CASE n % 2 WHEN 0 THEN 'active' ELSE 'draft' END,
+                         '[]', 0, 1, t, t, false
+                  FROM generate_series($1::bigint, $2::bigint) n, LATERAL (SELECT now() - n * interval '1 second') AS at (t)";
+    for first in (1..=items).step_by(50_000) {
+        let last = (first + 49_999).min(items);
+        sqlx::query(insert).bind(first).bind(last).execute(pool).await?;
+    }
+    sqlx::query("VACUUM ANALYZE read.items").execute(pool).await?;
+    Ok(())
+}

@@ -4,7 +4,7 @@ use depot_service::auth::Role;
 use depot_test_stack::ServiceRole;
 use uuid::Uuid;
 
-use super::{Row, commands::CLIENTS};
+use super::{Row, commands::CLIENTS, items::fill_view};
 use crate::{
     bench::{Bench, Place},
     goal::{Bound, Goal},
@@ -48,7 +48,7 @@ async fn run(bench: &Bench) -> Result<()> {
     let installation = installation.without(&others).await?;
     // In half of the statuses each, so that page 10,000 is the last one.
     let items = bench.sized(100_000, 1_000_000);
-    fill(&installation, items as i64).await?;
+    fill_view(&installation, items as i64).await?;
     let pages = items / 2 / PAGE;
     let (cursor, time, id) = walk(&installation, pages - 1).await?;
 
@@ -87,24 +87,6 @@ async fn run(bench: &Bench) -> Result<()> {
                 .await?;
         }
     }
-    Ok(())
-}
-
-/// Items as the load's, half of them active.
-async fn fill(installation: &Installation, items: i64) -> Result<()> {
-    let pool = &installation.depot.database;
-    let insert = "INSERT INTO read.items (projection, id, owner, name, description, tags, attributes, status, files, epoch, \
-                                          version, created_at, updated_at, deleted)
-                  SELECT 1, lpad(to_hex(n), 32, '0')::uuid, 'owner-' || n % 100, 'Bench item ' || n,
-                         'Made under load, to be found by its words.', ARRAY['bench', 'tag-' || n % 20],
-                         jsonb_build_object('n', n, 'colour', 'red'), CASE n % 2 WHEN 0 THEN 'active' ELSE 'draft' END,
-                         '[]', 0, 1, t, t, false
-                  FROM generate_series($1::bigint, $2::bigint) n, LATERAL (SELECT now() - n * interval '1 second') AS at (t)";
-    for first in (1..=items).step_by(50_000) {
-        let last = (first + 49_999).min(items);
-        sqlx::query(insert).bind(first).bind(last).execute(pool).await?;
-    }
-    sqlx::query("VACUUM ANALYZE read.items").execute(pool).await?;
     Ok(())
 }
 

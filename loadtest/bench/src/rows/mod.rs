@@ -10,6 +10,10 @@ mod commit_to_kafka;
 mod cpu_and_memory;
 mod files;
 mod files_moved;
+mod growth;
+mod growth_of_commands;
+mod growth_of_drain;
+mod growth_of_lists;
 mod hot_item;
 mod item_over_grpc;
 mod item_over_redis;
@@ -52,4 +56,11 @@ pub const ROWS: &[Row] = &[
     command_to_visible::ROW,
     files_moved::ROW,
     cpu_and_memory::ROW,
+];
+
+/// How cost grows with what lies behind: apart, since filling takes its time.
+pub const GROWTH: &[Row] = &[
+    growth_of_commands::ROW,
+    growth_of_drain::ROW,
+    growth_of_lists::ROW,
 ];

@@ -12,7 +12,7 @@ const LIMIT: &str = "limit";
 const OURS: &str = "ours";
 const DEBEZIUM: &str = "peer-debezium";
 const WATERMILL: &str = "peer-watermill";
-const POLLING: &str = "peer-polling";
+const PLAIN: &str = "peer-plain-relay";
 
 pub const ROW: Row = Row {
     name: NAME,
@@ -20,12 +20,12 @@ pub const ROW: Row = Row {
             last. Limit: COPY of the same rows, with the same headers, piped into a bare librdkafka producer (acks=all, \
             idempotence, the relay's lingering, compression and batches). Ours: the relay of one command-api.",
     measures: &[LIMIT, OURS],
-    peers: &[DEBEZIUM, WATERMILL, POLLING],
+    peers: &[DEBEZIUM, WATERMILL, PLAIN],
     goals: &[
         goal(LIMIT, 0.7),
         goal(DEBEZIUM, 5.0),
         goal(WATERMILL, 1.0),
-        goal(POLLING, 1.0),
+        goal(PLAIN, 1.0),
     ],
     run: |bench| Box::pin(run(bench)),
 };

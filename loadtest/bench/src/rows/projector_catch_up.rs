@@ -23,7 +23,8 @@ use crate::{
 const NAME: &str = "projector-catch-up";
 const LIMIT: &str = "limit";
 const OURS: &str = "ours";
-const SINK: &str = "peer-jdbc-sink";
+/// Its JDBC sink, which upserts one flat table and no Redis.
+const SINK: &str = "peer-debezium";
 const LOOK_EVERY: Duration = Duration::from_millis(100);
 const STANDSTILL: Duration = Duration::from_secs(120);
 /// psql processes at a time, of which the best number is taken.

@@ -35,7 +35,7 @@ async fn run(bench: &Bench) -> Result<()> {
             what: OURS,
         };
         bench.measure(place, backing_services(), backlog.drain()).await?;
-        let arguments = ["drain".to_owned(), backlog.rows().to_string()];
+        let arguments = ["heap".to_owned(), "0.9".to_owned()];
         bench.measure_peer(NAME, round, DEBEZIUM, &arguments).await?;
     }
     Ok(())
