@@ -4,8 +4,10 @@ mod closed;
 mod command;
 mod connection;
 mod paced;
+mod read;
 
 pub use closed::closed;
 pub use command::CreateItems;
 pub use connection::Connection;
 pub use paced::paced;
+pub use read::ReadItems;

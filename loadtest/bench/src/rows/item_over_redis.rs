@@ -1,14 +1,17 @@
+use std::time::Duration;
+
 use anyhow::{Context as _, Result};
 use depot_test_stack::settings;
 use redis::AsyncCommands as _;
 
-use super::{Row, items::visible_item};
+use super::{Row, items::visible_items};
 use crate::{
     bench::{Bench, Place},
     goal::{Bound, Goal},
     installation::{Installation, backing_services},
+    load::{ReadItems, closed},
     measurement::Found,
-    tools::{redis_get, wrk},
+    tools::redis_get,
 };
 
 const NAME: &str = "item-over-redis";
@@ -16,11 +19,13 @@ const LIMIT: &str = "limit";
 const OURS: &str = "ours";
 const CLIENTS: [usize; 4] = [4, 8, 16, 32];
 const CONNECTIONS: [usize; 5] = [8, 16, 32, 64, 128];
+const ITEMS: u64 = 500;
 
 pub const ROW: Row = Row {
     name: NAME,
-    about: "An item read over REST with query-api's own cache off, so that each read is one of Redis. Limit: \
-            redis-benchmark's GET of the same value, with the best number of clients.",
+    about: "Items read over REST with query-api's own cache off, each of 500 in turn, so that no two reads are joined and each is \
+            one of Redis (`reads_of_redis`). Limit: redis-benchmark's GET of such a value, with the best number of \
+            clients.",
     measures: &[LIMIT, OURS],
     peers: &[],
     goals: &[Goal {
@@ -33,15 +38,15 @@ pub const ROW: Row = Row {
 
 async fn run(bench: &Bench) -> Result<()> {
     let installation = Installation::start(&[("LOCAL_CACHE_TTL_MS", "0")]).await?;
-    let id = visible_item(&installation).await?;
-    let url = format!("{}/api/v1/items/{id}", installation.depot.query_url());
-    let token = &installation.token;
+    let ids = visible_items(&installation, ITEMS).await?;
+    let key = key_of(&installation, &ids[0]).await?;
+    let query = Installation::address(&installation.depot.query_url());
+    let reads = ReadItems::new(&query, &installation.token, ids);
     let address = settings().redis_addr();
-    let key = key_of(&installation, &id).await?;
     let requests = bench.sized(100_000, 400_000);
     let attempt = |clients| redis_get(address, &key, clients, requests / 2);
     let clients = bench.best_clients(NAME, LIMIT, &CLIENTS, attempt).await?;
-    let attempt = |connections| wrk(&url, token, connections, bench.trial());
+    let attempt = |connections| from_redis(&query, &reads, connections, bench.trial());
     let connections = bench.best_clients(NAME, OURS, &CONNECTIONS, attempt).await?;
     for round in bench.rounds() {
         let place = |what| Place {
@@ -51,23 +56,20 @@ async fn run(bench: &Bench) -> Result<()> {
         };
         let limit = redis_get(address, &key, clients, requests);
         bench.measure(place(LIMIT), backing_services(), limit).await?;
-        let ours = from_redis(&installation, &url, connections, bench);
+        let ours = from_redis(&query, &reads, connections, bench.steady());
         bench.measure(place(OURS), installation.watched(), ours).await?;
     }
     Ok(())
 }
 
 /// With how many of the reads Redis has had: one each, or the cache was not off.
-async fn from_redis(
-    installation: &Installation,
-    url: &str,
-    connections: usize,
-    bench: &Bench,
-) -> Result<Found> {
-    let before = hits().await?;
-    let found = wrk(url, &installation.token, connections, bench.steady()).await?;
-    let reads = (hits().await? - before) as f64;
-    Ok(found.and("reads_of_redis", reads))
+async fn from_redis(query: &str, reads: &ReadItems, connections: usize, lasting: Duration) -> Result<Found> {
+    let (before, reads) = (hits().await?, reads.clone());
+    let load = closed(query, connections, lasting, move |number, request| {
+        reads.write(number, request)
+    });
+    let found = load.await?.found(connections);
+    Ok(found.and("reads_of_redis", (hits().await? - before) as f64))
 }
 
 async fn hits() -> Result<u64> {

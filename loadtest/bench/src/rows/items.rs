@@ -1,19 +1,28 @@
 use anyhow::{Context as _, Result, ensure};
+use depot_end_to_end::Client;
 use depot_service::auth::Role;
-use serde_json::json;
+use futures::{StreamExt as _, TryStreamExt as _, stream};
+use serde_json::Value;
+use uuid::Uuid;
 
-use crate::installation::Installation;
+use crate::{installation::Installation, load::CreateItems};
 
 /// Creates an item of the load's size, and waits until query-api shows it; its id.
 pub async fn visible_item(installation: &Installation) -> Result<String> {
     let client = installation.depot.client("bench", Role::Writer);
-    let body = json!({
-        "name": "Bench item 1000007", "description": "Made under load, to be found by its words.",
-        "tags": ["bench", "tag-7"], "attributes": {"n": 1_000_007, "colour": "red"},
-    });
-    let created = client
-        .create_item(&uuid::Uuid::now_v7().to_string(), &body)
-        .await?;
+    visible(&client, 0).await
+}
+
+/// So many of them.
+pub async fn visible_items(installation: &Installation, items: u64) -> Result<Vec<String>> {
+    let client = installation.depot.client("bench", Role::Writer);
+    let created = stream::iter(0..items).map(|number| visible(&client, number));
+    created.buffer_unordered(8).try_collect().await
+}
+
+async fn visible(client: &Client, number: u64) -> Result<String> {
+    let body: Value = serde_json::from_str(&CreateItems::body(1_000_000 + number))?;
+    let created = client.create_item(&Uuid::now_v7().to_string(), &body).await?;
     ensure!(created.status.as_u16() == 201, "create: {created:?}");
     let (id, version) = (created.text("id"), created.version().context("no version")?);
     let read = client
