@@ -16,7 +16,8 @@ const TICKS_A_SECOND: f64 = 100.0;
 const PAGE_BYTES: u64 = 4096;
 const SAMPLE_EVERY: Duration = Duration::from_millis(200);
 
-/// A process, or one with all its children.
+/// A process, or one with the time of all its children. Memory is that of the process alone: pages that a tree shares would be
+/// counted once for each of its processes.
 #[derive(Debug, Clone)]
 pub struct Watched {
     pub name: String,
@@ -101,13 +102,13 @@ fn sample(watched: &Watched) -> Result<Sample> {
             children.entry(process.parent).or_default().push(process);
         }
     }
-    let (mut total, mut waiting) = (Sample::default(), vec![own]);
+    let rss_bytes = own.rss_bytes;
+    let (mut ticks, mut waiting) = (0, vec![own]);
     while let Some(process) = waiting.pop() {
-        total.ticks += process.own_ticks + process.ended_children_ticks;
-        total.rss_bytes += process.rss_bytes;
+        ticks += process.own_ticks + process.ended_children_ticks;
         waiting.extend(children.remove(&process.id).into_iter().flatten());
     }
-    Ok(total)
+    Ok(Sample { ticks, rss_bytes })
 }
 
 struct Process {

@@ -76,12 +76,16 @@ fn section(row: &RowSummary) -> String {
     }
     text += "\n\n| measure | rounds | figure | median | least | most |\n|---|---|---|---|---|---|\n";
     for (name, measure) in &row.measures {
-        text += &lines(name, measure);
+        text += &figures(name, measure);
+    }
+    text += "\n| measure | process | CPU s | resident before, MiB | at most, MiB |\n|---|---|---|---|---|\n";
+    for (name, measure) in &row.measures {
+        text += &processes(name, measure);
     }
     text + "\n"
 }
 
-fn lines(name: &str, measure: &Measure) -> String {
+fn figures(name: &str, measure: &Measure) -> String {
     if let Some(reason) = &measure.not_measured {
         return format!("| {name} | | not measured: {reason} | | | |\n");
     }
@@ -92,6 +96,19 @@ fn lines(name: &str, measure: &Measure) -> String {
             figure(spread.median),
             figure(spread.min),
             figure(spread.max)
+        )
+    });
+    lines.collect()
+}
+
+fn processes(name: &str, measure: &Measure) -> String {
+    let mib = |bytes: f64| figure(bytes / 1024.0 / 1024.0);
+    let lines = measure.processes.iter().map(|(process, used)| {
+        format!(
+            "| {name} | {process} | {} | {} | {} |\n",
+            figure(used.cpu_seconds.median),
+            mib(used.rss_before_bytes.median),
+            mib(used.rss_peak_bytes.max)
         )
     });
     lines.collect()

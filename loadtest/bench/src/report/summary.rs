@@ -2,7 +2,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 
-use crate::{goal::Goal, measurement::Measurement, rows::Row};
+use crate::{
+    goal::Goal,
+    measurement::{Measurement, Use},
+    rows::Row,
+};
 
 /// A row, summed up.
 #[derive(Debug, Serialize)]
@@ -21,10 +25,18 @@ pub struct RowSummary {
 #[derive(Debug, Default, Serialize)]
 pub struct Measure {
     pub rounds: usize,
-    /// By name of the figure, and by `<process>.<use>` of what processes used.
     pub figures: BTreeMap<String, Spread>,
+    pub processes: BTreeMap<String, Used>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub not_measured: Option<String>,
+}
+
+/// What a process used in all rounds.
+#[derive(Debug, Serialize)]
+pub struct Used {
+    pub cpu_seconds: Spread,
+    pub rss_before_bytes: Spread,
+    pub rss_peak_bytes: Spread,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
@@ -77,28 +89,30 @@ pub fn of_row(row: &'static Row, measurements: &[Measurement]) -> RowSummary {
 
 fn measure(rounds: &[&Measurement]) -> Measure {
     let mut figures: BTreeMap<String, Vec<f64>> = BTreeMap::new();
+    let mut uses: BTreeMap<String, Vec<Use>> = BTreeMap::new();
     for found in rounds {
         for (name, value) in &found.values {
             figures.entry(name.clone()).or_default().push(*value);
         }
         for (process, used) in &found.processes {
-            for (name, value) in [
-                ("cpu_seconds", used.cpu_seconds),
-                ("rss_before_bytes", used.rss_before_bytes as f64),
-                ("rss_peak_bytes", used.rss_peak_bytes as f64),
-            ] {
-                let name = format!("{process}.{name}");
-                figures.entry(name).or_default().push(value);
-            }
+            uses.entry(process.clone()).or_default().push(*used);
         }
     }
+    let spreads = figures.into_iter().map(|(name, values)| (name, spread(values)));
     Measure {
         rounds: rounds.iter().filter(|found| found.not_measured.is_none()).count(),
-        figures: figures
-            .into_iter()
-            .map(|(name, values)| (name, spread(values)))
-            .collect(),
+        figures: spreads.collect(),
+        processes: uses.into_iter().map(|(name, uses)| (name, used(&uses))).collect(),
         not_measured: rounds.iter().find_map(|found| found.not_measured.clone()),
+    }
+}
+
+fn used(uses: &[Use]) -> Used {
+    let of = |value: fn(&Use) -> f64| spread(uses.iter().map(value).collect());
+    Used {
+        cpu_seconds: of(|used| used.cpu_seconds),
+        rss_before_bytes: of(|used| used.rss_before_bytes as f64),
+        rss_peak_bytes: of(|used| used.rss_peak_bytes as f64),
     }
 }
 
@@ -117,10 +131,15 @@ fn spread(mut values: Vec<f64>) -> Spread {
     }
 }
 
+/// A figure may be the memory of a process, as `<process>.rss_peak_bytes`.
 fn judge(goal: &Goal, measures: &BTreeMap<String, Measure>) -> Verdict {
     let median = |(what, figure): (&str, &str)| {
-        let figure = measures.get(what)?.figures.get(figure)?;
-        Some(figure.median)
+        let measure = measures.get(what)?;
+        let spread = match figure.strip_suffix(".rss_peak_bytes") {
+            Some(process) => &measure.processes.get(process)?.rss_peak_bytes,
+            None => measure.figures.get(figure)?,
+        };
+        Some(spread.median)
     };
     let reading = median(goal.ours)
         .zip(median(goal.against))
