@@ -19,8 +19,9 @@ mod tools;
 
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Context as _, Result, bail, ensure};
 use clap::{Parser, Subcommand};
+use tokio::signal::unix::{SignalKind, signal};
 
 use self::{
     bench::Bench,
@@ -97,7 +98,14 @@ async fn main() -> Result<()> {
             }
             Ok(())
         }
-        Command::Run(arguments) => run(arguments).await,
+        // What was started for a measurement ends with it, so a signal ends nothing else.
+        Command::Run(arguments) => tokio::select! {
+            ended = run(arguments) => ended,
+            interrupted = interrupted() => {
+                interrupted?;
+                bail!("interrupted; --resume goes on from what was measured")
+            }
+        },
         Command::BareProducer { topic } => {
             let brokers = depot_test_stack::settings().kafka_brokers();
             let produce = move || kafka::bare_producer(std::io::stdin().lock(), brokers, &topic);
@@ -108,6 +116,16 @@ async fn main() -> Result<()> {
         Command::BareRest { port, answer } => bare::serve_rest(port, &answer).await,
         Command::Report(arguments) => report::write(&results(arguments.quick), &page(arguments.quick)),
     }
+}
+
+/// Returns at the first signal that asks the process to end.
+async fn interrupted() -> Result<()> {
+    let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+    Ok(())
 }
 
 async fn run(arguments: Run) -> Result<()> {

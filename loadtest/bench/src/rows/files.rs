@@ -4,10 +4,16 @@ use anyhow::{Context as _, Result, ensure};
 use bytes::Bytes;
 use depot_end_to_end::Client;
 use depot_object_store::Hasher;
+use depot_service::auth::Role;
 use futures::{StreamExt as _, TryStreamExt as _, stream};
 use uuid::Uuid;
 
+use super::items::visible_items;
+use crate::installation::Installation;
+
 const PIECE: usize = 1024 * 1024;
+/// An item takes a hundred at most.
+const FILES_OF_AN_ITEM: usize = 50;
 /// PUTs at a time.
 const PARALLEL: usize = 8;
 
@@ -57,9 +63,17 @@ impl Content {
 }
 
 /// Announces so many files of that size, and sends them.
-pub async fn stage(client: &Client, item: &str, size: usize, files: usize) -> Result<Vec<Staged>> {
-    let uploads = stream::iter(0..files).map(|_| stage_one(client, item, Content::new(size)));
-    uploads.buffer_unordered(PARALLEL).try_collect().await
+pub async fn stage(installation: &Installation, size: usize, files: usize) -> Result<Vec<Staged>> {
+    let client = installation.depot.client("bench", Role::Writer);
+    let items = visible_items(installation, files.div_ceil(FILES_OF_AN_ITEM) as u64).await?;
+    let uploads = (0..files).map(|number| {
+        let item = &items[number / FILES_OF_AN_ITEM];
+        stage_one(&client, item, Content::new(size))
+    });
+    stream::iter(uploads)
+        .buffer_unordered(PARALLEL)
+        .try_collect()
+        .await
 }
 
 async fn stage_one(client: &Client, item: &str, content: Content) -> Result<Staged> {

@@ -9,7 +9,6 @@ use futures::{StreamExt as _, TryStreamExt as _, stream};
 use super::{
     Row,
     files::{Content, Staged, stage},
-    items::visible_item,
 };
 use crate::{
     bench::{Bench, Place},
@@ -68,7 +67,6 @@ async fn run(bench: &Bench) -> Result<()> {
     ];
     let installation = Installation::start(&overrides).await?;
     let client = installation.depot.client("bench", Role::Writer);
-    let item = visible_item(&installation).await?;
     for round in bench.rounds() {
         for (limit, ours, size, files) in [
             ("limit-1kib", "ours-1kib", KIB, bench.sized(200, 1000)),
@@ -80,10 +78,10 @@ async fn run(bench: &Bench) -> Result<()> {
                 round,
                 what,
             };
-            let staged = stage(&client, &item, size, files).await?;
+            let staged = stage(&installation, size, files).await?;
             let bare = move_bare(&installation, staged, size);
             bench.measure(place(limit), backing_services(), bare).await?;
-            let staged = stage(&client, &item, size, files).await?;
+            let staged = stage(&installation, size, files).await?;
             let moved = move_by_uploader(&installation, &client, staged, size);
             bench.measure(place(ours), installation.watched(), moved).await?;
         }
