@@ -33,7 +33,7 @@ const NAMED_TOP_LEVEL: [&str; 11] = [
     "README.md",
 ];
 /// Packages of tests: what only they depend on is not shipped.
-const NOT_SHIPPED: [&str; 2] = ["depot-test-stack", "depot-end-to-end"];
+const NOT_SHIPPED: [&str; 3] = ["depot-test-stack", "depot-end-to-end", "depot-bench"];
 
 fn root() -> &'static Path {
     Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../.."))
