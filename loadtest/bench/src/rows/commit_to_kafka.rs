@@ -90,9 +90,10 @@ async fn commit_to_kafka(installation: &Installation, lasting: Duration) -> Resu
         .fetch_one(&installation.depot.database)
         .await?;
     let accepted = vegeta(targets(installation), RATE, lasting).await?;
+    let refused = accepted.get("refused")?;
     ensure!(
-        accepted.get("refused")? == 0.0,
-        "commands were refused: {accepted:?}"
+        refused == 0.0,
+        "{refused} commands were not accepted at {RATE} a second"
     );
     let consumed = listener.end().await?;
     let committed: Vec<(Uuid, i64)> = sqlx::query_as(
