@@ -41,12 +41,12 @@ impl Bench {
 
     /// How long one measurement of steady work takes.
     pub fn steady(&self) -> Duration {
-        Duration::from_secs(if self.quick { 4 } else { 10 })
+        Duration::from_secs(if self.quick { 4 } else { 6 })
     }
 
     /// How long one try takes that finds out the best number of clients.
     pub fn trial(&self) -> Duration {
-        Duration::from_secs(if self.quick { 2 } else { 4 })
+        Duration::from_secs(if self.quick { 2 } else { 3 })
     }
 
     /// One number for a quick reading, another for a result.

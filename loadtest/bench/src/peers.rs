@@ -31,6 +31,8 @@ pub async fn peer(name: &str, arguments: &[String]) -> Result<Found> {
         .args(arguments)
         .env("DATABASE_URL", database_url()?)
         .env("KAFKA_BROKERS", settings().kafka_brokers())
+        // Of the heaps that Debezium would try one after the other, each with minutes of its own.
+        .env("PEER_HEAPS", "1g 256m 128m 96m")
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())

@@ -76,7 +76,7 @@ async fn run(bench: &Bench) -> Result<()> {
         bench.measure(place(OURS), installation.watched(), ours).await?;
         installation.settle().await?;
         for peer in ROW.peers {
-            let arguments = ["latency".to_owned(), format!("{RATE}"), "60".to_owned()];
+            let arguments = ["latency".to_owned(), format!("{RATE}"), "30".to_owned()];
             bench.measure_peer(NAME, round, peer, &arguments).await?;
         }
     }

@@ -27,7 +27,7 @@ pub const ROW: Row = Row {
 };
 
 async fn run(bench: &Bench) -> Result<()> {
-    let mut backlog = Backlog::of(bench.sized(100_000, 500_000) as u64).await?;
+    let mut backlog = Backlog::of(bench.sized(100_000, 300_000) as u64).await?;
     for round in bench.rounds() {
         let place = Place {
             row: NAME,
