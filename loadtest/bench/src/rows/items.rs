@@ -1,3 +1,5 @@
+use std::time::Duration;
+
 use anyhow::{Context as _, Result, ensure};
 use depot_end_to_end::Client;
 use depot_service::auth::Role;
@@ -6,6 +8,8 @@ use serde_json::Value;
 use uuid::Uuid;
 
 use crate::{installation::Installation, load::CreateItems};
+
+const ATTEMPTS: usize = 30;
 
 /// Creates an item of the load's size, and waits until the views have it; its id.
 pub async fn visible_item(installation: &Installation) -> Result<String> {
@@ -22,9 +26,18 @@ pub async fn visible_items(installation: &Installation, items: u64) -> Result<Ve
     Ok(ids)
 }
 
+/// A busy server asks the client to come again, under the same key.
 async fn create(client: &Client, number: u64) -> Result<String> {
     let body: Value = serde_json::from_str(&CreateItems::body(1_000_000 + number))?;
-    let created = client.create_item(&Uuid::now_v7().to_string(), &body).await?;
+    let key = Uuid::now_v7().to_string();
+    let mut created = client.create_item(&key, &body).await?;
+    for _ in 0..ATTEMPTS {
+        if created.status.as_u16() != 503 {
+            break;
+        }
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        created = client.create_item(&key, &body).await?;
+    }
     ensure!(created.status.as_u16() == 201, "create: {created:?}");
     Ok(created.text("id"))
 }
