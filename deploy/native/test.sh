@@ -36,6 +36,16 @@ check_scripts() {
         ../../loadtest/peers/*.sh ../../loadtest/peers/*/*.sh)
 }
 
+# The benchmark's peers are written in Go, and are built only where they are measured.
+check_peers() {
+    local unformatted
+    unformatted=$(gofmt -l "$REPO_DIR/loadtest/peers") || return 1
+    [[ -z $unformatted ]] || {
+        say "not as gofmt has it: $unformatted"
+        return 1
+    }
+}
+
 # One compilation gives programs and lints: a `cargo clippy` of its own would compile everything that they stand on a second
 # time. What is compiled so is for tests: clippy-driver is rustc, but not one to release with. The arguments are as
 # `cargo clippy -- -D warnings` hands them on.
@@ -87,6 +97,7 @@ main() {
     check "install what is missing" "$NATIVE_DIR/install.sh" "${parts[@]}"
     check "formatting" cargo fmt --all --check
     check "scripts" check_scripts
+    check "peers of the benchmark" check_peers
     check "dependencies" "$NATIVE_DIR/deny.sh"
     lint_what_is_built
     if check_then "start the backing services" "$NATIVE_DIR/backing.sh" start &&

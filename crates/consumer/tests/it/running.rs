@@ -49,12 +49,19 @@ pub fn dead_letters() -> DeadLetters {
 }
 
 /// Waits for a condition with a deadline that outlasts a broker's session timeout.
-pub async fn until(what: &str, mut holds: impl AsyncFnMut() -> bool) {
+pub async fn until(what: &str, holds: impl AsyncFnMut() -> bool) {
+    until_of(&[], what, holds).await;
+}
+
+/// As [`until`], and says how these consumers stand if it never comes.
+pub async fn until_of(consumers: &[&Running], what: &str, mut holds: impl AsyncFnMut() -> bool) {
     let deadline = tokio::time::Instant::now() + Duration::from_secs(120);
     while !holds().await {
+        let standing = || consumers.iter().map(|running| running.consumer.handle().status());
         assert!(
             tokio::time::Instant::now() < deadline,
-            "not within two minutes: {what}"
+            "not within two minutes: {what}: {:?}",
+            standing().collect::<Vec<_>>()
         );
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
