@@ -60,32 +60,55 @@ pub async fn insert(
     Ok(row.inserted > 0)
 }
 
-/// As [`insert`], for several requests at once, in the order of the keys: answers which of them are ours, by their place in
-/// `keys`. A key that comes twice is the first one's.
-pub async fn insert_all(
+/// What a request was answered, to be kept under its key.
+#[derive(Debug, Clone, Copy)]
+pub struct NewAnswer<'a> {
+    pub key: &'a Key,
+    pub fingerprint: &'a [u8],
+    pub status: i16,
+    /// `[[name, value], …]`
+    pub headers: &'a Value,
+    pub body: &'a [u8],
+}
+
+/// Inserts the rows of several keys with their answers, in the order of the keys: answers which of them are ours, by their
+/// place in `answers`. None of the keys comes twice.
+///
+/// Waits for transactions that have inserted one of the keys, for as long as the transaction's lock time-out says.
+pub async fn insert_answered(
     conn: &mut PgConnection,
-    keys: &[&Key],
-    fingerprints: &[Vec<u8>],
+    answers: &[NewAnswer<'_>],
     ttl_hours: i32,
 ) -> Result<Vec<usize>, StoreError> {
-    let [principals, routes, names] = columns(keys);
+    let principals: Vec<_> = answers
+        .iter()
+        .map(|answer| answer.key.principal.as_str())
+        .collect();
+    let routes: Vec<_> = answers.iter().map(|answer| answer.key.route.as_str()).collect();
+    let keys: Vec<_> = answers.iter().map(|answer| answer.key.key.as_str()).collect();
+    let fingerprints: Vec<_> = answers.iter().map(|answer| answer.fingerprint).collect();
+    let status: Vec<_> = answers.iter().map(|answer| answer.status).collect();
+    let headers: Vec<_> = answers.iter().map(|answer| answer.headers).collect();
+    let bodies: Vec<_> = answers.iter().map(|answer| answer.body).collect();
     let ours = sqlx::query_scalar!(
-        r#"WITH given AS (
-               SELECT DISTINCT ON (principal, route, key) principal, route, key, fingerprint, place
-               FROM unnest($1::text[], $2::text[], $3::text[], $4::bytea[])
-                    WITH ORDINALITY AS given (principal, route, key, fingerprint, place)
-               ORDER BY principal, route, key, place),
+        r#"WITH given AS MATERIALIZED (
+               SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::bytea[], $5::smallint[], $6::jsonb[],
+                                    $7::bytea[])
+                    WITH ORDINALITY AS given (principal, route, key, fingerprint, status, headers, body, place)),
            inserted AS (
-               INSERT INTO command.idempotency_keys (principal, route, key, fingerprint, expires_at)
-               SELECT principal, route, key, fingerprint, now() + make_interval(hours => $5) FROM given
-               ORDER BY principal, route, key
+               INSERT INTO command.idempotency_keys (principal, route, key, fingerprint, expires_at, status, headers, body)
+               SELECT principal, route, key, fingerprint, now() + make_interval(hours => $8), status, headers, body
+               FROM given ORDER BY principal, route, key
                ON CONFLICT (principal, route, key) DO NOTHING
                RETURNING principal, route, key)
            SELECT place - 1 AS "place!" FROM given JOIN inserted USING (principal, route, key)"#,
         &principals as _,
         &routes as _,
-        &names as _,
-        fingerprints,
+        &keys as _,
+        &fingerprints as _,
+        &status,
+        &headers as _,
+        &bodies as _,
         ttl_hours,
     )
     .fetch_all(conn)
@@ -160,65 +183,6 @@ pub async fn keep_answer(
     .await
     .map_err(StoreError::doing("keep an answer under its idempotency key"))?;
     Ok(())
-}
-
-/// As [`keep_answer`], for several keys at once.
-pub async fn keep_answers(
-    conn: &mut PgConnection,
-    keys: &[&Key],
-    status: &[i16],
-    headers: &[Value],
-    bodies: &[&[u8]],
-) -> Result<(), StoreError> {
-    let [principals, routes, names] = columns(keys);
-    let kept = sqlx::query!(
-        "UPDATE command.idempotency_keys AS kept
-         SET status = given.status, headers = given.headers, body = given.body
-         FROM unnest($1::text[], $2::text[], $3::text[], $4::smallint[], $5::jsonb[], $6::bytea[])
-              AS given (principal, route, key, status, headers, body)
-         WHERE (kept.principal, kept.route, kept.key) = (given.principal, given.route, given.key)",
-        &principals as _,
-        &routes as _,
-        &names as _,
-        status,
-        headers,
-        bodies as _,
-    )
-    .execute(conn)
-    .await
-    .map_err(StoreError::doing("keep answers under their idempotency keys"))?;
-    if kept.rows_affected() == keys.len() as u64 {
-        return Ok(());
-    }
-    Err(StoreError::Unexpected {
-        table: "idempotency_keys",
-        id: format!("of {} that this transaction inserted", keys.len()),
-    })
-}
-
-/// Takes back the rows of keys that this transaction inserted.
-pub async fn release(conn: &mut PgConnection, keys: &[&Key]) -> Result<(), StoreError> {
-    let [principals, routes, names] = columns(keys);
-    sqlx::query!(
-        "DELETE FROM command.idempotency_keys AS kept
-         USING unnest($1::text[], $2::text[], $3::text[]) AS given (principal, route, key)
-         WHERE (kept.principal, kept.route, kept.key) = (given.principal, given.route, given.key)",
-        &principals as _,
-        &routes as _,
-        &names as _,
-    )
-    .execute(conn)
-    .await
-    .map_err(StoreError::doing("take back idempotency keys"))?;
-    Ok(())
-}
-
-fn columns<'a>(keys: &[&'a Key]) -> [Vec<&'a str>; 3] {
-    [
-        keys.iter().map(|key| key.principal.as_str()).collect(),
-        keys.iter().map(|key| key.route.as_str()).collect(),
-        keys.iter().map(|key| key.key.as_str()).collect(),
-    ]
 }
 
 /// Deletes up to `limit` expired keys, and answers how many it were.

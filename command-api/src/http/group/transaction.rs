@@ -1,8 +1,9 @@
 //! One transaction of several commands.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use depot_domain::{CommandId, Item, ItemId};
+use serde_json::Value;
 use uuid::Uuid;
 
 use super::{
@@ -13,11 +14,12 @@ use crate::{
     commands::{CommandError, ItemWrite, UnitOfWork, Writer},
     store::{
         self,
-        idempotency::{self, Key},
+        idempotency::{self, NewAnswer},
     },
 };
 
-/// How long the keys are waited for that another transaction is inserting: all of the group waits with the one.
+/// How long the keys are waited for that another transaction is inserting: all of the group waits with the one, and holds
+/// items meanwhile. Who has the key and waits for such an item is let by when this is over.
 const LOCK_TIMEOUT: &str = "50ms";
 
 /// Does all of them, and answers what each came to, after the commit. None is left to be run alone: its key or its item is
@@ -40,64 +42,74 @@ pub(super) async fn run(
     }
 }
 
-/// Keys first, then items, each in order.
+/// Locks what nobody else has, decides, claims the keys with the answers, and writes what is ours.
 async fn execute(
     unit: &mut UnitOfWork,
     ttl_hours: i32,
     members: &[Member],
 ) -> Result<Vec<Option<Answer>>, CommandError> {
-    let ours = claim(unit, ttl_hours, members).await?;
-    let mut items = lock(unit, members, &ours).await?;
+    let mut items = lock(unit, members).await?;
     let moment = unit.moment();
-    let decide = |(member, ours): (&Member, &bool)| match member.target() {
-        _ if !ours => None,
+    let decide = |member: &Member| match member.target() {
         None => member.decide(None, &moment),
         Some(id) => member.decide(Some(items.remove(&id)?), &moment),
     };
-    let decided: Vec<_> = members.iter().zip(&ours).map(decide).collect();
+    let mut decided: Vec<_> = members.iter().map(decide).collect();
+    claim(unit, ttl_hours, members, &mut decided).await?;
     write(unit, members, &decided).await?;
-    keep(unit, members, &ours, &decided).await?;
     Ok(decided.into_iter().map(|decided| Some(decided?.answer)).collect())
 }
 
-/// Inserts the keys. True for those that are ours, and for who has none.
-async fn claim(unit: &mut UnitOfWork, ttl_hours: i32, members: &[Member]) -> Result<Vec<bool>, CommandError> {
-    let mut ours: Vec<_> = members
-        .iter()
-        .map(|member| member.identity.key.is_none())
-        .collect();
-    let (mut places, mut keys, mut fingerprints) = (Vec::new(), Vec::new(), Vec::new());
-    for (place, member) in members.iter().enumerate() {
-        if let Some(key) = &member.identity.key {
-            places.push(place);
-            keys.push(key);
-            fingerprints.push(member.identity.fingerprint.clone());
-        }
-    }
-    if !keys.is_empty() {
-        let claimed = idempotency::insert_all(unit.conn(), &keys, &fingerprints, ttl_hours).await?;
-        for at in claimed {
-            ours[places[at]] = true;
-        }
-    }
-    Ok(ours)
-}
-
-/// Locks the items that nobody else has locked.
-async fn lock(
-    unit: &mut UnitOfWork,
-    members: &[Member],
-    ours: &[bool],
-) -> Result<HashMap<ItemId, Item>, CommandError> {
-    let members = members.iter().zip(ours).filter(|(_, ours)| **ours);
+/// Locks the items that are there and that nobody else has locked.
+async fn lock(unit: &mut UnitOfWork, members: &[Member]) -> Result<HashMap<ItemId, Item>, CommandError> {
     let ids: Vec<Uuid> = members
-        .filter_map(|(member, _)| Some(member.target()?.0))
+        .iter()
+        .filter_map(|member| Some(member.target()?.0))
         .collect();
     if ids.is_empty() {
         return Ok(HashMap::new());
     }
     let items = store::items::lock_free(unit.conn(), &ids).await?;
     Ok(items.into_iter().map(|item| (item.id, item)).collect())
+}
+
+/// Inserts the keys with their answers. What was decided for a key that is another's is forgotten.
+async fn claim(
+    unit: &mut UnitOfWork,
+    ttl_hours: i32,
+    members: &[Member],
+    decided: &mut [Option<Decided>],
+) -> Result<(), CommandError> {
+    let headers: Vec<Value> = decided
+        .iter()
+        .map(|decided| {
+            decided
+                .as_ref()
+                .map_or(Value::Null, |decided| decided.answer.headers())
+        })
+        .collect();
+    let (mut places, mut answers) = (Vec::new(), Vec::new());
+    for (place, ((member, decided), headers)) in members.iter().zip(&*decided).zip(&headers).enumerate() {
+        if let (Some(key), Some(Decided { answer, .. })) = (&member.identity.key, decided) {
+            places.push(place);
+            answers.push(NewAnswer {
+                key,
+                fingerprint: &member.identity.fingerprint,
+                status: answer.status(),
+                headers,
+                body: answer.body(),
+            });
+        }
+    }
+    if answers.is_empty() {
+        return Ok(());
+    }
+    let ours = idempotency::insert_answered(unit.conn(), &answers, ttl_hours).await?;
+    let ours: HashSet<usize> = ours.into_iter().map(|at| places[at]).collect();
+    for place in places.into_iter().filter(|place| !ours.contains(place)) {
+        decided[place] = None;
+    }
+    Ok(())
 }
 
 async fn write(
@@ -122,38 +134,6 @@ async fn write(
     }
     if !next.is_empty() {
         store::items::update_all(unit.conn(), &next).await?;
-    }
-    Ok(())
-}
-
-/// Keeps the answers under their keys, and takes back the keys of those that have none.
-async fn keep(
-    unit: &mut UnitOfWork,
-    members: &[Member],
-    ours: &[bool],
-    decided: &[Option<Decided>],
-) -> Result<(), CommandError> {
-    let mut left: Vec<&Key> = Vec::new();
-    let (mut keys, mut status, mut headers, mut bodies) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
-    for ((member, ours), decided) in members.iter().zip(ours).zip(decided) {
-        let Some(key) = member.identity.key.as_ref().filter(|_| *ours) else {
-            continue;
-        };
-        match decided {
-            Some(Decided { answer, .. }) => {
-                keys.push(key);
-                status.push(answer.status());
-                headers.push(answer.headers());
-                bodies.push(answer.body());
-            }
-            None => left.push(key),
-        }
-    }
-    if !keys.is_empty() {
-        idempotency::keep_answers(unit.conn(), &keys, &status, &headers, &bodies).await?;
-    }
-    if !left.is_empty() {
-        idempotency::release(unit.conn(), &left).await?;
     }
     Ok(())
 }

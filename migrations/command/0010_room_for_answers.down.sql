@@ -1,1 +1,0 @@
-ALTER TABLE command.idempotency_keys RESET (fillfactor);
