@@ -184,7 +184,7 @@ fn views(config: &Config, process: &Process) -> Result<Views, BuildError> {
         .check("database", move || database::check(probed.clone()));
     process.metrics.watch_pool(&point);
     process.metrics.watch_pool(&search);
-    Ok(Views::new(point, search))
+    Ok(Views::new(point, search, config.max_concurrent_searches))
 }
 
 /// The URL with the setting that statements with optional filters need; see [`Views`].

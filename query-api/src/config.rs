@@ -1,6 +1,7 @@
 //! What query-api reads from its environment (prefix `QUERY_API_`): the shared groups, and `GRPC_PORT`,
-//! `DATABASE_SEARCH_MAX_CONNECTIONS`, `LOCAL_CACHE_TTL_MS`, `LOCAL_CACHE_MAX_BYTES`, `MAX_WAITING_READS`,
-//! `MAX_WATCH_STREAMS`, `CURSOR_SECRET`, `WATCH_SLOW_READER_SECONDS`, `DOWNLOAD_URL_SECONDS`, `TOPIC_PREFIX`.
+//! `DATABASE_SEARCH_MAX_CONNECTIONS`, `MAX_CONCURRENT_SEARCHES`, `LOCAL_CACHE_TTL_MS`, `LOCAL_CACHE_MAX_BYTES`,
+//! `MAX_WAITING_READS`, `MAX_WATCH_STREAMS`, `CURSOR_SECRET`, `WATCH_SLOW_READER_SECONDS`, `DOWNLOAD_URL_SECONDS`,
+//! `TOPIC_PREFIX`.
 
 use std::time::Duration;
 
@@ -19,6 +20,10 @@ use crate::{
 /// What a request may take beyond the longest wait for a version.
 const ROOM_BEYOND_WAIT: Duration = Duration::from_secs(5);
 
+/// Lists and searches that are let in for each connection that they have. Who is let in waits for that many at most; with
+/// fewer, clients that open some hundred connections at once would be refused lists that take a millisecond each.
+const SEARCHES_PER_CONNECTION: u32 = 40;
+
 /// All settings.
 #[derive(Debug, Clone)]
 pub struct Config {
@@ -28,6 +33,8 @@ pub struct Config {
     pub database: DatabaseConfig,
     /// The most connections of lists, searches and streams; single reads have `database.max_connections`.
     pub search_max_connections: u32,
+    /// Lists, searches and statistics that are under way at a time; what comes beyond is refused at once.
+    pub max_concurrent_searches: usize,
     pub redis: RedisConfig,
     pub s3: S3Config,
     pub jwt: JwtConfig,
@@ -61,12 +68,15 @@ impl Config {
         // A request that waits for a version must not be cut by the limit for all the others.
         http.request_timeout = http.request_timeout.max(MAX_WAIT + ROOM_BEYOND_WAIT);
         let jwt = JwtConfig::read(r);
+        let search_max_connections = r.number("DATABASE_SEARCH_MAX_CONNECTIONS", 10, 1..=1_000);
+        let searches = (search_max_connections * SEARCHES_PER_CONNECTION) as usize;
         let config = Self {
             process: ProcessConfig::read(r, 9181),
             http,
             grpc_port: r.port("GRPC_PORT", 50_051),
             database: DatabaseConfig::read(r, "read"),
-            search_max_connections: r.number("DATABASE_SEARCH_MAX_CONNECTIONS", 10, 1..=1_000),
+            search_max_connections,
+            max_concurrent_searches: r.number("MAX_CONCURRENT_SEARCHES", searches, 1..=100_000),
             redis: RedisConfig::read(r),
             s3: S3Config::read(r),
             cursor_secret: cursor_secret(r, &jwt),

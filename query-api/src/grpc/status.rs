@@ -97,6 +97,7 @@ pub fn of(error: QueryError) -> Status {
         QueryError::NoThumbnail { .. } => with_reason(Code::NotFound, "THUMBNAIL_NOT_FOUND", message, &[]),
         QueryError::Read(cause) => match cause.as_ref() {
             ReadError::Representation { .. } => internal(cause.as_ref()),
+            ReadError::Crowded { .. } => with_retry(Code::Unavailable, "OVERLOADED", cause.to_string(), &[]),
             ReadError::Away { .. } => database_unavailable(),
             ReadError::Database { .. } | ReadError::Timeout { .. } => {
                 tracing::warn!(error = chain(cause.as_ref()), "the database does not answer");

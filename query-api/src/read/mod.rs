@@ -29,6 +29,8 @@ pub enum ReadError {
     Timeout { question: &'static str, limit: Duration },
     #[error("Postgres was away a moment ago, and is not asked for {question}")]
     Away { question: &'static str },
+    #[error("as many lists and searches as are taken at once are under way; {question} would only be late")]
+    Crowded { question: &'static str },
     #[error("the representation of {question} cannot be read or written")]
     Representation {
         question: &'static str,

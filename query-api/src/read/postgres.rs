@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 
 use depot_domain::{ItemId, UploadId, VersionToken};
 use depot_read_model::{OwnerStatistics, TagStatistics};
-use depot_retry::{Breaker, BreakerSettings};
+use depot_retry::{Breaker, BreakerSettings, Bulkhead};
 use depot_service::database::is_away;
 use sqlx::PgPool;
 
@@ -33,14 +33,18 @@ pub struct Views {
     /// Lists, searches, statistics, tails. Its connections plan every execution for its parameters
     /// (`plan_cache_mode = force_custom_plan`): a generic plan of a statement with optional filters scans the table.
     search: PgPool,
+    /// Those who may wait for a connection of `search`, and those who have one.
+    searches: Bulkhead,
     breaker: Arc<Breaker>,
 }
 
 impl Views {
-    pub fn new(point: PgPool, search: PgPool) -> Self {
+    /// With so many places for lists, searches and statistics.
+    pub fn new(point: PgPool, search: PgPool, max_searches: usize) -> Self {
         Self {
             point,
             search,
+            searches: Bulkhead::new("searches", max_searches),
             breaker: Arc::new(Breaker::new("postgres", BREAKER)),
         }
     }
@@ -75,7 +79,7 @@ impl Views {
 
     /// A page of items that are not deleted; see [`item_pages`].
     pub async fn item_page(&self, query: &PageQuery<'_>) -> Result<Vec<ItemRow>, ReadError> {
-        self.answer("a page of items", item_pages::fetch(&self.search, query))
+        self.search("a page of items", item_pages::fetch(&self.search, query))
             .await
     }
 
@@ -100,7 +104,7 @@ impl Views {
             before.version,
             limit
         );
-        self.answer("an item's history", query.fetch_all(&self.search))
+        self.search("an item's history", query.fetch_all(&self.search))
             .await
     }
 
@@ -126,7 +130,7 @@ impl Views {
                LIMIT $1"#,
             limit
         );
-        self.answer("the statistics of tags", query.fetch_all(&self.search))
+        self.search("the statistics of tags", query.fetch_all(&self.search))
             .await
     }
 
@@ -140,7 +144,7 @@ impl Views {
                LIMIT $1"#,
             limit
         );
-        self.answer("the statistics of owners", query.fetch_all(&self.search))
+        self.search("the statistics of owners", query.fetch_all(&self.search))
             .await
     }
 
@@ -242,6 +246,18 @@ impl Views {
                 }
             })
             .collect())
+    }
+
+    /// The answer of a statement that may take long, unless as many are asked for as have places.
+    async fn search<T>(
+        &self,
+        question: &'static str,
+        asked: impl Future<Output = Result<T, sqlx::Error>>,
+    ) -> Result<T, ReadError> {
+        let Some(_place) = self.searches.enter() else {
+            return Err(ReadError::Crowded { question });
+        };
+        self.answer(question, asked).await
     }
 
     /// A statement's answer, unless Postgres is away.

@@ -123,6 +123,9 @@ impl From<QueryError> for Problem {
             QueryError::NoThumbnail { .. } => Self::of(&THUMBNAIL_NOT_FOUND).with_detail(detail),
             QueryError::Read(cause) => match cause.as_ref() {
                 ReadError::Representation { .. } => Self::internal(cause.as_ref()),
+                ReadError::Crowded { .. } => Self::of(&types::OVERLOADED)
+                    .with_detail(cause.to_string())
+                    .with_retry_after(RETRY_AFTER),
                 ReadError::Away { .. } => Self::known_unavailable("the database"),
                 ReadError::Database { .. } | ReadError::Timeout { .. } => {
                     Self::unavailable("the database", cause.as_ref())

@@ -166,6 +166,7 @@ fn config(database_url: &str, prefix: &str) -> Config {
         grpc_port: 0,
         database: DatabaseConfig::for_url(database_url, "read"),
         search_max_connections: 10,
+        max_concurrent_searches: 400,
         redis: RedisConfig::new(settings().redis_addr(), prefix),
         s3: S3Config {
             endpoint: settings().get("MINIO_ENDPOINT").to_owned(),

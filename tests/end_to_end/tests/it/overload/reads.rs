@@ -5,6 +5,7 @@ use reqwest::StatusCode;
 use sqlx::{Postgres, Transaction};
 use tokio::task::JoinSet;
 use tonic::{Code, Request, Status};
+use uuid::Uuid;
 
 use super::{
     CONNECTIONS, EXCESS, MIB, PLACES, expect_no_more_than_the_places, expect_overloaded, expect_refused,
@@ -22,7 +23,8 @@ async fn hold_lists(depot: &Depot) -> Transaction<'static, Postgres> {
     held
 }
 
-async fn over_rest(depot: &Depot) {
+/// As many lists as have places are under way and answered at the end; each that comes beyond is refused meanwhile.
+async fn over_rest(depot: &Depot, bulkhead: &str) {
     let reader = depot.client("rita", Role::Reader);
     let held = hold_lists(depot).await;
     let mut lists = JoinSet::new();
@@ -33,11 +35,23 @@ async fn over_rest(depot: &Depot) {
     for _ in 0..EXCESS {
         expect_overloaded(&lists.join_next().await.unwrap().unwrap());
     }
-    let places = (Service::QueryApi, "requests");
-    expect_no_more_than_the_places(depot, places, "depot_query", lists.len()).await;
+    expect_no_more_than_the_places(depot, (Service::QueryApi, bulkhead), "depot_query", lists.len()).await;
+    if bulkhead == "searches" {
+        reads_by_key_have_room(depot).await;
+    }
     held.rollback().await.unwrap();
     for accepted in lists.join_all().await {
         assert_eq!(accepted.status, StatusCode::OK, "{accepted:?}");
+    }
+}
+
+/// Both of the places and of the connections.
+async fn reads_by_key_have_room(depot: &Depot) {
+    let reader = depot.client("rita", Role::Reader);
+    let path = format!("/api/v1/uploads/{}", Uuid::now_v7());
+    for _ in 0..PLACES {
+        let answer = reader.send(reader.query(&path)).await.unwrap();
+        assert_eq!(answer.status, StatusCode::NOT_FOUND, "{answer:?}");
     }
 }
 
@@ -81,7 +95,7 @@ async fn at_five_times_the_capacity_excess_reads_are_refused_at_once_and_the_res
     .unwrap();
     let mut memory = 0;
     for round in 0..ROUNDS {
-        over_rest(&depot).await;
+        over_rest(&depot, "requests").await;
         over_grpc(&depot).await;
         if round == 0 {
             memory = depot.process(Service::QueryApi).peak_memory().unwrap();
@@ -92,4 +106,18 @@ async fn at_five_times_the_capacity_excess_reads_are_refused_at_once_and_the_res
     for bulkhead in ["requests", "gRPC calls"] {
         expect_refused(&depot, Service::QueryApi, bulkhead, ROUNDS * EXCESS).await;
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn lists_that_take_long_are_refused_beyond_their_own_places_and_leave_room_to_reads_by_key() {
+    let (connections, places) = (CONNECTIONS.to_string(), PLACES.to_string());
+    let depot = Depot::start_with(&[
+        ("QUERY_API_DATABASE_SEARCH_MAX_CONNECTIONS", &connections),
+        ("QUERY_API_MAX_CONCURRENT_SEARCHES", &places),
+        ("QUERY_API_DATABASE_ACQUIRE_TIMEOUT_MS", "60000"),
+    ])
+    .await
+    .unwrap();
+    over_rest(&depot, "searches").await;
+    expect_refused(&depot, Service::QueryApi, "searches", EXCESS).await;
 }
