@@ -2,7 +2,10 @@
 
 use std::collections::HashSet;
 
-use command_api::store::{self, idempotency::Key, transaction::ROW_LOCK_TIMEOUT};
+use command_api::{
+    commands::UnitOfWork,
+    store::{self, idempotency::Key, transaction::ROW_LOCK_TIMEOUT},
+};
 use depot_domain::CommandId;
 use depot_test_stack::wait_until;
 use serde_json::{Value, json};
@@ -25,6 +28,17 @@ const GATE: &str = "CREATE TABLE command.gate (closed boolean);
     CREATE TRIGGER pass BEFORE INSERT ON command.items FOR EACH STATEMENT EXECUTE FUNCTION command.pass();
     ALTER TABLE command.items ADD CHECK (name <> 'bad');";
 
+/// The same before keys are inserted, for as long as a row is in `key_gate`.
+const KEY_GATE: &str = "CREATE TABLE command.key_gate (closed boolean);
+    GRANT SELECT ON command.key_gate TO PUBLIC;
+    CREATE FUNCTION command.pass_with_keys() RETURNS trigger LANGUAGE plpgsql AS
+    $$ BEGIN
+        WHILE EXISTS (SELECT FROM command.key_gate) LOOP PERFORM pg_sleep(0.01); END LOOP;
+        RETURN NULL;
+    END $$;
+    CREATE TRIGGER pass BEFORE INSERT ON command.idempotency_keys
+        FOR EACH STATEMENT EXECUTE FUNCTION command.pass_with_keys();";
+
 struct Gate {
     service: Service,
 }
@@ -44,17 +58,23 @@ impl Gate {
     async fn close(&self) -> JoinHandle<Response> {
         self.execute("INSERT INTO command.gate VALUES (true)").await;
         let first = tokio::spawn(self.create(&new_key(), "first").send());
-        wait_until("the first command waits at the gate", || async {
+        self.until_one_waits_at("command.gate", 0).await;
+        first
+    }
+
+    /// Besides those transactions that have passed it and are not at their end.
+    async fn until_one_waits_at(&self, gate: &str, passed: i64) {
+        wait_until("a command waits at the gate", || async {
             let waiting: i64 = sqlx::query_scalar(
-                "SELECT count(*) FROM pg_locks WHERE relation = 'command.gate'::regclass AND pid <> pg_backend_pid()",
+                "SELECT count(*) FROM pg_locks WHERE relation = $1::regclass AND pid <> pg_backend_pid()",
             )
+            .bind(gate)
             .fetch_one(&self.service.pool)
             .await
             .unwrap();
-            waiting > 0
+            waiting > passed
         })
         .await;
-        first
     }
 
     async fn open(&self) {
@@ -73,11 +93,32 @@ impl Gate {
     }
 
     fn rename(&self, who: &str, item: Uuid, tag: &str, name: &str) -> Request {
+        self.rename_under(&new_key(), who, item, tag, name)
+    }
+
+    fn rename_under(&self, key: &str, who: &str, item: Uuid, tag: &str, name: &str) -> Request {
         self.service
             .by(who, "PUT", &format!("/api/v1/items/{item}"))
-            .key(&new_key())
+            .key(key)
             .if_match(tag)
             .json(json!({ "name": name }))
+    }
+
+    /// A transaction that has inserted alice's key, and is not at its end.
+    async fn take_key(&self, route: &str, key: &str) -> UnitOfWork {
+        let begun = self.service.writer.begin(CommandId::generate(), ROW_LOCK_TIMEOUT);
+        let mut unit = begun.await.unwrap();
+        let key = Key {
+            principal: "alice".into(),
+            route: route.into(),
+            key: key.into(),
+        };
+        assert!(
+            store::idempotency::insert(unit.conn(), &key, b"x", 24)
+                .await
+                .unwrap()
+        );
+        unit
     }
 
     /// How many transactions have written these aggregates' first events.
@@ -252,21 +293,7 @@ async fn an_item_or_a_key_that_is_locked_elsewhere_holds_up_nobody_else() {
         .execute(&mut *holder)
         .await
         .unwrap();
-    let mut unit = service
-        .writer
-        .begin(CommandId::generate(), ROW_LOCK_TIMEOUT)
-        .await
-        .unwrap();
-    let key = Key {
-        principal: "alice".into(),
-        route: "POST /api/v1/items".into(),
-        key: "taken".into(),
-    };
-    assert!(
-        store::idempotency::insert(unit.conn(), &key, b"x", 24)
-            .await
-            .unwrap()
-    );
+    let unit = gate.take_key("POST /api/v1/items", "taken").await;
     let first = gate.close().await;
     let renamed = tokio::spawn(gate.rename("alice", item, "*", "b").send());
     let taken = tokio::spawn(gate.create("taken", "a").send());
@@ -284,6 +311,40 @@ async fn an_item_or_a_key_that_is_locked_elsewhere_holds_up_nobody_else() {
     renamed.await.unwrap().expect(200);
     unit.roll_back().await;
     gate.create("taken", "a").send().await.expect(201);
+}
+
+#[tokio::test]
+async fn one_that_has_a_key_and_waits_for_an_item_of_a_group_is_let_by() {
+    let gate = Gate::start().await;
+    sqlx::raw_sql(KEY_GATE).execute(&gate.service.pool).await.unwrap();
+    let item = gate.service.item("alice").await;
+    let mut other = gate.take_key("PUT /api/v1/items/{id}", "taken").await;
+    gate.execute("INSERT INTO command.key_gate VALUES (true)").await;
+    // Its group has the item, and is about to wait for the key.
+    let rename = gate.rename_under("taken", "alice", item, "*", "b");
+    let renamed = tokio::spawn(rename.clone().send());
+    gate.until_one_waits_at("command.key_gate", 1).await;
+    let waits = tokio::spawn(async move {
+        let locked = sqlx::query("SELECT FROM command.items WHERE id = $1 FOR UPDATE")
+            .bind(item)
+            .execute(other.conn())
+            .await;
+        (other, locked)
+    });
+    wait_until("the other waits for the item", || async {
+        let waiting: i64 = sqlx::query_scalar("SELECT count(*) FROM pg_locks WHERE NOT granted")
+            .fetch_one(&gate.service.pool)
+            .await
+            .unwrap();
+        waiting > 0
+    })
+    .await;
+    gate.execute("DELETE FROM command.key_gate").await;
+    let (other, locked) = waits.await.unwrap();
+    locked.expect("the group gives up its items, and no deadlock is found");
+    renamed.await.unwrap().expect_problem(409, "request-in-progress");
+    other.roll_back().await;
+    rename.send().await.expect(200);
 }
 
 #[tokio::test]
