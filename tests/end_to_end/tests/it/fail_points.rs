@@ -7,10 +7,10 @@ use std::{
     time::Duration,
 };
 
-use depot_end_to_end::{Client, Depot, Scanner, Service, read_topic, sha256_hex, small_png};
+use depot_end_to_end::{Client, Depot, Scanner, Service, read_topic, sha256_hex};
 use depot_schemas::{Entity, header};
 use depot_service::auth::Role;
-use depot_test_stack::wait_until;
+use depot_test_stack::{small_png, wait_until};
 use futures::future::join_all;
 use serde_json::json;
 use tokio::time::{Instant, sleep};

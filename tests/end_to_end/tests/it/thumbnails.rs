@@ -1,6 +1,6 @@
-use depot_end_to_end::{Client, Depot, small_png};
+use depot_end_to_end::{Client, Depot};
 use depot_service::auth::Role;
-use depot_test_stack::wait_until;
+use depot_test_stack::{small_png, wait_until};
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 

@@ -27,7 +27,11 @@ pub type Rows = Vec<Value>;
 /// The queries whose rows are compared, by the name under which they are counted.
 const ROWS: [(&str, &str); 11] = [
     ("items", "SELECT to_jsonb(t) FROM (SELECT id, owner, version, deleted, files FROM command.items) t"),
-    ("uploads", "SELECT to_jsonb(t) FROM (SELECT id, owner, status, version, object_key, size_bytes FROM command.uploads) t"),
+    (
+        "uploads",
+        "SELECT to_jsonb(t)
+         FROM (SELECT id, owner, status, version, object_key, size_bytes, thumbnail FROM command.uploads) t",
+    ),
     ("accounts", "SELECT to_jsonb(t) FROM command.storage_accounts t"),
     ("sagas", "SELECT to_jsonb(t) FROM command.sagas t"),
     (
@@ -44,7 +48,7 @@ const ROWS: [(&str, &str); 11] = [
     ),
     ("tag statistics", "SELECT to_jsonb(t) FROM read.tag_statistics t JOIN read.active_projection USING (projection)"),
     ("owner statistics", "SELECT to_jsonb(t) FROM read.owner_statistics t JOIN read.active_projection USING (projection)"),
-    ("receipts", "SELECT to_jsonb(t) FROM (SELECT upload_id, outcome, object_key FROM uploader.receipts) t"),
+    ("receipts", "SELECT to_jsonb(t) FROM (SELECT upload_id, outcome, object_key, thumbnail_key FROM uploader.receipts) t"),
     ("objects on record", "SELECT to_jsonb(t) FROM (SELECT key, state FROM uploader.objects) t"),
 ];
 

@@ -8,20 +8,27 @@ use super::{Counter, Evidence, Verdict};
 
 pub fn check(evidence: &Evidence, verdict: &mut Verdict) {
     let mut referred = BTreeSet::new();
-    for upload in &evidence.rows["uploads"] {
-        if upload["status"] == "stored" {
-            reference(evidence, upload, &mut referred, verdict);
+    let mut thumbnails = 0;
+    for upload in evidence.rows["uploads"].iter().filter(|upload| is_stored(upload)) {
+        let what = format!("upload {}", upload["id"]);
+        reference(evidence, &what, upload, &mut referred, verdict);
+        if let Some(thumbnail) = thumbnail_of(upload) {
+            thumbnails += 1;
+            let what = format!("thumbnail of {what}");
+            reference(evidence, &what, thumbnail, &mut referred, verdict);
         }
     }
-    for receipt in &evidence.rows["receipts"] {
-        let key = receipt["object_key"].as_str();
-        if receipt["outcome"] == "stored"
-            && let Some(key) = key.filter(|key| !evidence.files.contains_key(*key))
-        {
-            verdict.find(
-                Counter::Dangling,
-                format!("receipt of {}: no object {key}", receipt["upload_id"]),
-            );
+    for receipt in evidence.rows["receipts"]
+        .iter()
+        .filter(|receipt| receipt["outcome"] == "stored")
+    {
+        for key in ["object_key", "thumbnail_key"].map(|key| receipt[key].as_str()) {
+            if let Some(key) = key.filter(|key| !evidence.files.contains_key(*key)) {
+                verdict.find(
+                    Counter::Dangling,
+                    format!("receipt of {}: no object {key}", receipt["upload_id"]),
+                );
+            }
         }
     }
     for key in evidence
@@ -35,36 +42,47 @@ pub fn check(evidence: &Evidence, verdict: &mut Verdict) {
         verdict.find(Counter::Orphaned, format!("{key} is left in staging"));
     }
     verdict.has_read("references", referred.len());
+    verdict.has_read("thumbnails", thumbnails);
     quota(evidence, verdict);
 }
 
+fn is_stored(upload: &Value) -> bool {
+    upload["status"] == "stored"
+}
+
+fn thumbnail_of(upload: &Value) -> Option<&Value> {
+    Some(&upload["thumbnail"]).filter(|thumbnail| !thumbnail.is_null())
+}
+
+/// `referrer` has the key and the size of the object that it refers to.
 fn reference<'a>(
     evidence: &'a Evidence,
-    upload: &'a Value,
+    what: &str,
+    referrer: &'a Value,
     referred: &mut BTreeSet<&'a str>,
     verdict: &mut Verdict,
 ) {
-    let (id, size) = (&upload["id"], upload["size_bytes"].as_i64());
-    let Some(key) = upload["object_key"].as_str() else {
+    let size = referrer["size_bytes"].as_i64();
+    let Some(key) = referrer["object_key"].as_str() else {
         return verdict.find(
             Counter::Dangling,
-            format!("upload {id} is stored, and names no object"),
+            format!("{what} is stored, and names no object"),
         );
     };
     referred.insert(key);
     match evidence.files.get(key) {
-        None => verdict.find(Counter::Dangling, format!("upload {id}: no object {key}")),
+        None => verdict.find(Counter::Dangling, format!("{what}: no object {key}")),
         found if found.copied() != size => {
             verdict.find(
                 Counter::Dangling,
-                format!("upload {id}: object {key} has {found:?} bytes, {size:?} were stored"),
+                format!("{what}: object {key} has {found:?} bytes, {size:?} were stored"),
             );
         }
         Some(_) => {}
     }
 }
 
-/// By the files that items show; nothing is reserved any more, since every upload has ended.
+/// By the files that items show, and their thumbnails; nothing is reserved any more, since every upload has ended.
 fn quota(evidence: &Evidence, verdict: &mut Verdict) {
     let mut attached: BTreeMap<&str, i64> = BTreeMap::new();
     for item in evidence.rows["items"]
@@ -76,6 +94,12 @@ fn quota(evidence: &Evidence, verdict: &mut Verdict) {
         *attached
             .entry(item["owner"].as_str().unwrap_or_default())
             .or_default() += bytes;
+    }
+    for upload in evidence.rows["uploads"].iter().filter(|upload| is_stored(upload)) {
+        let bytes = thumbnail_of(upload).and_then(|thumbnail| thumbnail["size_bytes"].as_i64());
+        *attached
+            .entry(upload["owner"].as_str().unwrap_or_default())
+            .or_default() += bytes.unwrap_or_default();
     }
     let mut open: BTreeMap<&str, i64> = BTreeMap::new();
     for upload in &evidence.rows["uploads"] {

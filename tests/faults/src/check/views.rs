@@ -19,7 +19,7 @@ const ITEM_FIELDS: [&str; 9] = [
     "version",
     "deleted",
 ];
-const UPLOAD_FIELDS: [&str; 10] = [
+const UPLOAD_FIELDS: [&str; 11] = [
     "item_id",
     "owner",
     "file_name",
@@ -29,6 +29,7 @@ const UPLOAD_FIELDS: [&str; 10] = [
     "status",
     "reason",
     "object_key",
+    "thumbnail",
     "version",
 ];
 
@@ -70,7 +71,7 @@ pub fn check(evidence: &Evidence, verdict: &mut Verdict) {
         "upload",
         &uploads,
         &evidence.rows["uploads"],
-        &["version", "status", "object_key"],
+        &["version", "status", "object_key", "thumbnail"],
         Counter::Lost,
         verdict,
     );

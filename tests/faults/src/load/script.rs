@@ -27,6 +27,7 @@ pub async fn play(world: &Arc<World>, client_of: impl Fn(&str) -> Result<Client>
     owner.changes_of_one_item().await;
     owner.reads_right_after_writes().await;
     owner.files_by_other_ways().await;
+    owner.a_picture().await;
     // Of both, the first question goes to the same instance, and so does the second.
     let (reader, stranger) = (actor("scripted")?, actor("stranger")?);
     owner.content_that_two_share(&reader, &stranger).await;
@@ -109,6 +110,14 @@ impl Actor {
         let content = filled(&format!("through the API {}", Uuid::new_v4()), 3_000);
         if let Some((upload, _)) = self.announce(item, new_key(), &content, PATIENT).await {
             self.send_through(item, upload, content).await;
+        }
+    }
+
+    /// Stored with its thumbnail.
+    async fn a_picture(&mut self) {
+        let content = self.picture();
+        if let Some((item, _)) = self.create_as(new_key(), new_key(), PATIENT, false).await {
+            self.upload_as(item, new_key(), &content).await;
         }
     }
 

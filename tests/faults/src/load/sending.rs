@@ -4,7 +4,7 @@ use reqwest::{Method, StatusCode};
 use serde_json::Value;
 use uuid::Uuid;
 
-use super::{Actor, PATIENT};
+use super::{Actor, PATIENT, uploads::content_type};
 use crate::{
     client::Client,
     history::{Kind, Outcome},
@@ -66,7 +66,7 @@ impl Actor {
         let request = || {
             let request = self.client.command(Method::PUT, &path);
             request
-                .header("Content-Type", "application/octet-stream")
+                .header("Content-Type", content_type(&content))
                 .body(content.clone())
         };
         let history = &self.world.history;

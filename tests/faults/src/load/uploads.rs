@@ -1,4 +1,5 @@
 use aws_lc_rs::digest;
+use depot_test_stack::small_png;
 use rand::RngExt as _;
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -7,7 +8,7 @@ use uuid::Uuid;
 use super::{Actor, PATIENT, new_key};
 use crate::history::Kind;
 
-/// Contents that many uploads share.
+/// Contents that many uploads share; as many pictures.
 const SHARED: u32 = 5;
 /// Contents that are sent in parts: few, since each takes its room in the store once.
 const LARGE: u32 = 2;
@@ -91,6 +92,9 @@ impl Actor {
     }
 
     fn content(&mut self) -> Vec<u8> {
+        if self.chance(5) {
+            return self.picture();
+        }
         let length = self.rng.random_range(100..20_000);
         match self.chance(3) {
             true => {
@@ -98,6 +102,14 @@ impl Actor {
                 filled(&format!("shared by many {which}"), 5_000)
             }
             false => filled(&format!("of this upload only {}", Uuid::new_v4()), length),
+        }
+    }
+
+    /// With a thumbnail of its own, or one that many share.
+    pub(super) fn picture(&mut self) -> Vec<u8> {
+        match self.chance(3) {
+            true => small_png(self.rng.random_range(0..SHARED)),
+            false => small_png(self.rng.random_range(SHARED..1 << 24)),
         }
     }
 
@@ -116,7 +128,7 @@ impl Actor {
     ) -> Option<(Uuid, Value)> {
         let key = new_key();
         let body = json!({
-            "item_id": item, "file_name": marker, "content_type": "application/octet-stream",
+            "item_id": item, "file_name": marker, "content_type": content_type(content),
             "size_bytes": content.len(), "sha256": sha256_hex(content),
         });
         let request = || {
@@ -174,6 +186,14 @@ impl Actor {
 /// That text over and over.
 pub(super) fn filled(text: &str, length: usize) -> Vec<u8> {
     text.bytes().cycle().take(length).collect()
+}
+
+/// As it is announced, and as a service finds it by the first bytes.
+pub(super) fn content_type(content: &[u8]) -> &'static str {
+    match content.starts_with(b"\x89PNG") {
+        true => "image/png",
+        false => "application/octet-stream",
+    }
 }
 
 fn sha256_hex(bytes: &[u8]) -> String {

@@ -22,7 +22,7 @@ impl Scene {
         let alice = depot.client("alice", Role::Writer);
         let (item, _) = new_item(depot).await;
         let stored = alice
-            .upload_of("image/png", &item, "a.png", depot_end_to_end::small_png(1))
+            .upload_of("image/png", &item, "a.png", depot_test_stack::small_png(1))
             .await
             .unwrap();
         depot_test_stack::wait_until("the upload is in the view", || async {
