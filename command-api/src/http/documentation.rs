@@ -1,14 +1,10 @@
-use axum::{Json, Router, routing::get};
+use axum::{Router, routing::get};
 
 use super::{openapi, problems, router::ApiState};
 
 /// What describes this API; needs no token.
 pub fn routes() -> Router<ApiState> {
-    let document = openapi::document();
     Router::new()
-        .route(
-            "/api/v1/openapi.json",
-            get(move || std::future::ready(Json(document.clone()))),
-        )
+        .route("/api/v1/openapi.json", get(openapi::serve))
         .merge(depot_service::problem::documentation(problems::ALL))
 }

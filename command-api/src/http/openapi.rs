@@ -1,16 +1,30 @@
+use std::sync::LazyLock;
+
+use axum::Json;
 use depot_service::{
     health::HealthBody,
     problem::{FieldFault, Problem, document_input, document_rate_limit},
 };
 use utoipa::{
     Modify, OpenApi,
-    openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme},
+    openapi::{
+        OpenApi as Document,
+        security::{HttpAuthScheme, HttpBuilder, SecurityScheme},
+    },
 };
 
 use super::{accounts, admin, items, uploads};
 
+/// Made once, and held by no route: routes are cloned with each connection.
+static DOCUMENT: LazyLock<Document> = LazyLock::new(document);
+
+/// Needs no token.
+pub async fn serve() -> Json<&'static Document> {
+    Json(&*DOCUMENT)
+}
+
 /// The OpenAPI 3.1 document of this API, made from its handlers.
-pub fn document() -> utoipa::openapi::OpenApi {
+pub fn document() -> Document {
     let mut document = Api::openapi().merge_from(admin::AdminApi::openapi());
     document_rate_limit(&mut document);
     document_input(&mut document);
@@ -64,7 +78,7 @@ fn health() {}
 struct Bearer;
 
 impl Modify for Bearer {
-    fn modify(&self, openapi: &mut utoipa::openapi::OpenApi) {
+    fn modify(&self, openapi: &mut Document) {
         let scheme = HttpBuilder::new()
             .scheme(HttpAuthScheme::Bearer)
             .bearer_format("JWT")

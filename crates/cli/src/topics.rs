@@ -14,7 +14,7 @@ use crate::settings;
 
 const TIMEOUT: Duration = Duration::from_secs(30);
 /// Until every broker knows of a topic that was created.
-const SPREADS_WITHIN: Duration = Duration::from_secs(30);
+const SPREADS_WITHIN: Duration = Duration::from_secs(120);
 const PAUSE: Duration = Duration::from_millis(200);
 
 /// Creates what is missing; what is there is compared with the declaration and never changed: a keyed topic cannot

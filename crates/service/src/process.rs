@@ -118,7 +118,8 @@ pub async fn serve(listener: TcpListener, router: Router, stop: CancellationToke
             tracing::debug!(%error, "TCP_NODELAY was not set");
         }
     });
-    axum::serve(listener, router)
+    // A router that is served as it is makes all of its routes anew for each connection.
+    axum::serve(listener, router.into_make_service())
         .with_graceful_shutdown(stop.cancelled_owned())
         .await
 }

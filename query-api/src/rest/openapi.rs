@@ -1,5 +1,7 @@
 //! `GET /api/v1/openapi.json`: the contract, made from the code.
 
+use std::sync::LazyLock;
+
 use axum::Json;
 use depot_service::{health::HealthBody, problem::document_rate_limit};
 use utoipa::{
@@ -66,7 +68,10 @@ pub fn document() -> Document {
     document
 }
 
+/// Made once, since every request would make it anew.
+static DOCUMENT: LazyLock<Document> = LazyLock::new(document);
+
 /// Needs no token.
-pub async fn serve() -> Json<Document> {
-    Json(document())
+pub async fn serve() -> Json<&'static Document> {
+    Json(&*DOCUMENT)
 }

@@ -24,9 +24,13 @@ where
             .map(|kind| (kind.name, document(kind)))
             .collect(),
     );
-    let all = json!({ "problems": documents.values().collect::<Vec<_>>() });
+    // Routes are cloned with each connection: what they hold is shared.
+    let all = Arc::new(json!({ "problems": documents.values().collect::<Vec<_>>() }));
     Router::new()
-        .route("/problems", get(|| std::future::ready(Json(all))))
+        .route(
+            "/problems",
+            get(move || std::future::ready(Json(Value::clone(&all)))),
+        )
         .route(
             "/problems/{name}",
             get(move |Path(name): Path<String>| {

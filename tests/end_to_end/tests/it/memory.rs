@@ -3,6 +3,10 @@ use depot_end_to_end::{Client, Depot, Service};
 use depot_service::auth::Role;
 use futures::stream;
 use serde_json::Value;
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::TcpStream,
+};
 
 const CHUNK: usize = 1024 * 1024;
 /// What a process may grow by, whatever the size of the file.
@@ -112,4 +116,42 @@ async fn the_command_api_takes_files_of_any_size_in_flat_memory() {
     futures::join!(send(42), send(43));
     let after = depot.process(Service::CommandApi).peak_memory().unwrap();
     assert_flat("command-api", before, after);
+}
+
+/// Connections that stay open after an answer.
+async fn connect(address: &str, count: usize) -> Vec<TcpStream> {
+    let mut connections = Vec::new();
+    for _ in 0..count {
+        let mut connection = TcpStream::connect(address).await.unwrap();
+        let request = b"GET /api/v1/health HTTP/1.1\r\nHost: localhost\r\n\r\n";
+        connection.write_all(request).await.unwrap();
+        let mut answer = [0; 12];
+        connection.read_exact(&mut answer).await.unwrap();
+        assert_eq!(&answer, b"HTTP/1.1 200");
+        connections.push(connection);
+    }
+    connections
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_connection_takes_little_memory() {
+    const CONNECTIONS: usize = 300;
+    const EACH: u64 = 64 * 1024;
+    let mut depot = Depot::start().await.unwrap();
+    for (service, url) in [
+        (Service::CommandApi, depot.command_url()),
+        (Service::QueryApi, depot.query_url()),
+    ] {
+        let address = url.trim_start_matches("http://");
+        let open = connect(address, CONNECTIONS / 10).await;
+        let before = depot.process(service).peak_memory().unwrap();
+        let more = connect(address, CONNECTIONS).await;
+        let grown = depot.process(service).peak_memory().unwrap() - before;
+        println!("{service:?}: {} bytes a connection", grown / CONNECTIONS as u64);
+        assert!(
+            grown < EACH * CONNECTIONS as u64,
+            "{service:?} grew by {grown} bytes"
+        );
+        drop((open, more));
+    }
 }
