@@ -252,15 +252,12 @@ async fn killed_at_any_await_the_uploader_ends_every_upload_once_and_leaves_noth
     uploader.restart().unwrap();
     depot.wait_ready(Service::Uploader).await;
     // By what was asked already: what was being done at a kill is delivered again.
-    wait_until("every saga has ended", || async {
-        count(
-            &depot,
-            "SELECT count(*) FROM command.sagas WHERE state NOT IN ('completed', 'compensated')",
-        )
-        .await
-            == 0
-    })
-    .await;
+    while let running @ 1.. = running_sagas(&depot).await {
+        wait_until("one more saga has ended", || async {
+            running_sagas(&depot).await < running
+        })
+        .await;
+    }
     verify::quiet(&depot).await;
     every_event_meets_its_schema(&depot).await;
     facts_are_told_once(&depot).await;
@@ -284,6 +281,14 @@ async fn delete_items_but(depot: &Depot, client: &Client, item: &str) {
         let deleted = client.send(request.header("If-Match", "*")).await.unwrap();
         assert!(deleted.status.is_success(), "{deleted:?}");
     }
+}
+
+async fn running_sagas(depot: &Depot) -> i64 {
+    count(
+        depot,
+        "SELECT count(*) FROM command.sagas WHERE state NOT IN ('completed', 'compensated')",
+    )
+    .await
 }
 
 async fn count(depot: &Depot, statement: &'static str) -> i64 {

@@ -16,8 +16,8 @@ use depot_service::{
 };
 
 /// In every planted secret.
-const MARK: &str = "pLaNtEd";
-const JWT_SECRET: &str = "pLaNtEd-jwt-secret-of-more-than-32-bytes";
+const MARK: &str = "pLaNt7eD";
+const JWT_SECRET: &str = "pLaNt7eD-jwt-secret-of-more-than-32-bytes";
 
 fn mint(subject: &str, role: Role) -> String {
     TokenMinter::new(&JwtConfig::for_secret(JWT_SECRET))

@@ -5,6 +5,7 @@ use std::collections::{HashMap, HashSet};
 use depot_end_to_end::{Depot, LogRecord, read_topic};
 use depot_schemas::{Entity, header};
 use depot_test_stack::wait_until;
+use rdkafka::error::KafkaResult;
 use sqlx::{PgPool, Row};
 
 use crate::load::Acknowledged;
@@ -86,14 +87,27 @@ async fn ends(topic: &str) -> Vec<(i32, i64)> {
             .set("bootstrap.servers", brokers)
             .create()
             .unwrap();
-        let metadata = consumer.fetch_metadata(Some(&topic), timeout).unwrap();
+        let metadata = answered(|| consumer.fetch_metadata(Some(&topic), timeout));
         let partitions = metadata.topics()[0].partitions().iter().map(|p| p.id());
         partitions
-            .map(|id| (id, consumer.fetch_watermarks(&topic, id, timeout).unwrap().1))
+            .map(|id| (id, answered(|| consumer.fetch_watermarks(&topic, id, timeout)).1))
             .collect()
     })
     .await
     .unwrap()
+}
+
+/// A broker that is busy answers for a moment that it does not lead the partition.
+fn answered<T>(ask: impl Fn() -> KafkaResult<T>) -> T {
+    let begun = std::time::Instant::now();
+    loop {
+        match ask() {
+            Ok(answer) => return answer,
+            Err(error) if begun.elapsed() > std::time::Duration::from_secs(120) => panic!("{error}"),
+            // The client asks for a newer view of the cluster by itself, and pauses between two.
+            Err(_) => {}
+        }
+    }
 }
 
 /// Figures of what was checked; a check of nothing is no check.
