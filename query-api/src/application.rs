@@ -121,6 +121,7 @@ impl Application {
             "REST listener",
             http,
             rest::router(RestState { queries, door }, &config.http),
+            config.http.connections,
         );
         tracing::info!(%http_address, %grpc_address, %admin_address, "serving");
         let drain = config.process.drain;
