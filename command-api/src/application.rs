@@ -141,7 +141,7 @@ impl Application {
         process.watch_keys(&door);
         let state = api_state(&config, &process, &writer, sweeper, door);
         let router = public_router(state, &config);
-        process.serve("public listener", public, router);
+        process.serve("public listener", public, router, config.http.connections);
         tracing::info!(%address, %admin_address, "command-api is listening");
         Ok(Self {
             process,

@@ -2,37 +2,13 @@
 # A private Postgres, reached by TCP on loopback and by password only. postgres.sh start|stop
 source "$(dirname "$0")/settings.sh"
 source "$NATIVE_DIR/process.sh"
+source "$NATIVE_DIR/postgres-programs.sh"
 
 DATA_DIR=$STACK_DIR/postgres
-# The superuser is for this script alone; everybody else is the owner, or a service's role.
-SUPERUSER_PASSWORD_FILE=$STACK_DIR/postgres.password
 # More server settings, as `-c name=value -c …`, for a stack that is started for one purpose: the benchmark's peers read
 # the log of changes, and ask for `-c wal_level=logical`. Nothing of the product needs any. What it says holds from the
 # start on that it was given to, and only until the next.
 read -ra MORE_OPTIONS <<<"${STACK_POSTGRES_OPTIONS:-}"
-BIN_DIR=$(find /usr/lib/postgresql -maxdepth 2 -name bin 2>/dev/null | sort -V | tail -n 1)
-
-# Postgres refuses to run as root, and is then run as the user that its package made. Where that user cannot reach
-# our folder, as in a home closed to others, it keeps one right of root's: to read past closed folders, or, where
-# a container withholds that one, to write past them too.
-UNPRIVILEGED=()
-if ((EUID == 0)); then
-    UNPRIVILEGED=(setpriv --reuid=postgres --regid=postgres --init-groups)
-    mkdir -p "$STACK_DIR"
-    for capability in none dac_read_search dac_override; do
-        attempt=("${UNPRIVILEGED[@]}")
-        [[ $capability == none ]] || attempt+=("--inh-caps=+$capability" "--ambient-caps=+$capability")
-        if "${attempt[@]}" test -d "$STACK_DIR/." 2>/dev/null; then
-            UNPRIVILEGED=("${attempt[@]}")
-            break
-        fi
-    done
-fi
-
-as_superuser() {
-    PGPASSWORD=$(<"$SUPERUSER_PASSWORD_FILE") "$BIN_DIR/psql" -X -q -v ON_ERROR_STOP=1 \
-        -h 127.0.0.1 -p "$STACK_POSTGRES_PORT" -U postgres "$@"
-}
 
 # The parts of the owner's URL, postgres://USER:PASSWORD@HOST:PORT/DATABASE.
 read_owner() {

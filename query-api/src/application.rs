@@ -13,6 +13,7 @@ use depot_service::{
     shutdown::{DrainError, DrainPolicy, Shutdown},
 };
 use secrecy::ExposeSecret as _;
+use sqlx::PgPool;
 use url::Url;
 
 use crate::{
@@ -22,7 +23,7 @@ use crate::{
     download_urls::DownloadUrls,
     grpc,
     queries::{ItemTopics, Queries, Watches},
-    read::{self, Cache, Pointer, Reader, Views, notifications},
+    read::{self, Cache, Pointer, Reader, Server, Sources, Views, notifications},
     rest::{self, RestState},
     visibility::Visibility,
 };
@@ -76,7 +77,7 @@ impl Application {
         process.serve_admin(admin);
 
         let stop = process.shutdown.token();
-        let views = views(&config, &process)?;
+        let (views, replica) = (primary(&config, &process)?, replica(&config, &process)?);
         // Until the very end: requests that are finished while the process drains need it too.
         let (pointer, keep_pointer) = Pointer::watch(views.clone(), process.shutdown.last_token());
         process.shutdown.spawn_last("pointer", keep_pointer);
@@ -100,7 +101,12 @@ impl Application {
         let watches = Watches::new(topics, config.watch, stop.clone());
         process.shutdown.spawn("watch streams", watches.clone().ended());
         let queries = Queries {
-            reader: Reader::new(views, cache, pointer.clone(), config.local_cache),
+            reader: Reader::new(
+                Sources::new(views, replica),
+                cache,
+                pointer.clone(),
+                config.local_cache,
+            ),
             visibility: Visibility::new(
                 feed.clone(),
                 config.max_waiting_reads,
@@ -121,6 +127,7 @@ impl Application {
             "REST listener",
             http,
             rest::router(RestState { queries, door }, &config.http),
+            config.http.connections,
         );
         tracing::info!(%http_address, %grpc_address, %admin_address, "serving");
         let drain = config.process.drain;
@@ -169,22 +176,58 @@ impl Application {
     }
 }
 
-/// The two pools over the views.
-fn views(config: &Config, process: &Process) -> Result<Views, BuildError> {
-    let point = database::connect(&config.database, "query-api")?;
-    let search = DatabaseConfig {
-        url: custom_plans(config.database.url.expose_secret()).into(),
-        max_connections: config.search_max_connections,
-        ..config.database.clone()
-    };
-    let search = database::connect(&search, "query-api search")?;
+/// The views in the primary, without which the service is not ready.
+fn primary(config: &Config, process: &Process) -> Result<Views, BuildError> {
+    let names = ["query-api", "query-api search"];
+    let (point, search) = pools(config, config.database.clone(), names, process)?;
     let probed = point.clone();
     process
         .readiness
         .check("database", move || database::check(probed.clone()));
+    Ok(Views::new(
+        Server::Primary,
+        point,
+        search,
+        config.max_concurrent_searches,
+    ))
+}
+
+/// The views in a replica, where there is one; nothing waits for it.
+fn replica(config: &Config, process: &Process) -> Result<Option<Views>, BuildError> {
+    let Some(url) = &config.read_replica_url else {
+        return Ok(None);
+    };
+    let database = DatabaseConfig {
+        url: url.clone(),
+        ..config.database.clone()
+    };
+    let names = ["query-api replica", "query-api replica search"];
+    let (point, search) = pools(config, database, names, process)?;
+    Ok(Some(Views::new(
+        Server::Replica,
+        point,
+        search,
+        config.max_concurrent_searches,
+    )))
+}
+
+/// The two pools over the views of one server.
+fn pools(
+    config: &Config,
+    point: DatabaseConfig,
+    [point_name, search_name]: [&str; 2],
+    process: &Process,
+) -> Result<(PgPool, PgPool), BuildError> {
+    let search = DatabaseConfig {
+        url: custom_plans(point.url.expose_secret()).into(),
+        max_connections: config.search_max_connections,
+        ..point.clone()
+    };
+    let point = database::connect(&point, point_name)?;
+    let search = database::connect(&search, search_name)?;
     process.metrics.watch_pool(&point);
     process.metrics.watch_pool(&search);
-    Ok(Views::new(point, search, config.max_concurrent_searches))
+    Ok((point, search))
 }
 
 /// The URL with the setting that statements with optional filters need; see [`Views`].

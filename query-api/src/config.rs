@@ -1,5 +1,5 @@
 //! What query-api reads from its environment (prefix `QUERY_API_`): the shared groups, and `GRPC_PORT`,
-//! `DATABASE_SEARCH_MAX_CONNECTIONS`, `MAX_CONCURRENT_SEARCHES`, `LOCAL_CACHE_TTL_MS`, `LOCAL_CACHE_MAX_BYTES`,
+//! `READ_REPLICA_URL`, `DATABASE_SEARCH_MAX_CONNECTIONS`, `MAX_CONCURRENT_SEARCHES`, `LOCAL_CACHE_TTL_MS`, `LOCAL_CACHE_MAX_BYTES`,
 //! `MAX_WAITING_READS`, `MAX_WATCH_STREAMS`, `CURSOR_SECRET`, `WATCH_SLOW_READER_SECONDS`, `DOWNLOAD_URL_SECONDS`,
 //! `TOPIC_PREFIX`.
 
@@ -31,6 +31,8 @@ pub struct Config {
     pub http: HttpConfig,
     pub grpc_port: u16,
     pub database: DatabaseConfig,
+    /// A streaming replica of the database, asked first for what may lag; the pools, limits and TLS of the database's.
+    pub read_replica_url: Option<SecretString>,
     /// The most connections of lists, searches and streams; single reads have `database.max_connections`.
     pub search_max_connections: u32,
     /// Lists, searches and statistics that are under way at a time; what comes beyond is refused at once.
@@ -75,6 +77,7 @@ impl Config {
             http,
             grpc_port: r.port("GRPC_PORT", 50_051),
             database: DatabaseConfig::read(r, "read"),
+            read_replica_url: DatabaseConfig::read_optional_url(r, "READ_REPLICA_URL"),
             search_max_connections,
             max_concurrent_searches: r.number("MAX_CONCURRENT_SEARCHES", searches, 1..=100_000),
             redis: RedisConfig::read(r),

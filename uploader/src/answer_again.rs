@@ -31,7 +31,7 @@ pub(crate) async fn answer_again(
         .fail_point()
         .await?;
     transaction.commit().fail_point().await.map_err(failed())?;
-    files.doorbell.ring();
+    files.ring(upload);
     tracing::info!(upload.id = %upload.id, upload.version = upload.version, "asked again, answered again");
     Ok(true)
 }

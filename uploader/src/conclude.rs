@@ -176,7 +176,7 @@ async fn record_stored(
 }
 
 fn announce_stored(files: &Files, upload: &UploadState, object_key: String) -> Stored {
-    files.doorbell.ring();
+    files.ring(upload);
     metrics::count_file("stored", upload.size_bytes);
     Stored::Stored { object_key }
 }
@@ -214,7 +214,7 @@ pub(crate) async fn reject(
         .fail_point()
         .await?;
     transaction.commit().fail_point().await.map_err(failed())?;
-    files.doorbell.ring();
+    files.ring(upload);
     metrics::count_file("rejected", 0);
     Ok(Stored::Rejected)
 }

@@ -30,5 +30,10 @@ pub(crate) async fn tell(
     };
     let failed = |source| UploaderError::Append { upload, source };
     let event = NewEvent::from_event(&files.topics, &event).map_err(|invalid| failed(invalid.into()))?;
-    append(connection, vec![event]).fail_point().await.map_err(failed)
+    // The shard is known by the upload, too.
+    append(connection, vec![event])
+        .fail_point()
+        .await
+        .map(drop)
+        .map_err(failed)
 }

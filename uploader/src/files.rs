@@ -1,7 +1,7 @@
 use depot_object_store::{CopyConditions, ObjectStore, StoreError};
-use depot_outbox::Doorbell;
+use depot_outbox::{Doorbell, ShardSet};
 use depot_sabotage::Break;
-use depot_schemas::topics::Topics;
+use depot_schemas::{UploadState, topics::Topics};
 use sqlx::PgPool;
 
 use crate::{derive_thumbnail::Thumbnails, scanner::Scanner};
@@ -26,6 +26,11 @@ pub struct Files {
 }
 
 impl Files {
+    /// To be called after the commit of a fact about that upload.
+    pub(crate) fn ring(&self, upload: &UploadState) {
+        self.doorbell.ring(ShardSet::of([upload.id]));
+    }
+
     /// Carries out a deletion that was decided.
     pub(crate) async fn delete(&self, key: &str) -> Result<(), StoreError> {
         if depot_sabotage::has(Break::Orphaned) {

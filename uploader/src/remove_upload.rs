@@ -79,7 +79,7 @@ async fn decide(files: &Files, upload: &UploadState, cause: CommandId) -> Result
             .await?
     };
     transaction.commit().fail_point().await.map_err(failed())?;
-    files.doorbell.ring();
+    files.ring(upload);
     Ok(decided)
 }
 
@@ -136,7 +136,7 @@ async fn finish(files: &Files, upload: &UploadState, cause: CommandId) -> Result
         .fail_point()
         .await?;
     transaction.commit().fail_point().await.map_err(failed())?;
-    files.doorbell.ring();
+    files.ring(upload);
     Ok(())
 }
 

@@ -198,20 +198,17 @@ impl UnitOfWork {
     /// # Errors
     /// Nothing was done, or, if the connection broke during the commit, it is not known.
     pub async fn commit(mut self) -> Result<(), CommandError> {
-        let rings = !self.events.is_empty();
         let events = self.events.drain(..);
         let new = events.map(|event| NewEvent::from_event(&self.writer.topics, &event));
         let new = new
             .collect::<Result<Vec<_>, _>>()
             .map_err(depot_outbox::AppendError::from)?;
-        depot_outbox::append(&mut self.transaction, new).await?;
+        let shards = depot_outbox::append(&mut self.transaction, new).await?;
         self.transaction
             .commit()
             .await
             .map_err(StoreError::doing("commit a transaction"))?;
-        if rings {
-            self.writer.doorbell.ring();
-        }
+        self.writer.doorbell.ring(shards);
         Ok(())
     }
 

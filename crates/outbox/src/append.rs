@@ -1,6 +1,9 @@
 use sqlx::PgConnection;
 
-use crate::event::{InvalidEvent, NewEvent, NewRow};
+use crate::{
+    doorbell::ShardSet,
+    event::{InvalidEvent, NewEvent, NewRow},
+};
 
 /// Why events were not appended. The caller's transaction is to be rolled back.
 #[derive(Debug, thiserror::Error)]
@@ -17,19 +20,22 @@ pub enum AppendError {
 }
 
 /// Appends events in the caller's transaction, in one statement. They are published after its commit, and never if
-/// it rolls back; ring the [`crate::Doorbell`] then, so that the relay does not wait for its next poll.
+/// it rolls back. Answers the shards that they are in: ring the [`crate::Doorbell`] for these after the commit, so that the
+/// relay does not wait for its next poll.
 ///
 /// The caller holds the lock of each aggregate's row, and each event's version is the one that it assigned under
 /// that lock. Insert last: the shorter a transaction stays open after it, the less the relay has to remember.
 ///
 /// # Errors
 /// `Invalid` if an event is too large or cannot be stored, before anything is written; `Insert` if Postgres refuses.
-pub async fn append(transaction: &mut PgConnection, events: Vec<NewEvent>) -> Result<(), AppendError> {
+pub async fn append(transaction: &mut PgConnection, events: Vec<NewEvent>) -> Result<ShardSet, AppendError> {
+    let shards = ShardSet::of(events.iter().map(|event| event.aggregate_id));
     let rows = events
         .into_iter()
         .map(NewEvent::into_row)
         .collect::<Result<Vec<_>, _>>()?;
-    insert(transaction, rows).await
+    insert(transaction, rows).await?;
+    Ok(shards)
 }
 
 async fn insert(transaction: &mut PgConnection, rows: Vec<NewRow>) -> Result<(), AppendError> {

@@ -15,7 +15,7 @@ mod snapshot;
 mod store;
 
 pub use append::{AppendError, append};
-pub use doorbell::Doorbell;
+pub use doorbell::{Doorbell, ShardSet};
 pub use error::RelayError;
 pub use event::{InvalidEvent, MAX_EVENT_BYTES, NewEvent, NewRow};
 pub use overview::{Overview, ParkedOverview, ShardOverview, overview};

@@ -6,6 +6,7 @@
 mod leases;
 mod options;
 mod parking;
+mod polling;
 mod progress;
 mod recovery;
 mod sending;
@@ -76,6 +77,7 @@ pub struct Relay {
     to_resume: Vec<(i16, Uuid)>,
     rows_published: u64,
     next_read: i16,
+    polling: polling::Polling,
 }
 
 impl Relay {
@@ -108,6 +110,7 @@ impl Relay {
             to_resume: Vec::new(),
             rows_published: 0,
             next_read: 0,
+            polling: polling::Polling::new(&options),
             options,
         };
         (relay, RelayHandle::new(seen))
@@ -118,15 +121,14 @@ impl Relay {
     pub async fn run(mut self, cancel: CancellationToken) {
         let mut faults = Delays::never_ending(Duration::from_millis(100), Duration::from_secs(2));
         let mut fault = None;
-        let mut idle = self.options.poll_busy;
         while !cancel.is_cancelled() {
-            let pause = match self.step().await {
+            let pause = match self.step_due().await {
                 Ok(outcome) => {
                     if fault.take().is_some() {
                         tracing::info!("the outbox's relay goes on");
                     }
                     faults.reset();
-                    self.pause_after(&outcome, &mut idle)
+                    self.pause_after(&outcome)
                 }
                 Err(error) => {
                     ::metrics::counter!(metrics::RELAY_FAULTS, "dependency" => error.dependency())
@@ -147,12 +149,18 @@ impl Relay {
         self.shut_down().await;
     }
 
-    /// One round of everything that is due: leases, upkeep, reports, reading, sending. Returns without waiting for
+    /// One round of everything: leases, upkeep, reports, reading of all shards, sending. Returns without waiting for
     /// reports; [`Relay::woken`] does.
     ///
     /// # Errors
     /// What kept it from going on; the next step tries again. `OtherCluster` needs the owner of the schema.
     pub async fn step(&mut self) -> Result<StepOutcome, RelayError> {
+        self.polling.all_at_once();
+        self.step_due().await
+    }
+
+    /// The same, but of the shards only those are read that were rung for, unless all are due.
+    async fn step_due(&mut self) -> Result<StepOutcome, RelayError> {
         let outcome = self.try_step().await;
         if outcome.is_err() {
             // The database that answers next may be another one.
@@ -191,7 +199,7 @@ impl Relay {
             });
         }
         // What became visible since an unfinished set was begun is looked for only after its end.
-        let unfinished = self.shards.values().any(|shard| shard.read.unfinished.is_some());
+        let unfinished = self.works_off_a_backlog();
         self.read().await?;
         self.send();
         self.write_parking().await?;
@@ -205,10 +213,10 @@ impl Relay {
     }
 
     /// Returns after `pause`, or as soon as there is something to do: a ring of the doorbell, or reports.
-    pub async fn woken(&self, pause: Duration) {
+    pub async fn woken(&mut self, pause: Duration) {
         tokio::select! {
             () = tokio::time::sleep(pause) => {}
-            () = self.doorbell.rung() => {}
+            shards = self.doorbell.rung() => self.polling.rung = self.polling.rung.with(shards),
             () = self.publisher.changed() => {}
         }
     }
@@ -226,18 +234,15 @@ impl Relay {
         Ok(())
     }
 
-    /// How long to wait after a step, if nothing rings: shorter polls after something was found, growing to the
-    /// longest after nothing was.
-    fn pause_after(&self, outcome: &StepOutcome, idle: &mut Duration) -> Duration {
+    /// How long to wait after a step, if nothing rings.
+    fn pause_after(&self, outcome: &StepOutcome) -> Duration {
         match outcome {
-            StepOutcome::Published { .. } | StepOutcome::InFlight { .. } => {
-                *idle = self.options.poll_busy;
-                *idle
-            }
-            StepOutcome::Idle => {
-                let pause = *idle;
-                *idle = (*idle * 2).min(self.options.poll_idle);
-                pause
+            StepOutcome::Published { .. } | StepOutcome::InFlight { .. } | StepOutcome::Idle => {
+                let pause = self.polling.pause(&self.options);
+                match self.works_off_a_backlog() {
+                    true => pause.min(self.options.poll_busy),
+                    false => pause,
+                }
             }
             StepOutcome::NotLeader => self.options.poll_idle,
             StepOutcome::Stopped { resumes_in, .. } => (*resumes_in).min(self.options.poll_idle),
@@ -250,6 +255,10 @@ impl Relay {
             .as_ref()
             .map_or(0, parking::Resuming::rows_in_flight);
         self.shards.values().map(Shard::rows_in_flight).sum::<usize>() + resuming
+    }
+
+    fn works_off_a_backlog(&self) -> bool {
+        self.shards.values().any(|shard| shard.read.unfinished.is_some())
     }
 
     /// Whether the shards held are certainly nobody else's.

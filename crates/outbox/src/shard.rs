@@ -1,5 +1,7 @@
 use uuid::Uuid;
 
+use crate::doorbell::ShardSet;
+
 /// Shards of every outbox: a constant of the schema, stored in each row at append, never configuration.
 pub const SHARDS: i16 = 64;
 
@@ -16,6 +18,17 @@ pub fn shard_of(aggregate_id: Uuid) -> i16 {
         });
     // Six bits fit into any integer.
     (hash >> 58) as i16
+}
+
+impl ShardSet {
+    /// The shards of these aggregates.
+    pub fn of(aggregates: impl IntoIterator<Item = Uuid>) -> Self {
+        let mut shards = Self::default();
+        for aggregate_id in aggregates {
+            shards.insert(shard_of(aggregate_id));
+        }
+        shards
+    }
 }
 
 #[cfg(test)]

@@ -16,6 +16,7 @@
 
 pub mod auth;
 pub mod config;
+pub mod connections;
 mod crypto;
 pub mod database;
 pub mod health;

@@ -4,11 +4,10 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use axum::Router;
-use axum::serve::ListenerExt as _;
 use tokio::net::TcpListener;
-use tokio_util::sync::CancellationToken;
 
 use crate::auth::Door;
+use crate::connections::{self, ConnectionLimits};
 use crate::health::{Readiness, admin_router_with};
 use crate::metrics::{Metrics, MetricsError};
 use crate::shutdown::{DrainError, DrainPolicy, Shutdown};
@@ -83,17 +82,15 @@ impl Process {
     pub fn serve_admin_with(&self, listener: TcpListener, more: Router) {
         let router = admin_router_with(self.readiness.clone(), self.metrics.clone(), more);
         let stop = self.shutdown.last_token();
-        self.shutdown.spawn_last("admin listener", async move {
-            if let Err(error) = serve(listener, router, stop).await {
-                tracing::error!(%error, "the admin listener failed");
-            }
-        });
+        let limits = ConnectionLimits::default();
+        let serving = connections::serve("admin listener".to_owned(), listener, router, limits, stop);
+        self.shutdown.spawn_last("admin listener", serving);
     }
 
     /// Serves a public router until the process drains; requests under way are finished.
-    pub fn serve(&self, name: &str, listener: TcpListener, router: Router) {
-        self.shutdown
-            .spawn_critical(name, serve(listener, router, self.shutdown.token()));
+    pub fn serve(&self, name: &str, listener: TcpListener, router: Router, limits: ConnectionLimits) {
+        let serving = connections::serve(name.to_owned(), listener, router, limits, self.shutdown.token());
+        self.shutdown.spawn(name, serving);
     }
 
     /// Runs until a signal, a request or a failed task, then drains.
@@ -105,21 +102,4 @@ impl Process {
         tracing::info!("draining");
         self.shutdown.drain(&self.readiness, policy).await
     }
-}
-
-/// Serves a router until `stop`; then no connection is accepted, and requests under way are finished.
-///
-/// # Errors
-/// The listener failed.
-pub async fn serve(listener: TcpListener, router: Router, stop: CancellationToken) -> std::io::Result<()> {
-    // Answers are small: waiting to fill a segment would cost 40 ms.
-    let listener = listener.tap_io(|stream| {
-        if let Err(error) = stream.set_nodelay(true) {
-            tracing::debug!(%error, "TCP_NODELAY was not set");
-        }
-    });
-    // A router that is served as it is makes all of its routes anew for each connection.
-    axum::serve(listener, router.into_make_service())
-        .with_graceful_shutdown(stop.cancelled_owned())
-        .await
 }

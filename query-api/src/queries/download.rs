@@ -70,7 +70,7 @@ async fn stored(
 ) -> Result<(UploadRow, String), QueryError> {
     get_upload(queries, principal, id, at_least).await?;
     // Where the file lies is in the row alone: no cache knows it, and a removed file must not be signed for.
-    let row = queries.reader.views().upload(id).await?;
+    let row = queries.reader.sources().primary().upload(id).await?;
     let upload = row.ok_or(QueryError::NotFound(Subject::Upload(id.0)))?;
     match upload.object_key.clone() {
         Some(key) if upload.status == "stored" => Ok((upload, key)),

@@ -4,7 +4,7 @@ use depot_service::auth::Principal;
 use super::{PageLimit, Queries, QueryError, get_item::see_item};
 use crate::{
     cursor::{InvalidCursor, Scope},
-    read::rows::HistoryRow,
+    read::{Views, rows::HistoryRow},
     visibility::AtLeast,
 };
 
@@ -35,11 +35,13 @@ pub async fn item_history(
     };
     // History and item are written in one transaction: where the item is that new, the history is.
     see_item(queries, principal, id, at_least).await?;
-    let mut changes = queries
-        .reader
-        .views()
-        .item_history(id, before, limit.get() + 1)
-        .await?;
+    let sources = queries.reader.sources();
+    let ask = |views: Views| async move { views.item_history(id, before, limit.get() + 1).await };
+    let mut changes = match at_least {
+        // The item may have come from a layer that is ahead of the replica.
+        Some(_) => ask(sources.primary().clone()).await?,
+        None => sources.anywhere(ask).await?,
+    };
     let shown = usize::try_from(limit.get()).unwrap_or(usize::MAX);
     let more = changes.len() > shown;
     changes.truncate(shown);

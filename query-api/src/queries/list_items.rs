@@ -56,7 +56,9 @@ pub async fn list_items(
         // One more than shown tells whether there is a next page.
         limit: limit + 1,
     };
-    let mut items = queries.reader.views().item_page(&query).await?;
+    let query = &query;
+    let ask = |views: Views| async move { views.item_page(query).await };
+    let mut items = queries.reader.sources().anywhere(ask).await?;
     let shown = shown(&items, list.limit);
     let more = items.len() > shown;
     items.truncate(shown);

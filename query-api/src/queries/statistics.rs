@@ -37,7 +37,8 @@ pub async fn tag_statistics(
     limit: PageLimit,
 ) -> Result<Vec<TagStatistics>, QueryError> {
     require_reader(principal)?;
-    Ok(queries.reader.views().tag_statistics(limit.get()).await?)
+    let ask = |views: Views| async move { views.tag_statistics(limit.get()).await };
+    Ok(queries.reader.sources().anywhere(ask).await?)
 }
 
 /// What each owner has.
@@ -50,5 +51,6 @@ pub async fn owner_statistics(
     limit: PageLimit,
 ) -> Result<Vec<OwnerStatistics>, QueryError> {
     require_reader(principal)?;
-    Ok(queries.reader.views().owner_statistics(limit.get()).await?)
+    let ask = |views: Views| async move { views.owner_statistics(limit.get()).await };
+    Ok(queries.reader.sources().anywhere(ask).await?)
 }

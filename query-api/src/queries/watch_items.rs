@@ -151,7 +151,7 @@ pub async fn watch_items(
         .map_err(|_| QueryError::TooManyStreams)?;
     // Subscribed before the first look, so that a change after it wakes the stream.
     let wake = queries.feed.any_item();
-    let views = queries.reader.views().clone();
+    let views = queries.reader.sources().primary().clone();
     let now = views.positions(&watches.topics.all()).await?.into_iter();
     let now = now.map(|at| ((watches.topics.source(&at.topic), at.partition), at.next_offset));
     let now = Positions::of(now);

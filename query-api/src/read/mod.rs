@@ -1,4 +1,4 @@
-//! Where answers come from: the process, Redis, Postgres, in this order.
+//! Where answers come from: the process, Redis, a replica of Postgres where there is one, Postgres, in this order.
 
 mod cache;
 pub mod item_pages;
@@ -8,13 +8,15 @@ mod postgres;
 mod reader;
 pub mod rows;
 mod single_flight;
+mod sources;
 
 use std::time::Duration;
 
 pub use cache::Cache;
 pub use pointer::Pointer;
-pub use postgres::Views;
+pub use postgres::{Server, Views};
 pub use reader::{Held, LocalCacheSettings, READS_TOTAL, Reader, describe_metrics};
+pub use sources::Sources;
 
 /// There is no answer from Postgres. Redis never causes an error: it only makes answers slower.
 #[derive(Debug, thiserror::Error)]
@@ -37,4 +39,14 @@ pub enum ReadError {
         #[source]
         source: serde_json::Error,
     },
+}
+
+impl ReadError {
+    /// Another server may have the answer.
+    fn is_of_the_server(&self) -> bool {
+        match self {
+            Self::Database { .. } | Self::Timeout { .. } | Self::Away { .. } => true,
+            Self::Crowded { .. } | Self::Representation { .. } => false,
+        }
+    }
 }

@@ -25,6 +25,24 @@ const BREAKER: BreakerSettings = BreakerSettings {
     rest: Duration::from_secs(1),
 };
 
+/// Which server the views are read in.
+#[derive(Debug, Clone, Copy)]
+pub enum Server {
+    Primary,
+    /// It may lag.
+    Replica,
+}
+
+impl Server {
+    /// Its breaker's and its searches' names in metrics.
+    fn names(self) -> (&'static str, &'static str) {
+        match self {
+            Self::Primary => ("postgres", "searches"),
+            Self::Replica => ("postgres replica", "searches of the replica"),
+        }
+    }
+}
+
 /// The views in Postgres, by two pools: a burst of slow searches must not keep single reads waiting.
 #[derive(Debug, Clone)]
 pub struct Views {
@@ -40,12 +58,13 @@ pub struct Views {
 
 impl Views {
     /// With so many places for lists, searches and statistics.
-    pub fn new(point: PgPool, search: PgPool, max_searches: usize) -> Self {
+    pub fn new(server: Server, point: PgPool, search: PgPool, max_searches: usize) -> Self {
+        let (name, searches) = server.names();
         Self {
             point,
             search,
-            searches: Bulkhead::new("searches", max_searches),
-            breaker: Arc::new(Breaker::new("postgres", BREAKER)),
+            searches: Bulkhead::new(searches, max_searches),
+            breaker: Arc::new(Breaker::new(name, BREAKER)),
         }
     }
 

@@ -1,8 +1,8 @@
 //! Reads by key through the layers: the process, Redis, Postgres.
 //!
 //! How old an answer can be that names no version: what the process holds is [`LocalCacheSettings::ttl`] old at most;
-//! what Redis holds was written by the projector after its commit, or filled from Postgres at most five seconds ago;
-//! what it holds from before an outage of its own is passed by within a second.
+//! what Redis holds was written by the projector after its commit, or filled from Postgres at most five seconds ago, to
+//! which the lag of a replica adds; what it holds from before an outage of its own is passed by within a second.
 
 use std::{sync::Arc, time::Duration};
 
@@ -14,9 +14,13 @@ use moka::future::Cache as LocalCache;
 use uuid::Uuid;
 
 use super::{
-    ReadError, cache::Cache, pointer::Pointer, postgres::Views, rows::PointerRow, single_flight::SingleFlight,
+    ReadError, cache::Cache, pointer::Pointer, rows::PointerRow, single_flight::SingleFlight,
+    sources::Sources,
 };
-use crate::visibility::Versioned;
+use crate::{
+    read::Views,
+    visibility::{Freshness, Versioned},
+};
 
 /// Reads by key, by layer and outcome.
 pub const READS_TOTAL: &str = "depot_query_reads_total";
@@ -26,7 +30,8 @@ pub fn describe_metrics() {
     metrics::describe_counter!(
         READS_TOTAL,
         metrics::Unit::Count,
-        "Reads by key beyond the process; layer is redis or postgres, outcome is hit, miss or error."
+        "Reads by key beyond the process, and all that a replica was asked; layer is redis, replica or postgres, \
+         outcome is hit, miss, answer or error."
     );
 }
 
@@ -60,7 +65,7 @@ type LocalKey = (PointerRow, EntityKind, Uuid);
 /// Reads by key. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Reader {
-    views: Views,
+    sources: Sources,
     cache: Cache,
     pointer: Pointer,
     local: LocalCache<LocalKey, Answer>,
@@ -68,7 +73,7 @@ pub struct Reader {
 }
 
 impl Reader {
-    pub fn new(views: Views, cache: Cache, pointer: Pointer, settings: LocalCacheSettings) -> Self {
+    pub fn new(sources: Sources, cache: Cache, pointer: Pointer, settings: LocalCacheSettings) -> Self {
         let weight = |_: &LocalKey, answer: &Answer| {
             let body = answer
                 .as_ref()
@@ -86,7 +91,7 @@ impl Reader {
             })
             .build();
         Self {
-            views,
+            sources,
             cache,
             pointer,
             local,
@@ -95,8 +100,8 @@ impl Reader {
     }
 
     /// What no cache answers: lists, history, statistics.
-    pub fn views(&self) -> &Views {
-        &self.views
+    pub fn sources(&self) -> &Sources {
+        &self.sources
     }
 
     /// The item or its tombstone, from any layer. Reads of one item that come together share one look.
@@ -128,7 +133,7 @@ impl Reader {
 
     async fn through_layers(&self, kind: EntityKind, id: Uuid) -> Result<Answer, Arc<ReadError>> {
         let Some(pointer) = self.pointer.current() else {
-            return Ok(self.row(kind, id).await?);
+            return Ok(self.row(kind, id, Freshness::Cached).await?);
         };
         let key = (pointer, kind, id);
         if let Some(held) = self.local.get(&key).await {
@@ -140,7 +145,7 @@ impl Reader {
                     projection: pointer.projection,
                     entry,
                 })),
-                None => self.row_into_cache(pointer, kind, id).await?,
+                None => self.row_into_cache(pointer, kind, id, Freshness::Cached).await?,
             };
             // Before those that waited go on: who comes after them finds it.
             self.local.insert(key, answer.clone()).await;
@@ -152,9 +157,9 @@ impl Reader {
     /// Joins nobody: a read that was under way when a change was announced may be one from before it.
     async fn now(&self, kind: EntityKind, id: Uuid) -> Result<Answer, Arc<ReadError>> {
         let Some(pointer) = self.pointer.current() else {
-            return Ok(self.row(kind, id).await?);
+            return Ok(self.row(kind, id, Freshness::Now).await?);
         };
-        let answer = self.row_into_cache(pointer, kind, id).await?;
+        let answer = self.row_into_cache(pointer, kind, id, Freshness::Now).await?;
         self.local.invalidate(&(pointer, kind, id)).await;
         Ok(answer)
     }
@@ -165,8 +170,9 @@ impl Reader {
         pointer: PointerRow,
         kind: EntityKind,
         id: Uuid,
+        freshness: Freshness,
     ) -> Result<Answer, ReadError> {
-        let answer = self.row(kind, id).await?;
+        let answer = self.row(kind, id, freshness).await?;
         if let Some(held) = answer
             .as_ref()
             .filter(|held| held.projection == pointer.projection)
@@ -176,16 +182,22 @@ impl Reader {
         Ok(answer)
     }
 
-    async fn row(&self, kind: EntityKind, id: Uuid) -> Result<Answer, ReadError> {
-        let found = match kind {
-            EntityKind::Item => {
-                let row = self.views.item(ItemId(id)).await?;
-                row.map(|row| (row.projection, row.into_entry()))
-            }
-            EntityKind::Upload => {
-                let row = self.views.upload(UploadId(id)).await?;
-                row.map(|row| (row.projection, row.into_entry()))
-            }
+    async fn row(&self, kind: EntityKind, id: Uuid, freshness: Freshness) -> Result<Answer, ReadError> {
+        let ask = |views: Views| async move {
+            Ok(match kind {
+                EntityKind::Item => {
+                    let row = views.item(ItemId(id)).await?;
+                    row.map(|row| (row.projection, row.into_entry()))
+                }
+                EntityKind::Upload => {
+                    let row = views.upload(UploadId(id)).await?;
+                    row.map(|row| (row.projection, row.into_entry()))
+                }
+            })
+        };
+        let found = match freshness {
+            Freshness::Cached => self.sources.anywhere(ask).await?,
+            Freshness::Now => ask(self.sources.primary().clone()).await?,
         };
         let outcome = if found.is_some() { "hit" } else { "miss" };
         counter!(READS_TOTAL, "layer" => "postgres", "outcome" => outcome).increment(1);

@@ -165,6 +165,7 @@ fn config(database_url: &str, prefix: &str) -> Config {
         },
         grpc_port: 0,
         database: DatabaseConfig::for_url(database_url, "read"),
+        read_replica_url: None,
         search_max_connections: 10,
         max_concurrent_searches: 400,
         redis: RedisConfig::new(settings().redis_addr(), prefix),

@@ -88,6 +88,7 @@ impl Relay {
             "the relay took shards"
         );
         self.shards.append(&mut shards);
+        self.polling.all_at_once();
         Ok(())
     }
 

@@ -49,6 +49,7 @@ impl Relay {
         for shard in self.shards.values_mut() {
             shard.start_again();
         }
+        self.polling.all_at_once();
         self.resuming = None;
         ::metrics::counter!(metrics::FAILED_REPORTS).increment(1);
 

@@ -3,10 +3,12 @@
 use std::collections::BTreeSet;
 
 use depot_sabotage::Break;
+use tokio::time::Instant;
 
 use super::{Relay, Shard, parking::ToPark};
 use crate::{
     clock,
+    doorbell::ShardSet,
     error::RelayError,
     metrics,
     publish::Sent,
@@ -16,6 +18,14 @@ use crate::{
 /// Pages of one shard that may be on their way: while one is being acknowledged, the next is read and queued.
 const ROUNDS: usize = 2;
 
+/// Where a reading found something.
+#[derive(Default)]
+struct Found {
+    something: ShardSet,
+    /// What is new after the backlog that this is now is looked for at its end.
+    more_than_a_page: ShardSet,
+}
+
 impl Shard {
     fn may_read(&self) -> bool {
         !self.leaving && self.rounds.len() < ROUNDS
@@ -23,8 +33,8 @@ impl Shard {
 }
 
 impl Relay {
-    /// Reads the next rows of the shards that can take more: what is new in all that are up to date, in one statement,
-    /// and large pages of a few of those that work off a backlog, in turn.
+    /// Reads the next rows of the shards that can take more: what is new in those that are up to date and were rung for, or
+    /// in all where that is due, in one statement; and large pages of a few of those that work off a backlog, in turn.
     pub(super) async fn read(&mut self) -> Result<(), RelayError> {
         let in_flight = self.rows_in_flight();
         if in_flight >= self.options.max_rows_in_flight || !self.lease_is_valid() || self.refusal.is_settled()
@@ -46,18 +56,40 @@ impl Relay {
     }
 
     async fn read_new(&mut self) -> Result<usize, RelayError> {
-        let up_to_date = self
-            .shards
-            .values()
-            .filter(|shard| shard.may_read() && shard.read.unfinished.is_none());
-        let asked: Vec<ReadRequest> = up_to_date
-            .map(|shard| ReadRequest {
-                shard: shard.tenure.shard,
-                from: shard.read.clone(),
-            })
-            .collect();
+        let (is_of_all, rung) = (self.polling.is_of_all(), self.polling.rung);
+        let mut asked = Vec::new();
+        // Those that cannot be read now are as soon as they can.
+        let mut later = ShardSet::default();
+        for (number, shard) in &self.shards {
+            if !is_of_all && !rung.contains(*number) {
+                continue;
+            }
+            if shard.may_read() && shard.read.unfinished.is_none() {
+                asked.push(ReadRequest {
+                    shard: *number,
+                    from: shard.read.clone(),
+                });
+            } else {
+                later.insert(*number);
+            }
+        }
+        let begun = Instant::now();
+        let (rows, found) = self.read_new_of(asked).await?;
+        // Not before: what could not be read is still to be.
+        self.polling.rung = later.with(found.more_than_a_page);
+        if is_of_all {
+            let found_unrung = !found.something.without(rung).is_empty();
+            self.polling
+                .all_were_read(begun.elapsed(), found_unrung, &self.options);
+        }
+        Ok(rows)
+    }
+
+    /// Answers how many rows were read, and where something was found.
+    async fn read_new_of(&mut self, asked: Vec<ReadRequest>) -> Result<(usize, Found), RelayError> {
+        let mut found = Found::default();
         if asked.is_empty() {
-            return Ok(0);
+            return Ok((0, found));
         }
         let limit = PageLimit {
             rows: self.options.page_rows,
@@ -71,12 +103,19 @@ impl Relay {
                 .shards
                 .remove(&request.shard)
                 .unwrap_or_else(|| Some(Vec::new()));
-            count += rows.as_ref().map_or(0, Vec::len);
+            match rows.as_ref().map(Vec::len) {
+                None => found.more_than_a_page.insert(request.shard),
+                Some(0) => {}
+                Some(rows) => {
+                    found.something.insert(request.shard);
+                    count += rows;
+                }
+            }
             if let Some(shard) = self.shards.get_mut(&request.shard) {
                 shard.add_new(rows, &new.snapshot);
             }
         }
-        Ok(count)
+        Ok((count, found))
     }
 
     async fn read_backlog(&mut self, room: usize) -> Result<usize, RelayError> {

@@ -1,8 +1,4 @@
-use std::time::Duration;
-
-use depot_outbox::{AppendError, Doorbell, InvalidEvent, MAX_EVENT_BYTES, Relay, RelayState, append};
-use depot_test_stack::wait_until;
-use tokio_util::sync::CancellationToken;
+use depot_outbox::{AppendError, InvalidEvent, MAX_EVENT_BYTES, append};
 use uuid::Uuid;
 
 use crate::support::{World, aggregate_in, drain, versions_of};
@@ -99,28 +95,4 @@ async fn the_service_can_neither_change_nor_remove_what_it_appended() {
             .await;
         assert!(refused.is_err(), "{statement}");
     }
-}
-
-#[tokio::test]
-async fn a_ring_publishes_without_waiting_for_the_poll() {
-    let world = World::new().await;
-    let mut options = world.options();
-    options.poll_busy = Duration::from_secs(3_600);
-    options.poll_idle = Duration::from_secs(3_600);
-    let doorbell = Doorbell::default();
-    let (relay, handle) = Relay::new(options, &world.pool, doorbell.clone());
-    let cancel = CancellationToken::new();
-    let running = tokio::spawn(relay.run(cancel.clone()));
-    wait_until("the relay runs", async || handle.status().shards_held == 64).await;
-    let id = Uuid::now_v7();
-    world.commit(id, [1]).await;
-    doorbell.ring();
-    wait_until("the event is published", async || {
-        handle.status().rows_published == 1
-    })
-    .await;
-    assert_eq!(handle.readiness(), Ok(()));
-    cancel.cancel();
-    running.await.unwrap();
-    assert_eq!(handle.status().state, RelayState::Ended);
 }

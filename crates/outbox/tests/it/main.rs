@@ -9,4 +9,5 @@ mod migrations;
 mod order;
 mod parking;
 mod partitions;
+mod ringing;
 mod support;

@@ -83,20 +83,26 @@ impl DatabaseTls {
     }
 }
 
+const URL_EXAMPLE: &str = "postgres://depot_command:password@localhost:5432/depot";
+
+/// An empty one was told of already, or is none.
+fn check_url(reader: &mut ConfigReader, name: &str, url: &str) {
+    let scheme = url.starts_with("postgres://") || url.starts_with("postgresql://");
+    let usable = scheme && PgConnectOptions::from_str(url).is_ok();
+    if !url.is_empty() && !usable {
+        reader.fault(
+            name,
+            "is not a Postgres URL",
+            format!("set a URL such as {URL_EXAMPLE}"),
+        );
+    }
+}
+
 impl DatabaseConfig {
     /// Reads the group for a service that owns `schema`.
     pub fn read(reader: &mut ConfigReader, schema: &str) -> Self {
-        const EXAMPLE: &str = "postgres://depot_command:password@localhost:5432/depot";
-        let url = reader.required_text("DATABASE_URL", EXAMPLE);
-        let scheme = url.starts_with("postgres://") || url.starts_with("postgresql://");
-        let usable = scheme && PgConnectOptions::from_str(&url).is_ok();
-        if !url.is_empty() && !usable {
-            reader.fault(
-                "DATABASE_URL",
-                "is not a Postgres URL",
-                format!("set a URL such as {EXAMPLE}"),
-            );
-        }
+        let url = reader.required_text("DATABASE_URL", URL_EXAMPLE);
+        check_url(reader, "DATABASE_URL", &url);
         Self {
             url: url.into(),
             schema: schema.to_owned(),
@@ -110,6 +116,13 @@ impl DatabaseConfig {
             ),
             tls: DatabaseTls::read(reader),
         }
+    }
+
+    /// The URL of one more database, if there is one.
+    pub fn read_optional_url(reader: &mut ConfigReader, name: &str) -> Option<SecretString> {
+        let url = reader.optional_text(name)?;
+        check_url(reader, name, &url);
+        Some(url.into())
     }
 
     /// The same pool settings for another URL: for tests.

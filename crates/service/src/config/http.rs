@@ -1,4 +1,5 @@
-//! `BIND_ADDRESS`, `PORT`, `REQUEST_TIMEOUT_MS`, `MAX_BODY_BYTES`, `MAX_CONCURRENT_REQUESTS`, `CORS_ORIGINS`.
+//! `BIND_ADDRESS`, `PORT`, `REQUEST_TIMEOUT_MS`, `MAX_BODY_BYTES`, `MAX_CONCURRENT_REQUESTS`, `MAX_CONNECTIONS`,
+//! `CONNECTION_HEAD_TIMEOUT_SECONDS`, `CORS_ORIGINS`.
 
 use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
@@ -6,6 +7,7 @@ use std::time::Duration;
 use http::HeaderValue;
 
 use super::ConfigReader;
+use crate::connections::ConnectionLimits;
 
 /// A public HTTP listener and the limits of [`standard_layers`](crate::layers::standard_layers).
 #[derive(Debug, Clone)]
@@ -20,6 +22,8 @@ pub struct HttpConfig {
     pub max_body_bytes: usize,
     /// Requests in progress beyond this are answered 503 at once.
     pub max_concurrent_requests: usize,
+    /// What the listener allows.
+    pub connections: ConnectionLimits,
     /// Origins that browsers may call from, as `scheme://host[:port]`; none by default.
     pub cors_origins: Vec<HeaderValue>,
 }
@@ -33,6 +37,10 @@ impl HttpConfig {
             request_timeout: reader.millis("REQUEST_TIMEOUT_MS", 15_000, 1..=300_000),
             max_body_bytes: reader.number("MAX_BODY_BYTES", 262_144, 1_024..=67_108_864),
             max_concurrent_requests: reader.number("MAX_CONCURRENT_REQUESTS", 1_024, 1..=1_000_000),
+            connections: ConnectionLimits {
+                max_open: reader.number("MAX_CONNECTIONS", 10_000, 1..=1_000_000),
+                head_timeout: reader.seconds("CONNECTION_HEAD_TIMEOUT_SECONDS", 75, 1..=3_600),
+            },
             cors_origins: cors_origins(reader),
         }
     }
@@ -47,6 +55,7 @@ impl Default for HttpConfig {
             request_timeout: Duration::from_secs(15),
             max_body_bytes: 262_144,
             max_concurrent_requests: 1_024,
+            connections: ConnectionLimits::default(),
             cors_origins: Vec::new(),
         }
     }

@@ -4,6 +4,7 @@
 mod admin;
 mod auth;
 mod config;
+mod connections;
 mod database;
 mod issuer;
 mod json;

@@ -7,6 +7,7 @@ use std::time::Duration;
 use axum::Router;
 use axum::routing::get;
 use depot_service::config::ProcessConfig;
+use depot_service::connections::ConnectionLimits;
 use depot_service::health::Readiness;
 use depot_service::process::{Process, bind};
 use depot_service::shutdown::{DrainPolicy, Shutdown};
@@ -117,7 +118,12 @@ async fn a_request_under_way_is_finished_while_readiness_is_false_and_no_new_one
     let public = bind(config.bind, 0).await.unwrap();
     let admin = bind(config.bind, config.admin_port).await.unwrap();
     let (public_address, admin_address) = (public.local_addr().unwrap(), admin.local_addr().unwrap());
-    process.serve("public listener", public, Router::new().route("/slow", get(slow)));
+    process.serve(
+        "public listener",
+        public,
+        Router::new().route("/slow", get(slow)),
+        ConnectionLimits::default(),
+    );
     process.serve_admin(admin);
     let readyz = async || request(&mut TcpStream::connect(admin_address).await.unwrap(), "/readyz").await;
     assert!(readyz().await.starts_with("HTTP/1.1 200"));

@@ -74,7 +74,7 @@ pub async fn best_connections(
     what: &str,
     installation: &Installation,
 ) -> Result<usize> {
-    let numbers = [8, 16, 32, 64, 128];
+    let numbers = [16, 32, 64, 128, 256];
     let attempt = |connections| saturate(installation, connections, bench.trial());
     bench.best_clients(row, what, &numbers, attempt).await
 }

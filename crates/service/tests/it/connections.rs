@@ -1,0 +1,106 @@
+//! Connections that say nothing, and more of them than are taken.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use axum::Router;
+use axum::routing::get;
+use depot_service::connections::{ConnectionLimits, serve};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+const REQUEST: &[u8] = b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n";
+
+struct Server {
+    address: SocketAddr,
+    stop: CancellationToken,
+    serving: JoinHandle<()>,
+}
+
+impl Server {
+    async fn start(max_open: usize, head_timeout: Duration) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let router = Router::new().route("/", get(async || "here"));
+        let limits = ConnectionLimits {
+            max_open,
+            head_timeout,
+        };
+        let stop = CancellationToken::new();
+        let serving = serve("test".to_owned(), listener, router, limits, stop.clone());
+        Self {
+            address,
+            stop,
+            serving: tokio::spawn(serving),
+        }
+    }
+
+    async fn connect(&self) -> TcpStream {
+        TcpStream::connect(self.address).await.unwrap()
+    }
+}
+
+async fn ask(connection: &mut TcpStream) {
+    connection.write_all(REQUEST).await.unwrap();
+}
+
+async fn expect_answer(connection: &mut TcpStream) {
+    let mut answer = Vec::new();
+    while !answer.ends_with(b"here") {
+        assert_ne!(connection.read_buf(&mut answer).await.unwrap(), 0, "closed early");
+    }
+    assert!(answer.starts_with(b"HTTP/1.1 200"));
+}
+
+/// Whatever it says before it is closed.
+async fn expect_end(connection: &mut TcpStream) {
+    let mut rest = Vec::new();
+    connection.read_to_end(&mut rest).await.unwrap();
+}
+
+#[tokio::test]
+async fn who_sends_no_whole_head_in_time_is_disconnected() {
+    let server = Server::start(10, Duration::from_millis(200)).await;
+    let (mut silent, mut slow, mut idle) = tokio::join!(server.connect(), server.connect(), server.connect());
+    slow.write_all(&REQUEST[..20]).await.unwrap();
+    ask(&mut idle).await;
+    expect_answer(&mut idle).await;
+    for connection in [&mut silent, &mut slow, &mut idle] {
+        expect_end(connection).await;
+    }
+}
+
+#[tokio::test]
+async fn connections_beyond_the_limit_are_served_when_others_are_closed() {
+    let server = Server::start(2, Duration::from_secs(600)).await;
+    let (mut first, mut second) = (server.connect().await, server.connect().await);
+    for connection in [&mut first, &mut second] {
+        ask(connection).await;
+        expect_answer(connection).await;
+    }
+    let mut third = server.connect().await;
+    ask(&mut third).await;
+    // As long as both are open, these have their answers, and it has none.
+    for _ in 0..20 {
+        ask(&mut first).await;
+        expect_answer(&mut first).await;
+    }
+    let mut byte = [0];
+    assert!(third.try_read(&mut byte).is_err(), "it is not served yet");
+    drop(second);
+    expect_answer(&mut third).await;
+}
+
+#[tokio::test]
+async fn at_the_end_idle_connections_are_closed_and_nobody_is_let_in() {
+    let server = Server::start(2, Duration::from_secs(600)).await;
+    let mut idle = server.connect().await;
+    ask(&mut idle).await;
+    expect_answer(&mut idle).await;
+    server.stop.cancel();
+    expect_end(&mut idle).await;
+    server.serving.await.unwrap();
+    assert!(TcpStream::connect(server.address).await.is_err());
+}
