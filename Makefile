@@ -10,7 +10,7 @@ SUB ?= alice
 .DEFAULT_GOAL := help
 .PHONY: help demo up services-up down reset status logs token build migrate migrate-status migrate-down topics buckets \
 	sqlx-prepare sqlx-check prove fmt lint deny advisories test test-all faults race stress tsan coverage mutants fuzz load \
-	bench bench-quick bench-growth
+	bench bench-quick bench-growth check-containers pin
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -120,3 +120,10 @@ bench-quick: ## a first reading of each row, or of ROWS=a,b
 
 bench-growth: ## how cost grows with what lies behind: ROWS=growth-of-drain RESUME=1
 	@loadtest/bench.sh --growth $(if $(ROWS),--rows $(ROWS)) $(if $(RESUME),--resume)
+
+check-containers: ## Dockerfiles, compose files and what they use, by the real tools; then the same with planted faults
+	@deploy/check/containers.sh
+	@deploy/check/planted-containers.sh
+
+pin: ## write digests of images and commits of actions into compose files, Dockerfiles and workflows; from the network
+	@deploy/pin.sh
