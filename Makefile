@@ -1,4 +1,4 @@
-# What one does with Depot on a machine without Docker. Each target is one script of deploy/native; CI runs the same.
+# What one does with Depot on a machine without Docker. Each target is one script of deploy/; CI runs the same.
 # Backing services that are given by environment (DATABASE_URL, REDIS_ADDR, KAFKA_BROKERS, MINIO_ENDPOINT) are used
 # instead of private ones. A second stack on one machine: STACK_PORT_OFFSET=1000.
 
