@@ -1,4 +1,4 @@
-# What one does with Depot on a machine without Docker. Each target is one script of deploy/native; CI runs the same.
+# What one does with Depot on a machine without Docker. Each target is one script of deploy/; CI runs the same.
 # Backing services that are given by environment (DATABASE_URL, REDIS_ADDR, KAFKA_BROKERS, MINIO_ENDPOINT) are used
 # instead of private ones. A second stack on one machine: STACK_PORT_OFFSET=1000.
 
@@ -10,7 +10,7 @@ SUB ?= alice
 .DEFAULT_GOAL := help
 .PHONY: help demo up services-up down reset status logs token build migrate migrate-status migrate-down topics buckets \
 	sqlx-prepare sqlx-check prove fmt lint deny advisories test test-all faults race stress tsan coverage mutants fuzz load \
-	bench bench-quick bench-growth
+	bench bench-quick bench-growth check-containers pin
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -120,3 +120,10 @@ bench-quick: ## a first reading of each row, or of ROWS=a,b
 
 bench-growth: ## how cost grows with what lies behind: ROWS=growth-of-drain RESUME=1
 	@loadtest/bench.sh --growth $(if $(ROWS),--rows $(ROWS)) $(if $(RESUME),--resume)
+
+check-containers: ## Dockerfiles, compose files and what they use, by the real tools; then the same with planted faults
+	@deploy/check/containers.sh
+	@deploy/check/planted-containers.sh
+
+pin: ## write digests of images and commits of actions into compose files, Dockerfiles and workflows; from the network
+	@deploy/pin.sh

@@ -1,50 +1,10 @@
 #!/usr/bin/env bash
-# Puts load on the running stack, commands and queries at once, and writes into loadtest/results: a text report of
-# each, a page and a picture of latencies over time. Fails if requests failed.
+# Puts load on the running stack of this checkout; loadtest/results has reports and plots then. Fails if requests failed.
 #
 #   DURATION=60s COMMANDS_PER_SECOND=30 QUERIES_PER_SECOND=90 make load
 source "$(dirname "$0")/../deploy/native/settings.sh"
 
-DURATION=${DURATION:-60s}
-declare -A RATE=([commands]=${COMMANDS_PER_SECOND:-30} [queries]=${QUERIES_PER_SECOND:-90})
-HERE=$REPO_DIR/loadtest
-RESULTS=$HERE/results
-IDS=$RESULTS/ids.txt
-
-attack() { # commands|queries
-    # Targets are made while they are used: each POST has a key of its own.
-    python3 "$HERE/targets.py" "$1" "$IDS" |
-        vegeta attack -name="$1" -format=json -lazy -rate="${RATE[$1]}/s" -duration="$DURATION" -timeout=30s \
-            -max-body=0 -output="$RESULTS/$1.bin"
-}
-
-report() { # commands|queries
-    vegeta report "$RESULTS/$1.bin" >"$RESULTS/$1.txt"
-    vegeta encode -to=csv "$RESULTS/$1.bin" >"$RESULTS/$1.csv"
-    say "== $1, ${RATE[$1]} a second for $DURATION"
-    cat "$RESULTS/$1.txt"
-}
-
-all_succeeded() { # commands|queries
-    vegeta report -type=json "$RESULTS/$1.bin" | python3 -c 'import json, sys; sys.exit(json.load(sys.stdin)["success"] < 1)'
-}
-
 "$NATIVE_DIR/status.sh" >/dev/null || die "the stack is not running: make up"
-mkdir -p "$RESULTS"
 TOKEN=$(cd "$REPO_DIR" && "${CARGO_TARGET_DIR:-$REPO_DIR/target}/debug/depot" token --role writer --sub load)
 export TOKEN
-python3 "$HERE/targets.py" seed 50 >"$IDS"
-
-say "$DURATION of load: ${RATE[commands]} commands and ${RATE[queries]} queries a second"
-attack commands &
-commands=$!
-attack queries &
-wait "$commands" $!
-
-report commands
-report queries
-vegeta plot -title="Depot under load" "$RESULTS/commands.bin" "$RESULTS/queries.bin" >"$RESULTS/latency.html"
-python3 "$HERE/plot.py" "$RESULTS/commands.csv" "$RESULTS/queries.csv" >"$RESULTS/latency.svg"
-rm -f "$RESULTS"/*.csv
-say "plots: $RESULTS/latency.html, $RESULTS/latency.svg"
-all_succeeded commands && all_succeeded queries || die "requests failed: see the reports"
+exec "$REPO_DIR/loadtest/attack.sh" "$REPO_DIR/loadtest/results"

