@@ -7,6 +7,7 @@ use super::{PageLimit, Queries, QueryError, require_reader};
 use crate::{
     cursor::{InvalidCursor, Scope},
     read::{
+        Views,
         item_pages::{ItemFilter, ItemSort, PageQuery, SortKey},
         rows::ItemRow,
     },

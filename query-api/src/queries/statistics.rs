@@ -5,6 +5,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::{PageLimit, Queries, QueryError, require_reader};
+use crate::read::Views;
 
 /// Those with the most items, first.
 #[derive(Debug, Serialize, ToSchema)]

@@ -18,7 +18,7 @@ pub use authority::{Authority, Signed};
 pub use backing::Backing;
 pub use client::{Answer, Client, sha256_hex};
 pub use log::{LogRecord, produce_raw, read_topic};
-pub use own::{Folder, OwnKafka, OwnStore, TlsKafka, TlsPostgres};
+pub use own::{Folder, OwnKafka, OwnStore, ReplicatedPostgres, TlsKafka, TlsPostgres};
 pub use process::{Service, ServiceProcess, built_program, run_program};
 pub use scanner::Scanner;
 pub use stack::{Depot, free_ports};

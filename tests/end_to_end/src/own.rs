@@ -1,6 +1,7 @@
 //! Backing services of one test's own: to be stopped, cut off, or asked for TLS. Each ends with its value.
 
 mod kafka;
+mod replicated_postgres;
 mod store;
 mod tls_kafka;
 mod tls_postgres;
@@ -9,12 +10,14 @@ use std::{
     fs,
     path::{Path, PathBuf},
     process::{Command, Stdio},
+    sync::Arc,
 };
 
 use anyhow::{Context as _, Result, ensure};
 use depot_test_stack::unique_name;
 
 pub use kafka::OwnKafka;
+pub use replicated_postgres::ReplicatedPostgres;
 pub use store::OwnStore;
 pub use tls_kafka::TlsKafka;
 pub use tls_postgres::TlsPostgres;
@@ -55,15 +58,24 @@ impl Drop for Folder {
 struct Server {
     script: &'static str,
     environment: Vec<(&'static str, String)>,
-    folder: Folder,
+    folder: Arc<Folder>,
 }
 
 impl Server {
     async fn start(script: &'static str, environment: Vec<(&'static str, String)>) -> Result<Self> {
+        Self::start_in(Arc::new(Folder::new()?), script, environment).await
+    }
+
+    /// In the folder of another one.
+    async fn start_in(
+        folder: Arc<Folder>,
+        script: &'static str,
+        environment: Vec<(&'static str, String)>,
+    ) -> Result<Self> {
         let server = Self {
             script,
             environment,
-            folder: Folder::new()?,
+            folder,
         };
         server.run("start").await?;
         Ok(server)

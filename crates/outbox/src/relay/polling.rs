@@ -39,12 +39,15 @@ impl Polling {
     /// All were read. Where something was found that nobody had rung for, somebody else is writing: the pauses are short
     /// then, and grow to the longest while there is nothing of the kind.
     pub fn all_were_read(&mut self, took: Duration, found_unrung: bool, options: &RelayOptions) {
+        self.all_due = Instant::now() + self.rest_after(took, found_unrung, options);
+    }
+
+    fn rest_after(&mut self, took: Duration, found_unrung: bool, options: &RelayOptions) -> Duration {
         self.pace = match found_unrung {
             true => options.poll_busy,
             false => (self.pace * 2).min(options.poll_idle),
         };
-        let longest = options.poll_idle.max(self.pace);
-        self.all_due = Instant::now() + (took * REST).clamp(self.pace, longest);
+        (took * REST).clamp(self.pace, options.poll_idle.max(self.pace))
     }
 
     /// How long to wait, if nobody rings.
@@ -61,36 +64,39 @@ impl Polling {
 mod tests {
     use super::*;
 
-    fn polling() -> (Polling, RelayOptions) {
+    #[test]
+    fn pauses_grow_while_only_what_is_rung_for_is_found() {
         let options = RelayOptions::default();
-        (Polling::new(&options), options)
+        let mut polling = Polling::new(&options);
+        let pauses = [true, false, false, false, false, false, false, true].map(|found_unrung| {
+            let rest = polling.rest_after(Duration::ZERO, found_unrung, &options);
+            rest.as_millis()
+        });
+        assert_eq!(pauses, [10, 20, 40, 80, 160, 250, 250, 10]);
     }
 
-    #[tokio::test(start_paused = true)]
-    async fn pauses_grow_while_only_what_is_rung_for_is_found() {
-        let (mut polling, options) = polling();
-        assert!(polling.is_of_all(), "what was there before is read at once");
-        let mut pauses = Vec::new();
-        for found_unrung in [true, false, false, false, false, false, false, true] {
-            polling.all_were_read(Duration::ZERO, found_unrung, &options);
-            assert!(!polling.is_of_all());
-            pauses.push(polling.pause(&options).as_millis());
-        }
-        assert_eq!(pauses, [10, 20, 40, 80, 160, 250, 250, 10]);
+    #[test]
+    fn what_takes_long_is_done_seldom_and_yet_in_time_for_a_lease() {
+        let options = RelayOptions::default();
+        let mut polling = Polling::new(&options);
+        let mut rest_after = |took| {
+            let rest = polling.rest_after(Duration::from_millis(took), true, &options);
+            rest.as_millis()
+        };
+        assert_eq!([rest_after(1), rest_after(5), rest_after(2_000)], [10, 45, 250]);
+    }
+
+    #[test]
+    fn what_was_there_before_is_read_at_once_and_again_when_it_is_asked_for() {
+        let options = RelayOptions {
+            poll_busy: Duration::from_secs(3_600),
+            ..RelayOptions::default()
+        };
+        let mut polling = Polling::new(&options);
+        assert!(polling.is_of_all());
+        polling.all_were_read(Duration::ZERO, true, &options);
+        assert!(!polling.is_of_all() && polling.pause(&options) > Duration::from_secs(3_000));
         polling.all_at_once();
         assert!(polling.is_of_all());
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn what_takes_long_is_done_seldom_and_yet_in_time_for_a_lease() {
-        let (mut polling, options) = polling();
-        let mut pause_after = |took| {
-            polling.all_were_read(Duration::from_millis(took), true, &options);
-            polling.pause(&options).as_millis()
-        };
-        assert_eq!(
-            [pause_after(1), pause_after(5), pause_after(2_000)],
-            [10, 45, 250]
-        );
     }
 }

@@ -6,10 +6,9 @@ use std::{
 
 use anyhow::Result;
 use depot_test_stack::{free_port, unique_name};
-use sqlx::{Connection as _, PgConnection};
 use tokio::process::Command;
 
-use super::Server;
+use super::{Server, replicated_postgres::as_superuser};
 use crate::authority::Signed;
 
 /// A Postgres that is entered by TLS only: by password, or by a certificate as the role `by_certificate`.
@@ -46,11 +45,8 @@ impl TlsPostgres {
             fs::set_permissions(&file, fs::Permissions::from_mode(0o600))?;
             chown(&file, Some(owner.uid()), Some(owner.gid()))?;
         }
-        postgres
-            .as_superuser(
-                "CREATE ROLE by_certificate LOGIN; GRANT CONNECT ON DATABASE depot TO by_certificate",
-            )
-            .await?;
+        let role = "CREATE ROLE by_certificate LOGIN; GRANT CONNECT ON DATABASE depot TO by_certificate";
+        as_superuser(&postgres.server, port, role).await?;
         let settings =
             "ssl = on\nssl_cert_file = 'server.crt'\nssl_key_file = 'server.key'\nssl_ca_file = 'root.crt'\n";
         let file = data.join("postgresql.conf");
@@ -66,20 +62,6 @@ impl TlsPostgres {
             .await?;
         anyhow::ensure!(told.success(), "Postgres was not told to read its settings again");
         Ok(postgres)
-    }
-
-    async fn as_superuser(&self, statements: &str) -> Result<()> {
-        let password = fs::read_to_string(self.server.folder().join("postgres.password"))?;
-        let url = format!(
-            "postgres://postgres:{}@127.0.0.1:{}/postgres",
-            password.trim(),
-            self.port
-        );
-        let mut connection = PgConnection::connect(&url).await?;
-        sqlx::raw_sql(sqlx::AssertSqlSafe(statements.to_owned()))
-            .execute(&mut connection)
-            .await?;
-        Ok(connection.close().await?)
     }
 
     pub fn url(&self, user: &str, password: &str, host: &str) -> String {

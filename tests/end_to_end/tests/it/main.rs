@@ -18,6 +18,7 @@ mod operators;
 mod overload;
 mod packages;
 mod probes;
+mod read_replica;
 mod readme;
 mod schema_check;
 mod schemathesis;
