@@ -32,7 +32,7 @@ check_where_possible() { # NAME COMMAND…
 
 check_scripts() {
     # Under its folder, so that what a script sources is followed.
-    (cd "$NATIVE_DIR" && shellcheck -x -S warning --source-path=SCRIPTDIR ./*.sh ../../.ci/run ../../loadtest/*.sh \
+    (cd "$NATIVE_DIR" && shellcheck -x -S warning --source-path=SCRIPTDIR ./*.sh ../check/*.sh ../k8s/*.sh ../../.ci/run ../../loadtest/*.sh \
         ../../loadtest/peers/*.sh ../../loadtest/peers/*/*.sh)
 }
 
