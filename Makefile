@@ -78,6 +78,17 @@ lint: ## formatting and lints of the Rust code
 deny: ## licences, bans and sources of dependencies
 	@$(NATIVE)/deny.sh
 
+.PHONY: check-kubernetes rehearse-kubernetes manifests
+check-kubernetes: ## chart and manifests by the real tools, and against the code; then the same with planted faults
+	@deploy/check/kubernetes.sh
+	@deploy/check/planted-kubernetes.sh
+
+rehearse-kubernetes: build ## what the pods of the chart would run, as processes in a network namespace; as root
+	@deploy/check/rehearse-kubernetes.sh
+
+manifests: ## write deploy/k8s anew from the chart
+	@deploy/k8s/render.sh
+
 advisories: ## what has become known of dependencies; clones a database from the network
 	@$(NATIVE)/deny.sh advisories
 

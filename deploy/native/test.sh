@@ -32,8 +32,9 @@ check_where_possible() { # NAME COMMAND…
 
 check_scripts() {
     # Under its folder, so that what a script sources is followed.
-    (cd "$NATIVE_DIR" && shellcheck -x -S warning --source-path=SCRIPTDIR ./*.sh ../../.ci/run ../../loadtest/*.sh \
-        ../../loadtest/peers/*.sh ../../loadtest/peers/*/*.sh)
+    (cd "$NATIVE_DIR" && shellcheck -x -S warning --source-path=SCRIPTDIR ./*.sh ../*.sh ../check/*.sh ../k8s/*.sh \
+        ../docker/*.sh ../docker/minio/*.sh ../../.ci/run ../../loadtest/*.sh ../../loadtest/peers/*.sh \
+        ../../loadtest/peers/*/*.sh)
 }
 
 # The benchmark's peers are written in Go, and are built only where they are measured.
