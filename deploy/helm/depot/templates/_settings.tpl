@@ -87,5 +87,5 @@ metadata:
   name: {{ include "depot.fullname" .root }}-{{ .name }}
   labels: {{- include "depot.labels" . | nindent 4 }}
 # The variables of docs/operations.md. Nothing secret.
-data: {{- include "depot.settings" . | nindent 2 }}
+data: {{- include "depot.settings" . | trim | nindent 2 }}
 {{- end }}
