@@ -75,6 +75,10 @@ lint: ## formatting and lints of the Rust code
 	@cargo fmt --all --check
 	@cargo clippy --locked --workspace --all-targets -- -D warnings
 
+.PHONY: lint-scripts
+lint-scripts: ## the scripts by shellcheck, the formatting of what is written in Go
+	@$(NATIVE)/test.sh scripts
+
 deny: ## licences, bans and sources of dependencies
 	@$(NATIVE)/deny.sh
 

@@ -34,7 +34,6 @@ plant() { # WHAT CHECK SAID FILE SED-EXPRESSION
 }
 
 CI=.github/workflows/ci.yml
-RELEASE=.github/workflows/release.yml
 DEPENDABOT=.github/dependabot.yml
 JOB_LINT='/^  lint:/,/^  unit-test:/'
 JOB_PUBLISH='/^  publish:/,$'
@@ -55,7 +54,7 @@ plant "a command that the shell takes otherwise" actionlint "SC2086" $CI 's/dock
 plant "a misspelt key" actionlint "unexpected key \"step\"" $CI "$JOB_LINT s/^    steps:/    step:/"
 plant "another unknown key of a service than command" actionlint "unexpected key \"commands\"" $CI 's/^        command: postgres/        commands: postgres/'
 
-plant "text of whoever opens a pull request, in a command" zizmor "template-injection" $CI "$JOB_LINT s/run: make lint/run: make lint \"\${{ github.event.pull_request.title }}\"/"
+plant "text of whoever opens a pull request, in a command" zizmor "template-injection" $CI "$JOB_LINT s/run: make lint$/run: make lint \"\${{ github.event.pull_request.title }}\"/"
 plant "code of strangers with our secrets" zizmor "dangerous-triggers" $CI 's/^  pull_request:/  pull_request_target:/'
 plant "an action that nobody maintains" zizmor "archived-uses" $CI "$JOB_LINT s|actions/checkout@v6.0.2|actions-rs/cargo@v1.0.3|"
 plant "a container without a version" zizmor "unpinned-images" $CI "$JOB_LINT s/image: rust:.*/image: rust/"
@@ -65,7 +64,7 @@ plant "a time-out that is text" schemas "timeout-minutes" $CI "$JOB_LINT s/timeo
 plant "an ecosystem that there is not" schemas "crates" $DEPENDABOT 's/package-ecosystem: cargo/package-ecosystem: crates/'
 plant "an interval that there is not" schemas "fortnightly" $DEPENDABOT '0,/weekly/s//fortnightly/'
 
-plant "a make target that is not there" rules "no target lints" $CI "$JOB_LINT s/run: make lint/run: make lints/"
+plant "a make target that is not there" rules "no target lints" $CI "$JOB_LINT s/run: make lint$/run: make lints/"
 plant "a make target that was renamed" rules "no target unit-test" Makefile 's/^unit-test:/unit-tests:/'
 plant "a script that is not there" rules "there is no deploy/native/installs.sh" .github/workflows/deep-checks.yml 's|deploy/native/install\.sh|deploy/native/installs.sh|'
 plant "a job under another name" rules "there is no job unit-test" $CI 's/^  unit-test:/  unit-tests:/; s/\[lint, unit-test,/[lint, unit-tests,/'

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Everything that is checked, from a bare checkout to one summary. `test.sh all` adds what is long; `test.sh integration` has
-# the tests alone that want backing services, with the store OBJECT_STORE=seaweedfs|versitygw.
+# the tests alone that want backing services, with the store OBJECT_STORE=seaweedfs|versitygw; `test.sh scripts` looks at what is
+# not Rust.
 # Stops the backing services at the end if it started them.
 STACK_PORT_OFFSET=${STACK_PORT_OFFSET:-$("$(dirname "$0")/port-offset.sh")}
 export STACK_PORT_OFFSET
@@ -166,6 +167,11 @@ integration)
     *) die "there is no object store called $OBJECT_STORE: seaweedfs or versitygw" ;;
     esac
     ;;
-*) die "usage: test.sh [all|integration]" ;;
+scripts)
+    check "scripts" check_scripts
+    check "peers of the benchmark" check_peers
+    print_steps
+    ;;
+*) die "usage: test.sh [all|integration|scripts]" ;;
 esac
 exit "$FAILED"
