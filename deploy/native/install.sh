@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Installs what is missing, after saying what: Debian packages on the machine, everything else under .stack/tools.
-# install.sh stack|demo|test|load|faults|second-store|schemathesis|deny|check-containers|check-kubernetes|check-workflows …  Nothing that is there is installed again, and no service is started.
+# install.sh build|stack|demo|test|load|faults|second-store|schemathesis|deny|check-containers|check-kubernetes|check-workflows …  Nothing that is there is installed again, and no service is started.
 source "$(dirname "$0")/settings.sh"
 
 # Pinned, by hash where the installer can check one.
@@ -27,9 +27,13 @@ as_root() {
     if ((EUID == 0)); then "$@"; else sudo "$@"; fi
 }
 
-# What building the workspace and running the stack needs. A backing service that is given is not installed.
+# What building the workspace needs, beside the toolchain of Rust.
+build_packages() { printf '%s\n' gcc g++ make perl pkg-config libssl-dev zlib1g-dev; }
+
+# What building it and running the stack needs. A backing service that is given is not installed.
 stack_packages() {
-    printf '%s\n' ca-certificates curl gcc g++ make perl pkg-config libssl-dev zlib1g-dev util-linux kcat
+    build_packages
+    printf '%s\n' ca-certificates curl util-linux kcat
     if is_private postgres; then printf '%s\n' postgresql-15; else printf '%s\n' postgresql-client-15; fi
     if is_private redis; then printf '%s\n' redis-server; fi
     printf '%s\n' redis-tools
@@ -158,9 +162,14 @@ install_campaign() {
 
 install() {
     mkdir -p "$STACK_TOOLS_DIR/bin"
+    local packages
     case $1 in
+    build)
+        mapfile -t packages < <(build_packages)
+        require_toolchain cargo
+        install_packages "${packages[@]}"
+        ;;
     stack)
-        local packages
         mapfile -t packages < <(stack_packages)
         require_toolchain cargo python3
         install_packages "${packages[@]}"
@@ -210,7 +219,7 @@ install() {
         install_python zizmor "$ZIZMOR"
         install_python check-jsonschema "$CHECK_JSONSCHEMA"
         ;;
-    *) die "usage: install.sh stack|demo|test|load|faults|second-store|schemathesis|deny|check-containers|check-kubernetes|check-workflows …" ;;
+    *) die "usage: install.sh build|stack|demo|test|load|faults|second-store|schemathesis|deny|check-containers|check-kubernetes|check-workflows …" ;;
     esac
 }
 
