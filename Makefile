@@ -13,7 +13,7 @@ SUB ?= alice
 	bench bench-quick bench-growth check-containers pin
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-20s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: ## install what is missing, bring everything up, drive the main job and print how long each hop took
 	@$(NATIVE)/up.sh demo
@@ -75,6 +75,10 @@ lint: ## formatting and lints of the Rust code
 	@cargo fmt --all --check
 	@cargo clippy --locked --workspace --all-targets -- -D warnings
 
+.PHONY: lint-scripts
+lint-scripts: ## the scripts by shellcheck, the formatting of what is written in Go
+	@$(NATIVE)/test.sh scripts
+
 deny: ## licences, bans and sources of dependencies
 	@$(NATIVE)/deny.sh
 
@@ -89,8 +93,50 @@ rehearse-kubernetes: build ## what the pods of the chart would run, as processes
 manifests: ## write deploy/k8s anew from the chart
 	@deploy/k8s/render.sh
 
+.PHONY: check-workflows check-deploy check-deploy-planted
+check-workflows: ## what the hosted CI runs, by the real tools; then the same with planted faults
+	@deploy/check/workflows.sh
+	@deploy/check/planted-workflows.sh
+
+check-deploy: ## all that deploys Depot by the real tools: containers, chart and manifests, workflows
+	@deploy/check/containers.sh
+	@deploy/check/kubernetes.sh
+	@deploy/check/workflows.sh
+
+check-deploy-planted: ## the same checks with one fault of each kind planted: fails if one is not caught
+	@deploy/check/planted-containers.sh
+	@deploy/check/planted-kubernetes.sh
+	@deploy/check/planted-workflows.sh
+
+.PHONY: image image-push release-check release-programs release-draft
+image: ## build the image depot:development; wants a container engine
+	@deploy/docker/image.sh build
+
+image-push: ## push it to REPOSITORY=registry/name under the version of TAG=v1.2.3
+	@deploy/docker/image.sh push
+
+release-check: ## whether TAG=v1.2.3 is the version of the workspace
+	@deploy/release.sh check
+
+release-programs: ## programs of the release profile with their checksums, in target/dist
+	@deploy/release.sh programs
+
+release-draft: ## a draft of a release with what is in target/dist: TAG=v1.2.3; wants gh
+	@deploy/release.sh draft
+
 advisories: ## what has become known of dependencies; clones a database from the network
 	@$(NATIVE)/deny.sh advisories
+
+.PHONY: unit-test contracts integration-test
+unit-test: ## the tests that need no backing service: those inside the sources, and of the crates without input and output
+	@cargo test --locked --workspace --lib --bins
+	@cargo test --locked -p depot-domain -p depot-fuzz --tests
+
+contracts: ## events and their decoder against the committed schemas, and the code of the gRPC contract
+	@cargo test --locked -p depot-schemas -p depot-proto
+
+integration-test: ## the tests on the backing services: OBJECT_STORE=seaweedfs|versitygw
+	@$(NATIVE)/test.sh integration
 
 test: ## everything that fits into 45 minutes, with one summary
 	@$(NATIVE)/test.sh

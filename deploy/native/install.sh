@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Installs what is missing, after saying what: Debian packages on the machine, everything else under .stack/tools.
-# install.sh stack|demo|test|load|faults|second-store|schemathesis|deny|check-containers|check-kubernetes …  Nothing that is there is installed again, and no service is started.
+# install.sh build|stack|demo|test|load|faults|second-store|schemathesis|deny|check-containers|check-kubernetes|check-workflows …  Nothing that is there is installed again, and no service is started.
 source "$(dirname "$0")/settings.sh"
 
 # Pinned, by hash where the installer can check one.
@@ -13,6 +13,8 @@ SCHEMATHESIS=4.32.5
 HADOLINT=2.15.1
 HADOLINT_HASH=sha256:bed607e611b0f7e4ef78e4bba9bdf39504d8234d3eadfe86d702f2bff14ac2d5
 CHECK_JSONSCHEMA=0.39.0
+ZIZMOR=1.32.0
+ACTIONLINT=github.com/rhysd/actionlint/cmd/actionlint@v1.7.12
 # What `docker compose` loads files with, as a program.
 COMPOSE_SPEC=github.com/compose-spec/compose-go/v2/cmd@v2.16.2
 GRPCURL=github.com/fullstorydev/grpcurl/cmd/grpcurl@v1.9.3
@@ -25,9 +27,13 @@ as_root() {
     if ((EUID == 0)); then "$@"; else sudo "$@"; fi
 }
 
-# What building the workspace and running the stack needs. A backing service that is given is not installed.
+# What building the workspace needs, beside the toolchain of Rust.
+build_packages() { printf '%s\n' gcc g++ make perl pkg-config libssl-dev zlib1g-dev; }
+
+# What building it and running the stack needs. A backing service that is given is not installed.
 stack_packages() {
-    printf '%s\n' ca-certificates curl gcc g++ make perl pkg-config libssl-dev zlib1g-dev util-linux kcat
+    build_packages
+    printf '%s\n' ca-certificates curl util-linux kcat
     if is_private postgres; then printf '%s\n' postgresql-15; else printf '%s\n' postgresql-client-15; fi
     if is_private redis; then printf '%s\n' redis-server; fi
     printf '%s\n' redis-tools
@@ -156,9 +162,14 @@ install_campaign() {
 
 install() {
     mkdir -p "$STACK_TOOLS_DIR/bin"
+    local packages
     case $1 in
+    build)
+        mapfile -t packages < <(build_packages)
+        require_toolchain cargo
+        install_packages "${packages[@]}"
+        ;;
     stack)
-        local packages
         mapfile -t packages < <(stack_packages)
         require_toolchain cargo python3
         install_packages "${packages[@]}"
@@ -201,7 +212,14 @@ install() {
         install_go kustomize "$KUSTOMIZE"
         install_modules kubernetes-validate "$REPO_DIR/deploy/check/kubernetes-validate.txt"
         ;;
-    *) die "usage: install.sh stack|demo|test|load|faults|second-store|schemathesis|deny|check-containers|check-kubernetes …" ;;
+    check-workflows)
+        require_toolchain go python3
+        install_packages shellcheck
+        install_go actionlint "$ACTIONLINT"
+        install_python zizmor "$ZIZMOR"
+        install_python check-jsonschema "$CHECK_JSONSCHEMA"
+        ;;
+    *) die "usage: install.sh build|stack|demo|test|load|faults|second-store|schemathesis|deny|check-containers|check-kubernetes|check-workflows …" ;;
     esac
 }
 

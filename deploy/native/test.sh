@@ -1,5 +1,7 @@
 #!/usr/bin/env bash
-# Everything that is checked, from a bare checkout to one summary. `test.sh all` adds what is long.
+# Everything that is checked, from a bare checkout to one summary. `test.sh all` adds what is long; `test.sh integration` has
+# the tests alone that want backing services, with the store OBJECT_STORE=seaweedfs|versitygw; `test.sh scripts` looks at what is
+# not Rust.
 # Stops the backing services at the end if it started them.
 STACK_PORT_OFFSET=${STACK_PORT_OFFSET:-$("$(dirname "$0")/port-offset.sh")}
 export STACK_PORT_OFFSET
@@ -117,6 +119,27 @@ main() {
     print_summary
 }
 
+# On the second store run those that `all` runs there: the others are about the first one's rights, or about none.
+integration() { # seaweedfs|versitygw
+    local was_running parts=(stack test)
+    was_running=$(running_backing_service)
+    mkdir -p "${TEST_LOG%/*}"
+    : >"$TEST_LOG"
+    if [[ $1 == versitygw ]]; then parts+=(second-store); fi
+    check "install what is missing" "$NATIVE_DIR/install.sh" "${parts[@]}"
+    if check_then "start the backing services" "$NATIVE_DIR/backing.sh" start &&
+        check_then "build" cargo build --locked --workspace --all-targets; then
+        case $1 in
+        seaweedfs) check "tests" run_tests --workspace --test '*' ;;
+        versitygw) check "tests on a second object store" run_tests_on_second_store ;;
+        esac
+    else
+        skip_step "tests"
+    fi
+    [[ -n $was_running ]] || check "stop the backing services" "$NATIVE_DIR/backing.sh" stop
+    print_summary
+}
+
 # As check, for what the rest stands on.
 check_then() { # NAME COMMAND…
     step "$@" || {
@@ -138,6 +161,17 @@ case ${1:-} in
 '') main ;;
 # Tests that take minutes each ask for this.
 all) DEPOT_LONG=1 main all ;;
-*) die "usage: test.sh [all]" ;;
+integration)
+    case ${OBJECT_STORE:=seaweedfs} in
+    seaweedfs | versitygw) integration "$OBJECT_STORE" ;;
+    *) die "there is no object store called $OBJECT_STORE: seaweedfs or versitygw" ;;
+    esac
+    ;;
+scripts)
+    check "scripts" check_scripts
+    check "peers of the benchmark" check_peers
+    print_steps
+    ;;
+*) die "usage: test.sh [all|integration|scripts]" ;;
 esac
 exit "$FAILED"
