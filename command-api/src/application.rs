@@ -246,7 +246,7 @@ fn start_relay(process: &Process, config: &Config, pool: &PgPool, doorbell: Door
     let options = RelayOptions {
         brokers: config.kafka.brokers.clone(),
         kafka: client_settings(config),
-        instance: format!("{NAME} {}", std::process::id()),
+        instance: process::instance_name(NAME),
         ..RelayOptions::default()
     };
     let (relay, handle) = Relay::new(options, pool, doorbell);

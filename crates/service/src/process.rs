@@ -34,6 +34,15 @@ pub async fn bind(address: IpAddr, port: u16) -> Result<TcpListener, BindError> 
         .map_err(|source| BindError { address, source })
 }
 
+/// What an operator tells one process of a service from the others by: `command-api@host 7`. In a container the host is the
+/// container's or the pod's name, and the number of the process is the same in all of them.
+#[must_use]
+pub fn instance_name(service: &str) -> String {
+    let system = rustix::system::uname();
+    let host = system.nodename().to_string_lossy();
+    format!("{service}@{host} {}", std::process::id())
+}
+
 /// What every service is made of.
 #[derive(Debug, Clone)]
 pub struct Process {
@@ -101,5 +110,21 @@ impl Process {
         self.shutdown.requested().await;
         tracing::info!("draining");
         self.shutdown.drain(&self.readiness, policy).await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn an_instance_is_named_by_service_host_and_process() {
+        let name = super::instance_name("projector");
+        let (service, rest) = name.split_once('@').unwrap();
+        let (host, process) = rest.rsplit_once(' ').unwrap();
+        assert_eq!(
+            (service, process),
+            ("projector", std::process::id().to_string().as_str())
+        );
+        let told = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap();
+        assert_eq!(host, told.trim());
     }
 }
