@@ -57,19 +57,28 @@ async fn expect_answer(connection: &mut TcpStream) {
 /// Whatever it says before it is closed.
 async fn expect_end(connection: &mut TcpStream) {
     let mut rest = Vec::new();
-    connection.read_to_end(&mut rest).await.unwrap();
+    // An end all the same where it was closed on something unread.
+    let _reset = connection.read_to_end(&mut rest).await;
 }
 
 #[tokio::test]
 async fn who_sends_no_whole_head_in_time_is_disconnected() {
     let server = Server::start(10, Duration::from_millis(200)).await;
-    let (mut silent, mut slow, mut idle) = tokio::join!(server.connect(), server.connect(), server.connect());
-    slow.write_all(&REQUEST[..20]).await.unwrap();
-    ask(&mut idle).await;
-    expect_answer(&mut idle).await;
-    for connection in [&mut silent, &mut slow, &mut idle] {
+    let (mut silent, mut slow) = tokio::join!(server.connect(), server.connect());
+    // On a machine that stands still meanwhile it is over before that.
+    let _may_be_late = slow.write_all(&REQUEST[..20]).await;
+    for connection in [&mut silent, &mut slow] {
         expect_end(connection).await;
     }
+}
+
+#[tokio::test]
+async fn who_sends_no_other_request_in_time_is_disconnected() {
+    let server = Server::start(10, Duration::from_secs(3)).await;
+    let mut idle = server.connect().await;
+    ask(&mut idle).await;
+    expect_answer(&mut idle).await;
+    expect_end(&mut idle).await;
 }
 
 #[tokio::test]
