@@ -5,22 +5,9 @@
 #
 # With PROGRAMS=target/release, the folder of programs that were built, the image's libraries are compared with theirs.
 source "$(dirname "$0")/../native/settings.sh"
-source "$NATIVE_DIR/steps.sh"
+source "$(dirname "$0")/checks.sh"
 
-ONLY=
-if [[ ${1:-} == --only ]]; then
-    ONLY=${2:?which check}
-    shift 2
-fi
-CHECK=$REPO_DIR/deploy/check
-ROOT=$(cd "${1:-$REPO_DIR}" && pwd)
 PROGRAMS=${PROGRAMS:+$(cd "$PROGRAMS" && pwd)}
-FAILED=0
-
-check() { # NAME COMMAND…
-    [[ -z $ONLY || $ONLY == "$1" ]] || return 0
-    step "$@" || FAILED=1
-}
 
 versions() {
     hadolint --version

@@ -3,21 +3,7 @@
 #   workflows.sh [FOLDER]                of a copy of the repository
 #   workflows.sh --only CHECK [FOLDER]   one of the checks below, with what is installed already
 source "$(dirname "$0")/../native/settings.sh"
-source "$NATIVE_DIR/steps.sh"
-
-ONLY=
-if [[ ${1:-} == --only ]]; then
-    ONLY=${2:?which check}
-    shift 2
-fi
-CHECK=$REPO_DIR/deploy/check
-ROOT=$(cd "${1:-$REPO_DIR}" && pwd)
-FAILED=0
-
-check() { # NAME COMMAND…
-    [[ -z $ONLY || $ONLY == "$1" ]] || return 0
-    step "$@" || FAILED=1
-}
+source "$(dirname "$0")/checks.sh"
 
 versions() {
     printf 'actionlint %s\n' "$(actionlint --version | head -n 1)"

@@ -9,6 +9,7 @@ use command_api::{
 use depot_domain::CommandId;
 use depot_test_stack::wait_until;
 use serde_json::{Value, json};
+use sqlx::AssertSqlSafe;
 use tokio::task::JoinHandle;
 use uuid::Uuid;
 
@@ -17,27 +18,20 @@ use crate::{
     service::{Service, new_key},
 };
 
-/// A statement that inserts items waits while there is a row in `gate`; one named `bad` fails.
-const GATE: &str = "CREATE TABLE command.gate (closed boolean);
-    GRANT SELECT ON command.gate TO PUBLIC;
-    CREATE FUNCTION command.pass() RETURNS trigger LANGUAGE plpgsql AS
-    $$ BEGIN
-        WHILE EXISTS (SELECT FROM command.gate) LOOP PERFORM pg_sleep(0.01); END LOOP;
-        RETURN NULL;
-    END $$;
-    CREATE TRIGGER pass BEFORE INSERT ON command.items FOR EACH STATEMENT EXECUTE FUNCTION command.pass();
-    ALTER TABLE command.items ADD CHECK (name <> 'bad');";
-
-/// The same before keys are inserted, for as long as a row is in `key_gate`.
-const KEY_GATE: &str = "CREATE TABLE command.key_gate (closed boolean);
-    GRANT SELECT ON command.key_gate TO PUBLIC;
-    CREATE FUNCTION command.pass_with_keys() RETURNS trigger LANGUAGE plpgsql AS
-    $$ BEGIN
-        WHILE EXISTS (SELECT FROM command.key_gate) LOOP PERFORM pg_sleep(0.01); END LOOP;
-        RETURN NULL;
-    END $$;
-    CREATE TRIGGER pass BEFORE INSERT ON command.idempotency_keys
-        FOR EACH STATEMENT EXECUTE FUNCTION command.pass_with_keys();";
+/// A statement that inserts into that table waits while there is a row in `gate`.
+fn gate_before(table: &str, gate: &str) -> String {
+    format!(
+        "CREATE TABLE command.{gate} (closed boolean);
+         GRANT SELECT ON command.{gate} TO PUBLIC;
+         CREATE FUNCTION command.pass_{gate}() RETURNS trigger LANGUAGE plpgsql AS
+         $$ BEGIN
+             WHILE EXISTS (SELECT FROM command.{gate}) LOOP PERFORM pg_sleep(0.01); END LOOP;
+             RETURN NULL;
+         END $$;
+         CREATE TRIGGER pass BEFORE INSERT ON command.{table}
+             FOR EACH STATEMENT EXECUTE FUNCTION command.pass_{gate}()"
+    )
+}
 
 struct Gate {
     service: Service,
@@ -50,8 +44,19 @@ impl Gate {
             ("DATABASE_STATEMENT_TIMEOUT_MS", "60000"),
         ];
         let service = Service::start_with(&settings).await;
-        sqlx::raw_sql(GATE).execute(&service.pool).await.unwrap();
-        Self { service }
+        let gate = Self { service };
+        gate.put_before("items", "gate").await;
+        // One that fails.
+        gate.execute("ALTER TABLE command.items ADD CHECK (name <> 'bad')")
+            .await;
+        gate
+    }
+
+    async fn put_before(&self, table: &str, gate: &str) {
+        sqlx::raw_sql(AssertSqlSafe(gate_before(table, gate)))
+            .execute(&self.service.pool)
+            .await
+            .unwrap();
     }
 
     /// Closes the gate, and has a first command wait before it.
@@ -316,7 +321,7 @@ async fn an_item_or_a_key_that_is_locked_elsewhere_holds_up_nobody_else() {
 #[tokio::test]
 async fn one_that_has_a_key_and_waits_for_an_item_of_a_group_is_let_by() {
     let gate = Gate::start().await;
-    sqlx::raw_sql(KEY_GATE).execute(&gate.service.pool).await.unwrap();
+    gate.put_before("idempotency_keys", "key_gate").await;
     let item = gate.service.item("alice").await;
     let mut other = gate.take_key("PUT /api/v1/items/{id}", "taken").await;
     gate.execute("INSERT INTO command.key_gate VALUES (true)").await;

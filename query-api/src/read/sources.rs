@@ -4,8 +4,8 @@ use super::{READS_TOTAL, ReadError, Views};
 
 /// Where the views are: in the primary, and in a replica of it that may lag, where there is one.
 ///
-/// What may be as old as the replica is asks [`anywhere`](Self::anywhere); what was asked for in a version, and was not found in it,
-/// asks the [`primary`](Self::primary), and so does what compares positions of the log with those of the views.
+/// What may be as old as the replica asks [`anywhere`](Self::anywhere); what was asked for in a version, and was not found
+/// in it, asks the [`primary`](Self::primary), and so does what compares positions of the log with those of the views.
 #[derive(Debug, Clone)]
 pub struct Sources {
     primary: Views,

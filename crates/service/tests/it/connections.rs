@@ -9,6 +9,7 @@ use depot_service::connections::{ConnectionLimits, serve};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
+use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
 const REQUEST: &[u8] = b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n";
@@ -57,8 +58,9 @@ async fn expect_answer(connection: &mut TcpStream) {
 /// Whatever it says before it is closed.
 async fn expect_end(connection: &mut TcpStream) {
     let mut rest = Vec::new();
+    let end = timeout(Duration::from_secs(60), connection.read_to_end(&mut rest)).await;
     // An end all the same where it was closed on something unread.
-    let _reset = connection.read_to_end(&mut rest).await;
+    let _reset = end.expect("the connection is closed");
 }
 
 #[tokio::test]
