@@ -10,7 +10,7 @@ SUB ?= alice
 .DEFAULT_GOAL := help
 .PHONY: help demo up services-up down reset status logs token build migrate migrate-status migrate-down topics buckets \
 	sqlx-prepare sqlx-check prove fmt lint deny advisories test test-all faults race stress tsan coverage mutants fuzz load \
-	bench bench-quick bench-growth check-containers pin
+	saturate bench bench-quick bench-growth check-containers pin
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-20s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -168,6 +168,10 @@ fuzz: ## bytes that break what reads bytes of strangers, FUZZ_SECONDS=60 for eac
 load: ## one minute of load on the running stack: report and latency plot in loadtest/results
 	@$(NATIVE)/install.sh load
 	@loadtest/run.sh
+
+saturate: ## as many reads as are answered, by wrk and hey on the running stack: DURATION=30s
+	@$(NATIVE)/install.sh load
+	@loadtest/saturate.sh
 
 bench: ## measure every row against its limit and its peers, an hour: ROWS=a,b RESUME=1
 	@loadtest/bench.sh $(if $(ROWS),--rows $(ROWS)) $(if $(RESUME),--resume)

@@ -14,7 +14,8 @@ LOG=$STACK_DIR/log/stress.log
 
 # Parts of names of tests: those that race, wait for each other, come and go, or end together.
 MEETINGS=(
-    of_many_racers of_many_writers of_many_stores of_many_copies of_projectors_that_race racing_requests
+    of_many_racers of_many_writers of_many_stores of_many_copies of_projectors_that_race projectors_that_race_for_several racing_requests
+    batches_that_gather
     a_repeat_while_the_first_is_under_way a_client_that_goes_away_cancels_nothing
     victim_of_a_deadlock lock_in_time read_was_overtaken
     a_database_that_falls_silent the_database_is_cut_off

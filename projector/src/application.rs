@@ -15,8 +15,14 @@ use depot_service::{
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    cache_upkeep::CacheUpkeep, config::Config, metrics, offsets::OffsetsTable, projector::Projector,
+    batch_store::BatchStore,
+    cache_upkeep::CacheUpkeep,
+    config::Config,
+    metrics,
+    offsets::OffsetsTable,
+    projector::Projector,
     redis_writer::RedisWriter,
+    shared_writes::{SharedWrites, SharingSettings},
 };
 
 /// Why the process does not start.
@@ -69,9 +75,15 @@ impl Application {
             config.cache.upkeep_interval,
         );
         let topics = Topics::new(&config.kafka.topic_prefix);
+        let store = BatchStore::new(pool.clone(), config.projection, redis, upkeep.clone());
+        let sharing = SharingSettings {
+            lanes: config.lanes,
+            max_events: config.batch_records,
+        };
+        let shared = SharedWrites::start(store.clone(), sharing, &process.shutdown);
         let work = Work {
             settings: consumer_settings(&config, &topics),
-            projector: Projector::new(topics, pool.clone(), config.projection, redis, upkeep.clone()),
+            projector: Projector::new(topics, store, shared),
             offsets: OffsetsTable::new(pool, config.projection),
             dead_letters: DeadLetters::new(&config.kafka.brokers, &client_settings(&config))
                 .map_err(BuildError::DeadLetters)?,

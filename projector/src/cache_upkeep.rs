@@ -124,7 +124,7 @@ impl CacheUpkeep {
         if up {
             let entries = self.entries(&page.rows).await?;
             let in_time = began.elapsed() <= LATE;
-            if in_time && self.redis.write(page.generation, &entries, None).await.is_ok() {
+            if in_time && self.redis.write(page.generation, &entries, &[]).await.is_ok() {
                 pending_cache::clear(&self.pool, self.projection, page.generation, &page.rows)
                     .await
                     .map_err(UpkeepError::Clear)?;

@@ -1,5 +1,5 @@
-//! `PROJECTION`, `PROJECTION_BATCH_RECORDS`, `CACHE_TTL_SECONDS`, `REDIS_TIMEOUT_MS`, `CACHE_UPKEEP_MS`, and the groups
-//! of `depot_service::config`.
+//! `PROJECTION`, `PROJECTION_BATCH_RECORDS`, `PROJECTION_LANES`, `CACHE_TTL_SECONDS`, `REDIS_TIMEOUT_MS`,
+//! `CACHE_UPKEEP_MS`, and the groups of `depot_service::config`.
 
 use std::time::Duration;
 
@@ -19,8 +19,10 @@ pub struct Config {
     pub cache: CacheConfig,
     /// The version of the views that is fed.
     pub projection: i32,
-    /// The most events in one transaction.
+    /// The most events in one batch of a partition. A transaction takes batches until it has as many.
     pub batch_records: usize,
+    /// Transactions at once.
+    pub lanes: usize,
 }
 
 /// How the cache is written.
@@ -72,6 +74,7 @@ impl Config {
             },
             projection: reader.number("PROJECTION", 1, 1..=i32::MAX),
             batch_records: reader.number("PROJECTION_BATCH_RECORDS", 500, 1..=10_000),
+            lanes: reader.number("PROJECTION_LANES", 2, 1..=64),
         };
         reader.finish()?;
         Ok(config)

@@ -1,10 +1,11 @@
 //! Turns events into views in Postgres, and keeps the cache in Redis up to them.
 //!
-//! Read in this order: `projector.rs` (a batch's way) → `postgres_writer.rs` (its transaction) → `projections/` (one
-//! view a file) → `redis_writer.rs` (what follows the commit) → `cache_upkeep.rs` (what makes up for a Redis that was
-//! away, and for a process that died between the two).
+//! Read in this order: `projector.rs` (a batch's way) → `shared_writes.rs` (who goes with it) → `batch_store.rs` →
+//! `postgres_writer.rs` (the transaction) → `projections/` (one view a file) → `redis_writer.rs` (what follows the commit)
+//! → `cache_upkeep.rs` (what makes up for a Redis that was away, and for a process that died between the two).
 
 mod application;
+mod batch_store;
 mod cache_generation;
 mod cache_upkeep;
 mod config;
@@ -16,12 +17,15 @@ mod postgres_writer;
 mod projections;
 mod projector;
 mod redis_writer;
+mod shared_writes;
 
 pub use application::{Application, BuildError};
+pub use batch_store::BatchStore;
 pub use cache_upkeep::{CacheUpkeep, Upkeep, UpkeepError};
 pub use config::{CacheConfig, Config};
 pub use offsets::OffsetsTable;
-pub use postgres_writer::{PostgresWriter, StoredBatch, Written};
+pub use postgres_writer::{PostgresWriter, StoredChanges, Written};
 pub use projections::statistics;
 pub use projector::Projector;
 pub use redis_writer::{RedisUnavailable, RedisWriter};
+pub use shared_writes::{SharedWrites, SharingSettings};

@@ -6,6 +6,8 @@ use metrics::{Unit, counter, describe_counter, describe_gauge, describe_histogra
 use time::OffsetDateTime;
 
 const BATCH_EVENTS: &str = "depot_projector_batch_events";
+const SHARED: &str = "depot_projector_shared_batches";
+const SHARED_FAILED: &str = "depot_projector_shared_failures_total";
 const ROWS: &str = "depot_projector_rows_total";
 const VISIBLE_DELAY: &str = "depot_projector_visible_delay_seconds";
 const CACHE_WRITES: &str = "depot_projector_cache_writes_total";
@@ -17,6 +19,12 @@ const PENDING: &str = "depot_projector_cache_pending_rows";
 /// Gives every metric its unit and help text. Call it once, after the recorder is installed.
 pub(crate) fn describe() {
     describe_histogram!(BATCH_EVENTS, Unit::Count, "Events in a batch that was stored");
+    describe_histogram!(SHARED, Unit::Count, "Batches that shared a transaction");
+    describe_counter!(
+        SHARED_FAILED,
+        Unit::Count,
+        "Transactions whose batches then had one each, by reason: poison or panic"
+    );
     describe_counter!(
         ROWS,
         Unit::Count,
@@ -56,6 +64,14 @@ pub(crate) fn describe() {
 
 pub(crate) fn stored_batch(events: usize) {
     histogram!(BATCH_EVENTS).record(events as f64);
+}
+
+pub(crate) fn shared_batches(batches: usize) {
+    histogram!(SHARED).record(batches as f64);
+}
+
+pub(crate) fn shared_transaction_failed(reason: &'static str) {
+    counter!(SHARED_FAILED, "reason" => reason).increment(1);
 }
 
 pub(crate) fn rows(view: &'static str, applied: usize, refused: usize) {

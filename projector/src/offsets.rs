@@ -61,25 +61,47 @@ pub(crate) struct Step<'a> {
     pub(crate) next: i64,
 }
 
-/// Moves an offset from what the caller believes it is to the next, and holds its row until the transaction ends.
+/// Moves offsets from what the caller believes they are to the next, and holds their rows until the transaction ends.
 ///
-/// False if it is another, and nothing was changed: another projector has come further, and the caller is late. This
-/// is the first statement of every transaction of a batch, so that projectors of one partition exclude each other.
+/// Answers for each step whether it was made. Where it was not the offset is another, and was not changed: another
+/// projector has come further, and the caller is late. This is the first statement of every transaction of batches, so that
+/// projectors of one partition exclude each other; who moves several locks them in the order of their names.
 pub(crate) async fn advance(
     transaction: &mut PgConnection,
     projection: i32,
-    step: Step<'_>,
-) -> Result<bool, sqlx::Error> {
+    steps: &[Step<'_>],
+) -> Result<Vec<bool>, sqlx::Error> {
+    let topics: Vec<&str> = steps.iter().map(|step| step.topic).collect();
+    let partitions: Vec<i32> = steps.iter().map(|step| step.partition).collect();
+    let expected: Vec<i64> = steps.iter().map(|step| step.expected).collect();
+    let next: Vec<i64> = steps.iter().map(|step| step.next).collect();
     let moved = sqlx::query!(
-        "UPDATE read.offsets SET next_offset = $5
-         WHERE projection = $1 AND topic = $2 AND partition = $3 AND next_offset = $4",
+        "WITH step AS (
+             SELECT * FROM unnest($2::text[], $3::integer[], $4::bigint[], $5::bigint[])
+                 AS s (topic, partition, expected, next)
+         ), held AS (
+             SELECT o.topic, o.partition
+             FROM read.offsets o JOIN step s ON s.topic = o.topic AND s.partition = o.partition
+             WHERE o.projection = $1 AND o.next_offset = s.expected
+             ORDER BY o.topic, o.partition
+             FOR UPDATE OF o
+         )
+         UPDATE read.offsets o SET next_offset = s.next
+         FROM step s JOIN held h ON h.topic = s.topic AND h.partition = s.partition
+         WHERE o.projection = $1 AND o.topic = s.topic AND o.partition = s.partition AND o.next_offset = s.expected
+         RETURNING o.topic, o.partition",
         projection,
-        step.topic,
-        step.partition,
-        step.expected,
-        step.next
+        &topics as &[&str],
+        &partitions,
+        &expected,
+        &next
     )
-    .execute(transaction)
+    .fetch_all(transaction)
     .await?;
-    Ok(moved.rows_affected() == 1)
+    let was_made = |step: &Step<'_>| {
+        moved
+            .iter()
+            .any(|row| row.topic == step.topic && row.partition == step.partition)
+    };
+    Ok(steps.iter().map(was_made).collect())
 }

@@ -67,7 +67,8 @@ pub(crate) async fn note(
 /// Removes rows that Redis has taken in `generation`, unless a newer change was noted.
 ///
 /// Not if the generation was raised meanwhile: readers then look elsewhere, and the rows are written there by the
-/// upkeep. Rows that another transaction is changing are left to it.
+/// upkeep. Rows that another transaction is changing are left to it. The disk is not waited for: rows that come back when
+/// the server dies are written to Redis once more.
 pub(crate) async fn clear(
     pool: &PgPool,
     projection: i32,
@@ -85,9 +86,11 @@ pub(crate) async fn clear(
                AND (SELECT generation FROM read.cache_generation) = $2
              ORDER BY p.kind, p.id
              FOR UPDATE OF p SKIP LOCKED
+         ), unhurried AS MATERIALIZED (
+             SELECT set_config('synchronous_commit', 'off', true) AS setting
          )
-         DELETE FROM read.pending_cache p USING taken t
-         WHERE p.projection = t.projection AND p.kind = t.kind AND p.id = t.id",
+         DELETE FROM read.pending_cache p USING taken t, unhurried u
+         WHERE p.projection = t.projection AND p.kind = t.kind AND p.id = t.id AND u.setting = 'off'",
         projection,
         generation,
         &columns.kinds,

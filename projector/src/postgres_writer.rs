@@ -1,4 +1,4 @@
-//! The transaction of a batch: the offset, the views, and the note of what the cache does not have yet.
+//! The transaction of batches: their offsets, the views, and the note of what the cache does not have yet.
 
 use std::{collections::BTreeMap, time::Instant};
 
@@ -31,32 +31,32 @@ pub struct PostgresWriter {
     projection: i32,
 }
 
-/// What became of a batch.
+/// What became of batches.
 #[derive(Debug)]
-pub enum Written {
-    /// It is committed.
-    Stored(StoredBatch),
-    /// The stored offset is not the batch's: nothing was written.
-    OffsetMoved,
+pub struct Written {
+    /// Of each batch whether it is committed. Where it is not, the stored offset is another, and nothing of it was written.
+    pub stored: Vec<bool>,
+    pub changes: StoredChanges,
 }
 
-/// What is to be told to Redis about a committed batch.
+/// What is to be told to Redis about committed batches.
 #[derive(Debug)]
-pub struct StoredBatch {
+pub struct StoredChanges {
     /// When the transaction began: what is told much later may be older than what others told since.
     pub began: Instant,
     /// The generation under which the entries are to be written.
     pub generation: i64,
     /// Of each row that changed its new entry.
     pub entries: Vec<(ChangedRow, CacheEntry)>,
-    pub notice: ChangeNotice,
+    /// Of each batch that changed something.
+    pub notices: Vec<ChangeNotice>,
 }
 
 /// A row that changed, before the cache knows.
-struct Stored {
+struct Stored<'a> {
     row: ChangedRow,
     entry: CacheEntry,
-    offset: i64,
+    record: &'a Record,
     event_time: OffsetDateTime,
 }
 
@@ -65,67 +65,60 @@ impl PostgresWriter {
         Self { pool, projection }
     }
 
-    /// Stores a batch and its next offset, in one transaction that begins with the offset's compare-and-set.
+    /// Stores batches of different partitions and their next offsets, in one transaction that begins with the offsets'
+    /// compare-and-set. All transactions lock in one order: offsets, history, items, uploads, what is pending, and last
+    /// the statistics, since batches of other partitions wait for these rows until the commit.
     ///
     /// # Errors
     /// Poison if the database refuses the values; transient otherwise, and then it may or may not be committed: the
-    /// same batch again finds that out by its offset.
-    pub async fn write(&self, batch: &Batch<Event>) -> Result<Written, Failure> {
+    /// same batches again find that out by their offsets.
+    pub async fn write(&self, batches: &[Batch<Event>]) -> Result<Written, Failure> {
         let began = Instant::now();
         let mut transaction = self
             .pool
             .begin()
             .await
             .map_err(|error| failure("begin a transaction", error))?;
-        let step = Step {
-            topic: &batch.topic,
-            partition: batch.partition,
-            expected: batch.expected_offset,
-            next: batch.next_offset,
-        };
-        let moved = offsets::advance(&mut transaction, self.projection, step).await;
-        if !moved.map_err(|error| failure("store the offset", error))? {
-            transaction
-                .rollback()
-                .await
-                .map_err(|error| failure("roll back", error))?;
-            return Ok(Written::OffsetMoved);
-        }
-        if depot_sabotage::has(Break::ViewOffsetFirst) && batch.events.iter().any(bears_the_mark) {
+        let steps: Vec<_> = batches.iter().map(step).collect();
+        let stored = offsets::advance(&mut transaction, self.projection, &steps)
+            .await
+            .map_err(|error| failure("store the offset", error))?;
+        let moved = batches.iter().zip(&stored).filter(|(_, stored)| **stored);
+        let moved: Vec<&Batch<Event>> = moved.map(|(batch, _)| batch).collect();
+        if depot_sabotage::has(Break::ViewOffsetFirst) && moved.iter().any(|batch| bears_the_mark(batch)) {
             let committed = transaction.commit().await;
             committed.map_err(|error| failure("store the offset by itself", error))?;
             depot_sabotage::die();
-            return Ok(Written::OffsetMoved);
+            return Ok(Written {
+                stored: vec![false; batches.len()],
+                changes: announce(&[], began, 0, Vec::new()),
+            });
         }
-        let mut stored = self.write_items(&mut transaction, batch).await?;
-        stored.extend(self.write_uploads(&mut transaction, batch).await?);
-        stored.sort_by_key(|stored| stored.offset);
-        let generation = self.note(&mut transaction, &stored).await?;
+        let (mut rows, deltas) = self.write_items(&mut transaction, &moved).await?;
+        rows.extend(self.write_uploads(&mut transaction, &moved).await?);
+        let generation = self.note(&mut transaction, &rows).await?;
+        statistics::apply(&mut transaction, self.projection, &deltas)
+            .await
+            .map_err(|error| failure("store the statistics", error))?;
         transaction
             .commit()
             .await
-            .map_err(|error| failure("commit the batch", error))?;
-        Ok(Written::Stored(announce(batch, began, generation, stored)))
+            .map_err(|error| failure("commit the batches", error))?;
+        let changes = announce(&moved, began, generation, rows);
+        Ok(Written { stored, changes })
     }
 
-    async fn write_items(
+    async fn write_items<'a>(
         &self,
         transaction: &mut PgConnection,
-        batch: &Batch<Event>,
-    ) -> Result<Vec<Stored>, Failure> {
-        let occurrences = of_items(&batch.events);
+        batches: &[&'a Batch<Event>],
+    ) -> Result<(Vec<Stored<'a>>, Deltas), Failure> {
+        let occurrences = of_items(batches);
         if occurrences.is_empty() {
-            return Ok(Vec::new());
+            return Ok(Default::default());
         }
         let (projection, count) = (self.projection, occurrences.len());
-        let history = item_history::insert(
-            transaction,
-            projection,
-            &batch.topic,
-            batch.partition,
-            &occurrences,
-        )
-        .await;
+        let history = item_history::insert(transaction, projection, &occurrences).await;
         let history = history.map_err(|error| failure("store the history of items", error))? as usize;
         metrics::rows("item_history", history, count - history);
 
@@ -137,10 +130,6 @@ impl PostgresWriter {
         let transitions = item::upsert(transaction, projection, &rows).await;
         let transitions = transitions.map_err(|error| failure("store items", error))?;
         metrics::rows("item", transitions.len(), count - transitions.len());
-        // Last, since batches of other partitions wait for these rows until the commit.
-        statistics::apply(transaction, projection, &Deltas::of(&transitions))
-            .await
-            .map_err(|error| failure("store the statistics", error))?;
 
         let changed = transitions.iter().filter_map(|transition| {
             let row = rows.get(&transition.id)?;
@@ -150,15 +139,16 @@ impl PostgresWriter {
                 row.cache_entry(),
             ))
         });
-        changed.collect()
+        let changed: Result<_, _> = changed.collect();
+        Ok((changed?, Deltas::of(&transitions)))
     }
 
-    async fn write_uploads(
+    async fn write_uploads<'a>(
         &self,
         transaction: &mut PgConnection,
-        batch: &Batch<Event>,
-    ) -> Result<Vec<Stored>, Failure> {
-        let occurrences = of_uploads(&batch.events);
+        batches: &[&'a Batch<Event>],
+    ) -> Result<Vec<Stored<'a>>, Failure> {
+        let occurrences = of_uploads(batches);
         if occurrences.is_empty() {
             return Ok(Vec::new());
         }
@@ -178,7 +168,7 @@ impl PostgresWriter {
     }
 
     /// Notes what changed, and tells the generation for it; where nothing changed neither is needed.
-    async fn note(&self, transaction: &mut PgConnection, stored: &[Stored]) -> Result<i64, Failure> {
+    async fn note(&self, transaction: &mut PgConnection, stored: &[Stored<'_>]) -> Result<i64, Failure> {
         if stored.is_empty() {
             return Ok(0);
         }
@@ -189,19 +179,30 @@ impl PostgresWriter {
     }
 }
 
-/// Of a sabotaged projector: the batch in which it dies.
-fn bears_the_mark((record, _): &(Record, Event)) -> bool {
-    depot_sabotage::hits(
-        Break::ViewOffsetFirst,
-        record.payload.as_deref().unwrap_or_default(),
-    )
+fn step(batch: &Batch<Event>) -> Step<'_> {
+    Step {
+        topic: &batch.topic,
+        partition: batch.partition,
+        expected: batch.expected_offset,
+        next: batch.next_offset,
+    }
 }
 
-fn stored<D>(
+/// Of a sabotaged projector: the batch in which it dies.
+fn bears_the_mark(batch: &Batch<Event>) -> bool {
+    batch.events.iter().any(|(record, _)| {
+        depot_sabotage::hits(
+            Break::ViewOffsetFirst,
+            record.payload.as_deref().unwrap_or_default(),
+        )
+    })
+}
+
+fn stored<'a, D>(
     kind: EntityKind,
-    occurrence: &Occurrence<'_, D>,
+    occurrence: &Occurrence<'a, D>,
     entry: Result<CacheEntry, serde_json::Error>,
-) -> Result<Stored, Failure> {
+) -> Result<Stored<'a>, Failure> {
     let envelope = &occurrence.event.envelope;
     let entry = entry.map_err(|error| Failure::poison("no_json_form", error.to_string()))?;
     Ok(Stored {
@@ -211,37 +212,53 @@ fn stored<D>(
             version: envelope.version,
         },
         entry,
-        offset: occurrence.record.offset,
+        record: occurrence.record,
         event_time: envelope.time,
     })
 }
 
-fn announce(batch: &Batch<Event>, began: Instant, generation: i64, stored: Vec<Stored>) -> StoredBatch {
-    metrics::stored_batch(batch.events.len());
+fn announce<'a>(
+    batches: &[&'a Batch<Event>],
+    began: Instant,
+    generation: i64,
+    mut stored: Vec<Stored<'a>>,
+) -> StoredChanges {
     let now = OffsetDateTime::now_utc();
     stored
         .iter()
         .for_each(|stored| metrics::visible(stored.event_time, now));
-    let change = |stored: &Stored| Change {
-        kind: stored.row.kind,
-        id: stored.row.id,
-        version: stored.row.version,
-        offset: stored.offset,
-    };
-    let notice = ChangeNotice {
-        topic: batch.topic.to_string(),
-        partition: batch.partition,
-        next_offset: batch.next_offset,
-        changes: stored.iter().map(change).collect(),
-    };
-    let entries = stored
-        .into_iter()
-        .map(|stored| (stored.row, stored.entry))
-        .collect();
-    StoredBatch {
+    stored.sort_by_key(|stored| stored.record.offset);
+    let mut changes: BTreeMap<(&str, i32), Vec<Change>> = BTreeMap::new();
+    for Stored { row, record, .. } in &stored {
+        let of_partition = changes
+            .entry((record.topic.as_ref(), record.partition))
+            .or_default();
+        of_partition.push(Change {
+            kind: row.kind,
+            id: row.id,
+            version: row.version,
+            offset: record.offset,
+        });
+    }
+    let mut notices = Vec::with_capacity(batches.len());
+    for batch in batches {
+        metrics::stored_batch(batch.events.len());
+        if let Some(changes) = changes.remove(&(batch.topic.as_ref(), batch.partition)) {
+            notices.push(ChangeNotice {
+                topic: batch.topic.to_string(),
+                partition: batch.partition,
+                next_offset: batch.next_offset,
+                changes,
+            });
+        }
+    }
+    StoredChanges {
         began,
         generation,
-        entries,
-        notice,
+        notices,
+        entries: stored
+            .into_iter()
+            .map(|stored| (stored.row, stored.entry))
+            .collect(),
     }
 }

@@ -1,24 +1,12 @@
-//! A batch's way: decode, the transaction, then Redis.
-
-use std::{sync::Arc, time::Duration};
+//! A batch's way: decode, then the views, together with batches of other partitions.
 
 use depot_consumer::{Batch, BatchHandler, BatchOutcome, Context, Failure, Poison, Record};
 use depot_sabotage::Break;
 use depot_schemas::{Event, EventData, decode, topics::Topics};
 use depot_service::telemetry;
-use sqlx::PgPool;
-use tokio::time::timeout;
 use tracing::{Instrument as _, Span, field};
 
-use crate::{
-    cache_upkeep::{CacheUpkeep, LATE},
-    pending_cache::{self, ChangedRow},
-    postgres_writer::{PostgresWriter, StoredBatch, Written},
-    redis_writer::RedisWriter,
-};
-
-/// Longer than the server lets a batch's statements run.
-const WRITE_LIMIT: Duration = Duration::from_secs(60);
+use crate::{batch_store::BatchStore, shared_writes::SharedWrites};
 
 /// A batch's span is linked to the traces of its first events.
 const LINKED_EVENTS: usize = 32;
@@ -27,54 +15,27 @@ const LINKED_EVENTS: usize = 32;
 #[derive(Debug, Clone)]
 pub struct Projector {
     topics: Topics,
-    pool: PgPool,
-    projection: i32,
-    writer: PostgresWriter,
-    redis: Arc<RedisWriter>,
-    upkeep: CacheUpkeep,
+    store: BatchStore,
+    shared: SharedWrites,
 }
 
 impl Projector {
-    pub fn new(
-        topics: Topics,
-        pool: PgPool,
-        projection: i32,
-        redis: Arc<RedisWriter>,
-        upkeep: CacheUpkeep,
-    ) -> Self {
-        let writer = PostgresWriter::new(pool.clone(), projection);
+    /// A projector whose batches share the transactions of `shared`, and have their own by `store`.
+    pub fn new(topics: Topics, store: BatchStore, shared: SharedWrites) -> Self {
         Self {
             topics,
-            pool,
-            projection,
-            writer,
-            redis,
-            upkeep,
+            store,
+            shared,
         }
     }
 
-    /// Tells Redis what a committed batch changed. Whatever goes wrong here is left to the upkeep: the changed rows are
-    /// noted as pending.
-    pub async fn tell_redis(&self, batch: &StoredBatch) {
-        if batch.entries.is_empty() {
-            return;
+    async fn store(&self, batch: &Batch<Event>) -> Result<BatchOutcome, Failure> {
+        if let Some(outcome) = self.shared.store(batch).await? {
+            return Ok(outcome);
         }
-        // One that was stopped since leaves Redis to the upkeep, which reads the rows again.
-        if !self.redis.is_up() || batch.began.elapsed() > LATE {
-            return self.upkeep.wake();
-        }
-        if self
-            .redis
-            .write(batch.generation, &batch.entries, Some(&batch.notice))
-            .await
-            .is_err()
-        {
-            return self.upkeep.wake();
-        }
-        let rows: Vec<ChangedRow> = batch.entries.iter().map(|(row, _)| *row).collect();
-        if let Err(error) = pending_cache::clear(&self.pool, self.projection, batch.generation, &rows).await {
-            tracing::debug!(%error, "pending rows are left to the upkeep");
-        }
+        let outcomes = self.store.store(std::slice::from_ref(batch)).await?;
+        // It answers for each batch.
+        Ok(outcomes.first().copied().unwrap_or(BatchOutcome::Reload))
     }
 }
 
@@ -104,27 +65,7 @@ impl BatchHandler for Projector {
             // For readers to come before the version that they ask for.
             tokio::time::sleep(std::time::Duration::from_secs(2)).await;
         }
-        async {
-            // The server's own limits end nothing when it is stopped, or the network swallows. Dropped in mid-commit, the
-            // batch finds out by its offset whether it was stored.
-            let written = timeout(WRITE_LIMIT, self.writer.write(batch)).await;
-            let written = written.unwrap_or_else(|late| {
-                let what = format!(
-                    "Postgres did not store a batch within {} s",
-                    WRITE_LIMIT.as_secs()
-                );
-                Err(Failure::transient(what, late))
-            });
-            match written? {
-                Written::OffsetMoved => Ok(BatchOutcome::Reload),
-                Written::Stored(stored) => {
-                    self.tell_redis(&stored).await;
-                    Ok(BatchOutcome::Stored)
-                }
-            }
-        }
-        .instrument(span)
-        .await
+        self.store(batch).instrument(span).await
     }
 }
 

@@ -76,8 +76,8 @@ impl RedisWriter {
         self.up.load(Ordering::Acquire)
     }
 
-    /// Writes entries under the keys of `generation`, each unless a newer one is there, then publishes the notice: who
-    /// is woken by it finds the entries.
+    /// Writes entries under the keys of `generation`, each unless a newer one is there, then publishes the notices: who
+    /// is woken by one finds the entries.
     ///
     /// # Errors
     /// [`RedisUnavailable`]: any of them may have been written, or will be.
@@ -85,10 +85,10 @@ impl RedisWriter {
         &self,
         generation: i64,
         entries: &[(ChangedRow, CacheEntry)],
-        notice: Option<&ChangeNotice>,
+        notices: &[ChangeNotice],
     ) -> Result<(), RedisUnavailable> {
         let keys = CacheKeys::new(&self.prefix, self.projection, generation);
-        let mut pipeline = Pipeline::with_capacity(entries.len() + 2);
+        let mut pipeline = Pipeline::with_capacity(1 + entries.len() + notices.len());
         self.script.load(&mut pipeline);
         for (row, entry) in entries {
             self.script.append(
@@ -107,7 +107,7 @@ impl RedisWriter {
                 self.script.append(&mut pipeline, &key, &late, self.config.ttl);
             }
         }
-        if let Some(message) = notice.and_then(|notice| notice.to_json().ok()) {
+        for message in notices.iter().filter_map(|notice| notice.to_json().ok()) {
             pipeline
                 .cmd("PUBLISH")
                 .arg(changes_channel(&self.prefix))

@@ -121,7 +121,7 @@ impl<H: BatchHandler> Work<H> {
             partition: progress.partition,
             expected_offset: expected,
             next_offset: next,
-            events,
+            events: events.into(),
         }]);
         while let Some(piece) = pieces.pop_front() {
             let Ok(applied) = self.apply(&piece).await? else {
@@ -140,7 +140,7 @@ impl<H: BatchHandler> Work<H> {
                 Applied::Poison(poison) if piece.events.len() > 1 => {
                     tracing::debug!(error.message = %poison, "a batch holds poison, looking for the record");
                     progress.metrics.batches_split.increment(1);
-                    let (first, second) = halves(piece);
+                    let (first, second) = halves(&piece);
                     pieces.push_front(second);
                     pieces.push_front(first);
                 }
@@ -152,7 +152,7 @@ impl<H: BatchHandler> Work<H> {
                         return Ok(End::Interrupted);
                     }
                     pieces.push_front(Batch {
-                        events: Vec::new(),
+                        events: Vec::new().into(),
                         ..piece
                     });
                 }
@@ -214,20 +214,22 @@ impl<H: BatchHandler> Work<H> {
 }
 
 /// Splits a batch of at least two events in two that follow each other without a gap in their offsets.
-fn halves<E>(mut batch: Batch<E>) -> (Batch<E>, Batch<E>) {
-    let second = batch.events.split_off(batch.events.len() / 2);
+fn halves<E>(batch: &Batch<E>) -> (Batch<E>, Batch<E>) {
+    let (first, second) = batch.events.split_at(batch.events.len() / 2);
     let border = second
         .first()
         .map_or(batch.next_offset, |(record, _)| record.offset);
-    let second = Batch {
-        topic: Arc::clone(&batch.topic),
-        partition: batch.partition,
-        expected_offset: border,
-        next_offset: batch.next_offset,
-        events: second,
+    let first = Batch {
+        next_offset: border,
+        events: first,
+        ..batch.clone()
     };
-    batch.next_offset = border;
-    (batch, second)
+    let second = Batch {
+        expected_offset: border,
+        events: second,
+        ..batch.clone()
+    };
+    (first, second)
 }
 
 #[cfg(test)]
@@ -240,17 +242,18 @@ mod tests {
         #[test]
         fn halves_follow_each_other_and_lose_nothing(offsets in proptest::collection::btree_set(10_i64..500, 2..40)) {
             let offsets: Vec<i64> = offsets.into_iter().collect();
-            let events = offsets.iter().map(|offset| (Record { offset: *offset, ..Record::default() }, ())).collect();
+            let events: Vec<_> =
+                offsets.iter().map(|offset| (Record { offset: *offset, ..Record::default() }, ())).collect();
             let batch =
-                Batch { topic: "t".into(), partition: 0, expected_offset: 3, next_offset: 501, events };
-            let (first, second) = halves(batch);
+                Batch { topic: "t".into(), partition: 0, expected_offset: 3, next_offset: 501, events: events.into() };
+            let (first, second) = halves(&batch);
             prop_assert!(!first.events.is_empty() && !second.events.is_empty());
             prop_assert_eq!((first.expected_offset, second.next_offset), (3, 501));
             prop_assert_eq!(first.next_offset, second.expected_offset);
             prop_assert!(first.events.iter().all(|(record, ())| record.offset < first.next_offset));
             prop_assert!(second.events.iter().all(|(record, ())| record.offset >= second.expected_offset));
             let together: Vec<i64> =
-                first.events.iter().chain(&second.events).map(|(record, ())| record.offset).collect();
+                first.events.iter().chain(&*second.events).map(|(record, ())| record.offset).collect();
             prop_assert_eq!(together, offsets);
         }
     }

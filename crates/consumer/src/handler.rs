@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use tokio_util::sync::CancellationToken;
 
+use crate::events::Events;
 use crate::record::Record;
 
 /// The cause inside a [`Failure`].
@@ -170,7 +171,7 @@ pub trait KeyHandler: Send + Sync + 'static {
 }
 
 /// Consecutive records of one partition, decoded. Poison that was found while decoding has gone to the dead letters
-/// and is absent from `events`, but lies in the range that the offsets span; so `events` may be empty.
+/// and is absent from `events`, but lies in the range that the offsets span; so `events` may be empty. Cheap to clone.
 #[derive(Debug)]
 pub struct Batch<E> {
     /// The topic.
@@ -183,7 +184,17 @@ pub struct Batch<E> {
     /// The next offset to store with this batch: one past its last record.
     pub next_offset: i64,
     /// Records and what they were decoded to, in log order.
-    pub events: Vec<(Record, E)>,
+    pub events: Events<E>,
+}
+
+impl<E> Clone for Batch<E> {
+    fn clone(&self) -> Self {
+        Self {
+            topic: Arc::clone(&self.topic),
+            events: self.events.clone(),
+            ..*self
+        }
+    }
 }
 
 /// What became of a batch.

@@ -20,6 +20,8 @@ struct Columns<'a> {
     changed: Vec<Json<&'a [String]>>,
     states: Vec<Json<&'a ItemState>>,
     times: Vec<OffsetDateTime>,
+    topics: Vec<&'a str>,
+    partitions: Vec<i32>,
     offsets: Vec<i64>,
 }
 
@@ -36,6 +38,8 @@ impl<'a> Columns<'a> {
         self.changed.push(Json(&occurrence.data.changed));
         self.states.push(Json(&occurrence.data.item));
         self.times.push(envelope.time);
+        self.topics.push(&occurrence.record.topic);
+        self.partitions.push(occurrence.record.partition);
         self.offsets.push(occurrence.record.offset);
     }
 }
@@ -47,12 +51,10 @@ impl<'a> Columns<'a> {
 pub(crate) async fn insert(
     transaction: &mut PgConnection,
     projection: i32,
-    topic: &str,
-    partition: i32,
     occurrences: &[Occurrence<'_, ItemData>],
 ) -> Result<u64, sqlx::Error> {
     let mut sorted: Vec<_> = occurrences.iter().collect();
-    // Stable: of a version that occurs twice in the batch the one that was first in the log comes first.
+    // Stable: of a version that occurs twice in a batch the one that was first in the log comes first.
     sorted.sort_by_key(|occurrence| (occurrence.event.envelope.subject, occurrence.version()));
     let mut columns = Columns::default();
     sorted.into_iter().for_each(|occurrence| columns.push(occurrence));
@@ -62,16 +64,14 @@ pub(crate) async fn insert(
            SELECT $1, h.item_id, h.epoch, h.version, h.event_id, h.event_type, h.causation_id, h.actor,
                   ARRAY(SELECT e.field FROM jsonb_array_elements_text(h.changed) WITH ORDINALITY AS e (field, place)
                         ORDER BY e.place),
-                  h.item, h.occurred_at, $2, $3, h."offset"
+                  h.item, h.occurred_at, h.topic, h.partition, h."offset"
            FROM unnest(
-               $4::uuid[], $5::integer[], $6::bigint[], $7::uuid[], $8::text[], $9::uuid[], $10::text[], $11::jsonb[],
-               $12::jsonb[], $13::timestamptz[], $14::bigint[]
+               $2::uuid[], $3::integer[], $4::bigint[], $5::uuid[], $6::text[], $7::uuid[], $8::text[], $9::jsonb[],
+               $10::jsonb[], $11::timestamptz[], $12::text[], $13::integer[], $14::bigint[]
            ) AS h (item_id, epoch, version, event_id, event_type, causation_id, actor, changed, item, occurred_at,
-                   "offset")
+                   topic, partition, "offset")
            ON CONFLICT DO NOTHING"#,
         projection,
-        topic,
-        partition,
         &columns.items,
         &columns.epochs,
         &columns.versions,
@@ -82,6 +82,8 @@ pub(crate) async fn insert(
         columns.changed as _,
         columns.states as _,
         &columns.times,
+        &columns.topics as &[&str],
+        &columns.partitions,
         &columns.offsets
     )
     .execute(transaction)

@@ -1,4 +1,4 @@
-//! The views, one a file: each takes a batch at once, in one statement, with its keys sorted.
+//! The views, one a file: each takes all batches of a transaction at once, in one statement, with its keys sorted.
 
 pub(crate) mod item;
 pub(crate) mod item_history;
@@ -7,7 +7,7 @@ pub(crate) mod upload;
 
 use std::collections::BTreeMap;
 
-use depot_consumer::Record;
+use depot_consumer::{Batch, Record};
 use depot_domain::VersionToken;
 use depot_schemas::{Event, EventData, ItemData, UploadData};
 use uuid::Uuid;
@@ -26,22 +26,26 @@ impl<D> Occurrence<'_, D> {
     }
 }
 
-/// The events of items in a batch, in the order of the log.
-pub(crate) fn of_items(events: &[(Record, Event)]) -> Vec<Occurrence<'_, ItemData>> {
-    let occurrences = events.iter().filter_map(|(record, event)| match &event.data {
+/// The events of items in batches, each in the order of its log.
+pub(crate) fn of_items<'a>(batches: &[&'a Batch<Event>]) -> Vec<Occurrence<'a, ItemData>> {
+    let occurrences = records(batches).filter_map(|(record, event)| match &event.data {
         EventData::Item(data) => Some(Occurrence { record, event, data }),
         _ => None,
     });
     occurrences.collect()
 }
 
-/// The events of uploads in a batch, in the order of the log.
-pub(crate) fn of_uploads(events: &[(Record, Event)]) -> Vec<Occurrence<'_, UploadData>> {
-    let occurrences = events.iter().filter_map(|(record, event)| match &event.data {
+/// The events of uploads in batches, each in the order of its log.
+pub(crate) fn of_uploads<'a>(batches: &[&'a Batch<Event>]) -> Vec<Occurrence<'a, UploadData>> {
+    let occurrences = records(batches).filter_map(|(record, event)| match &event.data {
         EventData::Upload(data) => Some(Occurrence { record, event, data }),
         _ => None,
     });
     occurrences.collect()
+}
+
+fn records<'a>(batches: &[&'a Batch<Event>]) -> impl Iterator<Item = &'a (Record, Event)> {
+    batches.iter().flat_map(|batch| batch.events.iter())
 }
 
 /// Of each aggregate the newest, sorted by key; of two of the same version the first.

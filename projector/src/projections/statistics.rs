@@ -33,7 +33,7 @@ pub struct OwnerDelta {
     pub file_bytes: i64,
 }
 
-/// What a batch changes, sorted by key; nothing that stays as it is.
+/// What a transaction changes, sorted by key; nothing that stays as it is.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Deltas {
     pub tags: BTreeMap<String, i64>,
@@ -63,8 +63,7 @@ impl Deltas {
     }
 }
 
-/// Adds what a batch changes. Tags come before owners, each sorted: batches of several partitions lock the same rows in
-/// the same order. A row that falls to zero stays; removing it would race with a batch that is about to raise it.
+/// Adds what a transaction changes. Tags come before owners, each sorted: all lock the same rows in the same order. A row that falls to zero stays; removing it would race with a batch that is about to raise it.
 pub(crate) async fn apply(
     transaction: &mut PgConnection,
     projection: i32,

@@ -5,7 +5,7 @@ use depot_domain::VersionToken;
 use depot_read_model::{ChangeNotice, EntityKind, changes_channel};
 use depot_schemas::Entity;
 use futures::StreamExt as _;
-use projector::{StoredBatch, Upkeep, Written};
+use projector::{StoredChanges, Upkeep};
 
 use crate::{
     events::{batch, item, item_event, items, next},
@@ -18,12 +18,11 @@ async fn commit_only(
     fixture: &Fixture,
     parts: &Parts,
     batch: depot_consumer::Batch<depot_schemas::Event>,
-) -> StoredBatch {
+) -> StoredChanges {
     fixture.assign(&batch).await;
-    match parts.writer.write(&batch).await.unwrap() {
-        Written::Stored(stored) => stored,
-        Written::OffsetMoved => panic!("the offset is another"),
-    }
+    let written = parts.writer.write(&[batch]).await.unwrap();
+    assert_eq!(written.stored, [true]);
+    written.changes
 }
 
 #[tokio::test]
@@ -100,12 +99,12 @@ async fn a_late_confirmation_does_not_remove_what_a_newer_change_noted() {
     let first = item("alice", &["x"]);
     let early = commit_only(&fixture, &parts, items(0, &[&first])).await;
     let late = commit_only(&fixture, &parts, items(1, &[&next(&first, |_| ())])).await;
-    parts.projector.tell_redis(&early).await;
+    parts.store.tell_redis(&early).await;
     assert_eq!(fixture.count("pending_cache").await, 1);
-    parts.projector.tell_redis(&late).await;
+    parts.store.tell_redis(&late).await;
     assert_eq!(fixture.count("pending_cache").await, 0);
     // Told again by one that was stopped in between: refused by its version.
-    parts.projector.tell_redis(&early).await;
+    parts.store.tell_redis(&early).await;
     assert_eq!(fixture.cached_version(first.id).await, Some(2));
 }
 
@@ -119,7 +118,7 @@ async fn an_entry_written_for_a_generation_that_was_raised_is_written_again() {
         .execute(&fixture.pool)
         .await
         .unwrap();
-    parts.projector.tell_redis(&told).await;
+    parts.store.tell_redis(&told).await;
     assert_eq!(
         fixture.count("pending_cache").await,
         1,

@@ -138,7 +138,7 @@ pub fn batch(entity: Entity, partition: i32, from: i64, events: Vec<Event>) -> B
         partition,
         expected_offset: from,
         next_offset: from + events.len() as i64,
-        events: (from..).map(record).zip(events).collect(),
+        events: (from..).map(record).zip(events).collect::<Vec<_>>().into(),
     }
 }
 

@@ -5,9 +5,12 @@ use std::{sync::Arc, time::Duration};
 use depot_consumer::{Batch, BatchHandler, BatchOutcome, Context, Failure, OffsetSource};
 use depot_read_model::{CacheEntry, CacheKeys, EntityKind};
 use depot_schemas::{Event, topics::Topics};
-use depot_service::config::RedisConfig;
+use depot_service::{config::RedisConfig, shutdown::Shutdown};
 use depot_test_stack::{ServiceRole, TestDatabase, settings, unique_name, wait_until};
-use projector::{CacheConfig, CacheUpkeep, OffsetsTable, PostgresWriter, Projector, RedisWriter};
+use projector::{
+    BatchStore, CacheConfig, CacheUpkeep, OffsetsTable, PostgresWriter, Projector, RedisWriter, SharedWrites,
+    SharingSettings,
+};
 use redis::AsyncCommands as _;
 use sqlx::PgPool;
 use uuid::Uuid;
@@ -25,6 +28,7 @@ pub struct Fixture {
 
 pub struct Parts {
     pub projector: Projector,
+    pub store: BatchStore,
     pub upkeep: CacheUpkeep,
     pub redis: Arc<RedisWriter>,
     pub writer: PostgresWriter,
@@ -60,6 +64,13 @@ impl Fixture {
 
     /// A projector as one process has it.
     pub fn parts(&self) -> Parts {
+        self.parts_with(SharingSettings {
+            lanes: 2,
+            max_events: 500,
+        })
+    }
+
+    pub fn parts_with(&self, sharing: SharingSettings) -> Parts {
         let config = CacheConfig {
             timeout: Duration::from_millis(500),
             ..CacheConfig::default()
@@ -71,15 +82,11 @@ impl Fixture {
             PROJECTION,
             config.upkeep_interval,
         );
-        let topics = Topics::new(TOPIC_PREFIX);
+        let store = BatchStore::new(self.pool.clone(), PROJECTION, Arc::clone(&redis), upkeep.clone());
+        let shared = SharedWrites::start(store.clone(), sharing, &Shutdown::new());
         Parts {
-            projector: Projector::new(
-                topics,
-                self.pool.clone(),
-                PROJECTION,
-                Arc::clone(&redis),
-                upkeep.clone(),
-            ),
+            projector: Projector::new(Topics::new(TOPIC_PREFIX), store.clone(), shared),
+            store,
             upkeep,
             redis,
             writer: PostgresWriter::new(self.pool.clone(), PROJECTION),

@@ -14,5 +14,6 @@ mod partitions;
 mod pipeline;
 mod random_histories;
 mod redriven;
+mod shared;
 mod views;
 mod whole_process;

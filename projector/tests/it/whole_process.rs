@@ -93,6 +93,7 @@ impl Pipeline {
             cache: CacheConfig::default(),
             projection: PROJECTION,
             batch_records: 50,
+            lanes: 2,
         }
     }
 
