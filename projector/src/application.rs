@@ -15,8 +15,8 @@ use depot_service::{
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    cache_upkeep::CacheUpkeep, config::Config, metrics, offsets::OffsetsTable, projector::Projector,
-    redis_writer::RedisWriter,
+    cache_upkeep::CacheUpkeep, config::Config, history_partitions::HistoryPartitions, metrics,
+    offsets::OffsetsTable, projector::Projector, redis_writer::RedisWriter,
 };
 
 /// Why the process does not start.
@@ -68,6 +68,7 @@ impl Application {
             config.projection,
             config.cache.upkeep_interval,
         );
+        let partitions = HistoryPartitions::new(pool.clone(), config.history);
         let topics = Topics::new(&config.kafka.topic_prefix);
         let work = Work {
             settings: consumer_settings(&config, &topics),
@@ -86,6 +87,10 @@ impl Application {
         process
             .shutdown
             .spawn_critical("projector", work.run(state, process.shutdown.token()));
+        // No condition of readiness: what has no partition of its own is stored all the same.
+        process
+            .shutdown
+            .spawn("history partitions", partitions.run(process.shutdown.token()));
         Ok(Self {
             process,
             admin_address,
