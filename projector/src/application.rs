@@ -18,6 +18,7 @@ use crate::{
     batch_store::BatchStore,
     cache_upkeep::CacheUpkeep,
     config::Config,
+    history_partitions::HistoryPartitions,
     metrics,
     offsets::OffsetsTable,
     projector::Projector,
@@ -74,6 +75,7 @@ impl Application {
             config.projection,
             config.cache.upkeep_interval,
         );
+        let partitions = HistoryPartitions::new(pool.clone(), config.history);
         let topics = Topics::new(&config.kafka.topic_prefix);
         let store = BatchStore::new(pool.clone(), config.projection, redis, upkeep.clone());
         let sharing = SharingSettings {
@@ -98,6 +100,10 @@ impl Application {
         process
             .shutdown
             .spawn_critical("projector", work.run(state, process.shutdown.token()));
+        // No condition of readiness: what has no partition of its own is stored all the same.
+        process
+            .shutdown
+            .spawn("history partitions", partitions.run(process.shutdown.token()));
         Ok(Self {
             process,
             admin_address,

@@ -1,5 +1,5 @@
 //! `PROJECTION`, `PROJECTION_BATCH_RECORDS`, `PROJECTION_LANES`, `CACHE_TTL_SECONDS`, `REDIS_TIMEOUT_MS`,
-//! `CACHE_UPKEEP_MS`, and the groups of `depot_service::config`.
+//! `CACHE_UPKEEP_MS`, `HISTORY_PARTITION_DAYS`, `HISTORY_RETENTION_DAYS`, and the groups of `depot_service::config`.
 
 use std::time::Duration;
 
@@ -17,6 +17,7 @@ pub struct Config {
     pub redis: RedisConfig,
     pub telemetry: TelemetryConfig,
     pub cache: CacheConfig,
+    pub history: HistoryConfig,
     /// The version of the views that is fed.
     pub projection: i32,
     /// The most events in one batch of a partition. A transaction takes batches until it has as many.
@@ -42,6 +43,24 @@ impl Default for CacheConfig {
             ttl: Duration::from_secs(3_600),
             timeout: Duration::from_secs(1),
             upkeep_interval: Duration::from_millis(500),
+        }
+    }
+}
+
+/// How the history of items is kept.
+#[derive(Debug, Clone, Copy)]
+pub struct HistoryConfig {
+    /// How many days a new partition is for.
+    pub partition_days: i32,
+    /// After how many days a partition is dropped, counted from its end; none: never.
+    pub retention_days: Option<i32>,
+}
+
+impl Default for HistoryConfig {
+    fn default() -> Self {
+        Self {
+            partition_days: 90,
+            retention_days: None,
         }
     }
 }
@@ -72,6 +91,12 @@ impl Config {
                 timeout: reader.millis("REDIS_TIMEOUT_MS", 1_000, 10..=10_000),
                 upkeep_interval: reader.millis("CACHE_UPKEEP_MS", 500, 10..=10_000),
             },
+            history: HistoryConfig {
+                partition_days: reader.number("HISTORY_PARTITION_DAYS", 90, 1..=366),
+                // Nothing that a person may leave out by mistake is to delete data, so 0 is not "keep nothing".
+                retention_days: Some(reader.number("HISTORY_RETENTION_DAYS", 0, 0..=36_500))
+                    .filter(|days| *days > 0),
+            },
             projection: reader.number("PROJECTION", 1, 1..=i32::MAX),
             batch_records: reader.number("PROJECTION_BATCH_RECORDS", 500, 1..=10_000),
             lanes: reader.number("PROJECTION_LANES", 2, 1..=64),
@@ -84,6 +109,28 @@ impl Config {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn history_is_kept_for_ever_unless_days_are_named() {
+        let read = |pairs: &[(&str, &str)]| {
+            let required = [
+                (
+                    "DATABASE_URL",
+                    "postgres://depot_projector:secret@localhost/depot",
+                ),
+                ("KAFKA_BROKERS", "localhost:9092"),
+                ("REDIS_ADDR", "localhost:6379"),
+            ];
+            let pairs = required.into_iter().chain(pairs.iter().copied());
+            Config::read(Environment::from_pairs("PROJECTOR", pairs))
+                .map(|config| config.history.retention_days)
+        };
+        assert_eq!(read(&[]).unwrap(), None);
+        assert_eq!(read(&[("HISTORY_RETENTION_DAYS", "0")]).unwrap(), None);
+        assert_eq!(read(&[("HISTORY_RETENTION_DAYS", "400")]).unwrap(), Some(400));
+        assert!(read(&[("HISTORY_RETENTION_DAYS", "-1")]).is_err());
+        assert!(read(&[("HISTORY_PARTITION_DAYS", "0")]).is_err());
+    }
 
     #[test]
     fn all_faults_are_named_at_once() {

@@ -3,6 +3,7 @@
 //! Read in this order: `projector.rs` (a batch's way) → `shared_writes.rs` (who goes with it) → `batch_store.rs` →
 //! `postgres_writer.rs` (the transaction) → `projections/` (one view a file) → `redis_writer.rs` (what follows the commit)
 //! → `cache_upkeep.rs` (what makes up for a Redis that was away, and for a process that died between the two).
+//! `history_partitions.rs` keeps the history's table.
 
 mod application;
 mod batch_store;
@@ -10,6 +11,7 @@ mod cache_generation;
 mod cache_upkeep;
 mod config;
 mod database_failure;
+mod history_partitions;
 mod metrics;
 mod offsets;
 mod pending_cache;
@@ -22,7 +24,8 @@ mod shared_writes;
 pub use application::{Application, BuildError};
 pub use batch_store::BatchStore;
 pub use cache_upkeep::{CacheUpkeep, Upkeep, UpkeepError};
-pub use config::{CacheConfig, Config};
+pub use config::{CacheConfig, Config, HistoryConfig};
+pub use history_partitions::{HistoryPartitions, HistoryUpkeep, HistoryUpkeepError};
 pub use offsets::OffsetsTable;
 pub use postgres_writer::{PostgresWriter, StoredChanges, Written};
 pub use projections::statistics;

@@ -14,6 +14,10 @@ const CACHE_WRITES: &str = "depot_projector_cache_writes_total";
 const CACHE_SECONDS: &str = "depot_projector_cache_write_seconds";
 const CACHE_UP: &str = "depot_projector_cache_up";
 const GENERATION_RAISES: &str = "depot_projector_cache_generation_raises_total";
+const PARTITIONS_MADE: &str = "depot_projector_history_partitions_made_total";
+const PARTITIONS_DROPPED: &str = "depot_projector_history_partitions_dropped_total";
+const PARTITIONS_AHEAD: &str = "depot_projector_history_partitions_ahead";
+const STRAY_ROWS: &str = "depot_projector_history_stray_rows";
 const PENDING: &str = "depot_projector_cache_pending_rows";
 
 /// Gives every metric its unit and help text. Call it once, after the recorder is installed.
@@ -60,6 +64,26 @@ pub(crate) fn describe() {
         Unit::Count,
         "Changed rows that Redis has not taken, seen by the last upkeep"
     );
+    describe_counter!(
+        PARTITIONS_MADE,
+        Unit::Count,
+        "Partitions of the history that this process has made ahead of time"
+    );
+    describe_counter!(
+        PARTITIONS_DROPPED,
+        Unit::Count,
+        "Partitions of the history that this process has dropped as older than is kept"
+    );
+    describe_gauge!(
+        PARTITIONS_AHEAD,
+        Unit::Count,
+        "Partitions of the history that lie wholly in the future"
+    );
+    describe_gauge!(
+        STRAY_ROWS,
+        Unit::Count,
+        "Rows of the history that are dated outside of all partitions, counted up to 10,000"
+    );
 }
 
 pub(crate) fn stored_batch(events: usize) {
@@ -98,6 +122,19 @@ pub(crate) fn cache_up(up: bool) {
 
 pub(crate) fn generation_raised(reason: &'static str) {
     counter!(GENERATION_RAISES, "reason" => reason).increment(1);
+}
+
+pub(crate) fn history_partitions_made(partitions: u64) {
+    counter!(PARTITIONS_MADE).increment(partitions);
+}
+
+pub(crate) fn history_partitions_dropped(partitions: u64) {
+    counter!(PARTITIONS_DROPPED).increment(partitions);
+}
+
+pub(crate) fn history_partitions(ahead: i64, stray_rows: i64) {
+    gauge!(PARTITIONS_AHEAD).set(ahead as f64);
+    gauge!(STRAY_ROWS).set(stray_rows as f64);
 }
 
 pub(crate) fn pending_rows(rows: usize) {

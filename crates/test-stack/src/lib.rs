@@ -10,6 +10,7 @@
 
 mod database;
 mod gate;
+mod history;
 mod picture;
 mod ports;
 mod settings;
@@ -19,6 +20,7 @@ mod wait;
 pub use database::TestDatabase;
 pub use depot_migrate::ServiceRole;
 pub use gate::Gate;
+pub use history::backdate_history;
 pub use picture::small_png;
 pub use ports::{free_port, free_port_beside};
 pub use settings::{Settings, settings};

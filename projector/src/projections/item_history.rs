@@ -45,7 +45,11 @@ impl<'a> Columns<'a> {
 }
 
 /// Adds the versions that are not there yet, also those that the view of items refuses as older: a history without
-/// holes does not depend on the order in which it was told. Of a repeat the first stays.
+/// holes does not depend on the order in which it was told. Of a repeat the first stays: it lies in the same partition of
+/// the table, since each repeat of an event has the same time.
+///
+/// What is dated before the history begins by now is left out, and its place noted as one from which streams cannot go on
+/// any more: otherwise a repeat would bring back pieces of what was dropped.
 ///
 /// Returns how many were added.
 pub(crate) async fn insert(
@@ -59,7 +63,18 @@ pub(crate) async fn insert(
     let mut columns = Columns::default();
     sorted.into_iter().for_each(|occurrence| columns.push(occurrence));
     let inserted = sqlx::query!(
-        r#"INSERT INTO read.item_history (projection, item_id, epoch, version, event_id, event_type, causation_id,
+        r#"WITH past AS (
+               INSERT INTO read.item_history_floors AS f (projection, topic, partition, first_offset)
+               SELECT $1, h.topic, h.partition, max(h."offset") + 1
+               FROM unnest($11::timestamptz[], $12::text[], $13::integer[], $14::bigint[])
+                        AS h (occurred_at, topic, partition, "offset"), read.item_history_kept k
+               WHERE h.occurred_at < k.kept_from
+               GROUP BY h.topic, h.partition
+               ORDER BY h.topic, h.partition
+               ON CONFLICT (projection, topic, partition)
+               DO UPDATE SET first_offset = greatest(f.first_offset, EXCLUDED.first_offset)
+           )
+           INSERT INTO read.item_history (projection, item_id, epoch, version, event_id, event_type, causation_id,
                                           actor, changed, item, occurred_at, topic, partition, "offset")
            SELECT $1, h.item_id, h.epoch, h.version, h.event_id, h.event_type, h.causation_id, h.actor,
                   ARRAY(SELECT e.field FROM jsonb_array_elements_text(h.changed) WITH ORDINALITY AS e (field, place)
@@ -70,6 +85,7 @@ pub(crate) async fn insert(
                $10::jsonb[], $11::timestamptz[], $12::text[], $13::integer[], $14::bigint[]
            ) AS h (item_id, epoch, version, event_id, event_type, causation_id, actor, changed, item, occurred_at,
                    topic, partition, "offset")
+           WHERE h.occurred_at >= (SELECT kept_from FROM read.item_history_kept)
            ON CONFLICT DO NOTHING"#,
         projection,
         &columns.items,

@@ -86,6 +86,13 @@ pub fn item_event(item: &ItemState) -> Event {
     item_event_in(0, item)
 }
 
+/// The event of this version, which happened then.
+pub fn item_event_at(time: OffsetDateTime, item: &ItemState) -> Event {
+    let mut event = item_event(item);
+    event.envelope.time = time;
+    event
+}
+
 pub fn item_event_in(epoch: i32, item: &ItemState) -> Event {
     let event_type = match item {
         ItemState { deleted: true, .. } => EventType::ItemDeleted,

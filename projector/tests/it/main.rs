@@ -9,6 +9,8 @@
 mod cache;
 mod events;
 mod fixture;
+mod history_partitions;
+mod history_retention;
 mod own_redis;
 mod partitions;
 mod pipeline;

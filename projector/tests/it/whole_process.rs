@@ -9,7 +9,7 @@ use depot_service::{
     shutdown::{DrainError, DrainPolicy, Shutdown},
 };
 use depot_test_stack::{ServiceRole, TestTopics, settings, wait_until};
-use projector::{Application, CacheConfig, Config};
+use projector::{Application, CacheConfig, Config, HistoryConfig};
 use rdkafka::{
     ClientConfig, Message as _, Offset, TopicPartitionList,
     consumer::{BaseConsumer, Consumer as _},
@@ -91,6 +91,7 @@ impl Pipeline {
                 sample_ratio: 1.0,
             },
             cache: CacheConfig::default(),
+            history: HistoryConfig::default(),
             projection: PROJECTION,
             batch_records: 50,
             lanes: 2,

@@ -88,6 +88,9 @@ pub fn of(error: QueryError) -> Status {
         QueryError::ResumeToken(InvalidResumeToken::OutOfRange) => {
             with_reason(Code::OutOfRange, "RESUME_TOKEN_OUT_OF_RANGE", message, &[])
         }
+        QueryError::ResumeToken(InvalidResumeToken::TooOld) => {
+            with_reason(Code::OutOfRange, "RESUME_TOKEN_TOO_OLD", message, &[])
+        }
         QueryError::NotStored { status, .. } => with_reason(
             Code::FailedPrecondition,
             "UPLOAD_NOT_STORED",

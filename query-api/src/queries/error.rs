@@ -52,6 +52,10 @@ pub enum InvalidResumeToken {
     Malformed,
     #[error("names a position that the views never had: they were built from another log; start without it")]
     OutOfRange,
+    #[error(
+        "is older than the changes that are kept: changes after it are gone; start without it, and read what was missed"
+    )]
+    TooOld,
 }
 
 impl From<ReadError> for QueryError {

@@ -1,7 +1,11 @@
 use depot_domain::{ItemId, VersionToken};
 use depot_service::auth::Principal;
+use time::Duration;
 
-use super::{PageLimit, Queries, QueryError, get_item::see_item};
+use super::{
+    PageLimit, Queries, QueryError,
+    get_item::{item_view, see_item},
+};
 use crate::{
     cursor::{InvalidCursor, Scope},
     read::{Views, rows::HistoryRow},
@@ -16,7 +20,12 @@ pub struct HistoryPage {
     pub next_cursor: Option<String>,
 }
 
-/// One page. A deleted item keeps its history, the deletion included.
+/// How far the database's clock may have been set back since an item was created. An event of an item is never dated
+/// before its creation but for that, and only by a command-api of an earlier release.
+const CLOCK_SET_BACK: Duration = Duration::days(1);
+
+/// One page. A deleted item keeps its history, the deletion included. Where the history is not kept for ever, the pages end
+/// at the oldest change that is: of an item whose versions have all gone the page is empty.
 ///
 /// # Errors
 /// [`QueryError::NotFound`], [`QueryError::Behind`], [`QueryError::Cursor`] and what any read fails with.
@@ -34,9 +43,12 @@ pub async fn item_history(
         Some(text) => decode(&queries.cursors.open(scope, text)?)?,
     };
     // History and item are written in one transaction: where the item is that new, the history is.
-    see_item(queries, principal, id, at_least).await?;
+    let held = see_item(queries, principal, id, at_least).await?;
+    // Of a deleted item nobody knows any more, so that all partitions are looked into.
+    let created = item_view(&held)?.map(|item| item.created_at);
+    let since = created.and_then(|created| created.checked_sub(CLOCK_SET_BACK));
     let sources = queries.reader.sources();
-    let ask = |views: Views| async move { views.item_history(id, before, limit.get() + 1).await };
+    let ask = |views: Views| async move { views.item_history(id, before, since, limit.get() + 1).await };
     let mut changes = match at_least {
         // The item may have come from a layer that is ahead of the replica.
         Some(_) => ask(sources.primary().clone()).await?,

@@ -2,7 +2,8 @@
 //!
 //! The history rows carry their place in the log, and the projector moves its offsets in the transaction that writes
 //! them. So a stream reads, in one statement, how far the views have each partition and the changes between there and
-//! its own position; notifications only make it look sooner. An event that the projector had given up has its place in
+//! its own position; notifications only make it look sooner. A position before which the history has let go of changes is
+//! refused, when the stream is opened and at each look, since nothing else would tell that some are left out. An event that the projector had given up has its place in
 //! the topic by which it came back, so that streams are told of it then, late as it is.
 
 mod follower;
@@ -28,7 +29,7 @@ use self::{
     positions::Positions,
 };
 use super::{Queries, QueryError, require_reader};
-use crate::read::rows::HistoryRow;
+use crate::read::rows::{HistoryRow, ViewExtent};
 
 /// The most items that one stream names.
 pub const MAX_WATCHED_IDS: usize = 100;
@@ -146,17 +147,18 @@ pub async fn watch_items(
     let given = resume_token
         .map(|token| Positions::parse(token, &watches.topics))
         .transpose()?;
-    let place = Arc::clone(&watches.places)
+    let permit = Arc::clone(&watches.places)
         .try_acquire_owned()
         .map_err(|_| QueryError::TooManyStreams)?;
     // Subscribed before the first look, so that a change after it wakes the stream.
     let wake = queries.feed.any_item();
     let views = queries.reader.sources().primary().clone();
-    let now = views.positions(&watches.topics.all()).await?.into_iter();
-    let now = now.map(|at| ((watches.topics.source(&at.topic), at.partition), at.next_offset));
-    let now = Positions::of(now);
+    let extents = views.extents(&watches.topics.all()).await?;
+    let place = |at: &ViewExtent| (watches.topics.source(&at.topic), at.partition);
+    let now = Positions::of(extents.iter().map(|at| (place(at), at.next_offset)));
+    let first = Positions::of(extents.iter().map(|at| (place(at), at.first_offset)));
     let from = match given {
-        Some(given) => given.within(&now)?,
+        Some(given) => given.within(&first, &now)?,
         None => now,
     };
     let (send, receive) = mpsc::channel(BUFFERED);
@@ -168,7 +170,7 @@ pub async fn watch_items(
         filter,
         at: from,
         send,
-        place,
+        place: permit,
     };
     let stop = watches.stop.clone();
     let cause = Arc::clone(&end);

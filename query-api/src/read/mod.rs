@@ -14,7 +14,7 @@ use std::time::Duration;
 
 pub use cache::Cache;
 pub use pointer::Pointer;
-pub use postgres::{Server, Views};
+pub use postgres::{Server, TAIL_PAGE, Views};
 pub use reader::{Held, LocalCacheSettings, READS_TOTAL, Reader, describe_metrics};
 pub use sources::Sources;
 

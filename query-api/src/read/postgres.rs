@@ -8,12 +8,17 @@ use depot_read_model::{OwnerStatistics, TagStatistics};
 use depot_retry::{Breaker, BreakerSettings, Bulkhead};
 use depot_service::database::is_away;
 use sqlx::PgPool;
+use time::OffsetDateTime;
+use tokio::sync::Semaphore;
 
 use super::{
     ReadError,
     item_pages::{self, PageQuery},
-    rows::{HistoryRow, ItemRow, PointerRow, TailRow, UploadRow, ViewPosition},
+    rows::{HistoryRow, ItemRow, PointerRow, TailRow, UploadRow, ViewExtent, ViewPosition},
 };
+
+/// Changes of one partition of the log in one look at the tail; a literal in its statement, which is planned once.
+pub const TAIL_PAGE: i64 = 32;
 /// Longer than a connection may take to be had and a statement may run.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(12);
 
@@ -46,13 +51,15 @@ impl Server {
 /// The views in Postgres, by two pools: a burst of slow searches must not keep single reads waiting.
 #[derive(Debug, Clone)]
 pub struct Views {
-    /// Reads by key, and the pointer.
+    /// Reads by key, the pointer, and the tails of streams.
     point: PgPool,
-    /// Lists, searches, statistics, tails. Its connections plan every execution for its parameters
+    /// Lists, searches, statistics. Its connections plan every execution for its parameters
     /// (`plan_cache_mode = force_custom_plan`): a generic plan of a statement with optional filters scans the table.
     search: PgPool,
     /// Those who may wait for a connection of `search`, and those who have one.
     searches: Bulkhead,
+    /// Half of the connections of `point` for the tails of streams, so that others find one.
+    tails: Arc<Semaphore>,
     breaker: Arc<Breaker>,
 }
 
@@ -60,7 +67,9 @@ impl Views {
     /// With so many places for lists, searches and statistics.
     pub fn new(server: Server, point: PgPool, search: PgPool, max_searches: usize) -> Self {
         let (name, searches) = server.names();
+        let tails = (point.options().get_max_connections() / 2).max(1);
         Self {
+            tails: Arc::new(Semaphore::new(tails as usize)),
             point,
             search,
             searches: Bulkhead::new(searches, max_searches),
@@ -102,11 +111,14 @@ impl Views {
             .await
     }
 
-    /// At most `limit` changes of an item below `before`, the newest first.
+    /// At most `limit` changes of an item below `before`, the newest first; none of them is dated before `since`, which
+    /// spares a look into the partitions before it. What is older than the history by now is left out, also where it is
+    /// still there.
     pub async fn item_history(
         &self,
         id: ItemId,
         before: VersionToken,
+        since: Option<OffsetDateTime>,
         limit: i64,
     ) -> Result<Vec<HistoryRow>, ReadError> {
         let query = sqlx::query_as!(
@@ -116,11 +128,14 @@ impl Views {
                FROM read.item_history
                WHERE projection = (SELECT projection FROM read.active_projection) AND item_id = $1
                  AND (epoch, version) < ($2, $3)
+                 AND occurred_at >= coalesce($4, '-infinity'::timestamptz)
+                 AND occurred_at >= (SELECT kept_from FROM read.item_history_kept)
                ORDER BY epoch DESC, version DESC
-               LIMIT $4"#,
+               LIMIT $5"#,
             id.0,
             before.epoch,
             before.version,
+            since,
             limit
         );
         self.search("an item's history", query.fetch_all(&self.search))
@@ -181,36 +196,37 @@ impl Views {
         .await
     }
 
-    /// How far the views have each partition of these topics.
-    pub async fn positions(&self, topics: &[String]) -> Result<Vec<ViewPosition>, ReadError> {
+    /// How far the views have each partition of these topics, and from where on all of it is there.
+    pub async fn extents(&self, topics: &[String]) -> Result<Vec<ViewExtent>, ReadError> {
         let query = sqlx::query_as!(
-            ViewPosition,
-            "SELECT topic, partition, next_offset FROM read.offsets
-             WHERE projection = (SELECT projection FROM read.active_projection) AND topic = ANY($1)
-             ORDER BY topic, partition",
+            ViewExtent,
+            r#"SELECT o.topic, o.partition, coalesce(g.first_offset, 0) AS "first_offset!", o.next_offset
+               FROM read.offsets o LEFT JOIN read.item_history_floors g USING (projection, topic, partition)
+               WHERE o.projection = (SELECT projection FROM read.active_projection) AND o.topic = ANY($1)
+               ORDER BY o.topic, o.partition"#,
             topics
         );
         self.answer("the positions of the views", query.fetch_all(&self.search))
             .await
     }
 
-    /// For each partition of `topics`, at most `limit` changes from its position in `from` on (from its start where
+    /// For each partition of `topics`, at most [`TAIL_PAGE`] changes from its position in `from` on (from its start where
     /// it has none), in the order of the log, with how far the views have the partition.
     ///
     /// One statement sees one moment: every change below the position in a row is among the rows, or filtered out by
-    /// the limit. Rows and position are written in one transaction.
-    pub async fn tail(
-        &self,
-        topics: &[String],
-        from: Vec<ViewPosition>,
-        limit: i64,
-    ) -> Result<Vec<TailRow>, ReadError> {
+    /// the limit. Rows and position are written in one transaction, and dropped in one with the offset up to which some
+    /// are missing, which is in each row too.
+    ///
+    /// It names every partition of the history's table, and planning it costs more than running it. Nothing in it asks for
+    /// another plan with other parameters, so it runs where plans are kept.
+    pub async fn tail(&self, topics: &[String], from: Vec<ViewPosition>) -> Result<Vec<TailRow>, ReadError> {
         let from = from
             .into_iter()
             .map(|at| (at.topic, at.partition, at.next_offset));
         let (named, partitions, offsets): (Vec<String>, Vec<i32>, Vec<i64>) = from.collect();
         let query = sqlx::query!(
-            r#"SELECT o.topic, o.partition, o.next_offset, h."offset" AS "offset?", h.item_id AS "item_id?",
+            r#"SELECT o.topic, o.partition, coalesce(g.first_offset, 0) AS "first_offset!", o.next_offset,
+                      h."offset" AS "offset?", h.item_id AS "item_id?",
                       h.epoch AS "epoch?", h.version AS "version?", h.event_id AS "event_id?",
                       h.event_type AS "event_type?", h.causation_id AS "causation_id?", h.actor AS "actor?",
                       h.changed AS "changed?", h.item AS "item?: sqlx::types::Json<depot_schemas::ItemState>",
@@ -218,12 +234,14 @@ impl Views {
                FROM read.offsets o
                LEFT JOIN unnest($2::text[], $3::integer[], $4::bigint[]) AS f (topic, partition, "from")
                       ON f.topic = o.topic AND f.partition = o.partition
+               LEFT JOIN read.item_history_floors g
+                      ON g.projection = o.projection AND g.topic = o.topic AND g.partition = o.partition
                LEFT JOIN LATERAL (
                    SELECT * FROM read.item_history i
                    WHERE i.projection = o.projection AND i.topic = o.topic AND i.partition = o.partition
                      AND i."offset" >= coalesce(f."from", 0)
                    ORDER BY i."offset"
-                   LIMIT $5
+                   LIMIT 32
                ) h ON true
                WHERE o.projection = (SELECT projection FROM read.active_projection) AND o.topic = ANY($1)
                  AND o.next_offset > coalesce(f."from", 0)
@@ -231,12 +249,14 @@ impl Views {
             topics,
             &named,
             &partitions,
-            &offsets,
-            limit
+            &offsets
         );
-        let rows = self
-            .answer("the tail of the history", query.fetch_all(&self.search))
-            .await?;
+        let asked = async {
+            // Closed by nobody.
+            let _turn = self.tails.acquire().await;
+            query.fetch_all(&self.point).await
+        };
+        let rows = self.answer("the tail of the history", asked).await?;
         Ok(rows
             .into_iter()
             .map(|row| {
@@ -256,9 +276,10 @@ impl Views {
                     Some((row.offset?, history))
                 })();
                 TailRow {
-                    at: ViewPosition {
+                    at: ViewExtent {
                         topic: row.topic,
                         partition: row.partition,
+                        first_offset: row.first_offset,
                         next_offset: row.next_offset,
                     },
                     change,

@@ -166,14 +166,25 @@ pub struct PointerRow {
 pub struct ViewPosition {
     pub topic: String,
     pub partition: i32,
-    /// Of the views: every change before this offset is in them.
+    /// Of the first change that is wanted.
     pub next_offset: i64,
 }
 
-/// One partition of the log in one look: how far the views have it, and a page of the changes in it.
+/// What the views have of a partition of the log.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ViewExtent {
+    pub topic: String,
+    pub partition: i32,
+    /// The history lacks changes before this offset, since it is not kept for ever; 0 where it has all.
+    pub first_offset: i64,
+    /// Every change before this offset is in the views, or was.
+    pub next_offset: i64,
+}
+
+/// One partition of the log in one look: what the views have of it, and a page of the changes in it.
 #[derive(Debug, Clone)]
 pub struct TailRow {
-    pub at: ViewPosition,
+    pub at: ViewExtent,
     /// A change at or after the offset asked for; none if there is none.
     pub change: Option<(i64, HistoryRow)>,
 }

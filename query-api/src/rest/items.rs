@@ -168,7 +168,8 @@ fn parse_list(query: Option<&str>) -> Result<ListItems, Problem> {
 
 /// Who changed an item, when, to which version; the newest change first.
 ///
-/// A deleted item keeps its history, the deletion included.
+/// A deleted item keeps its history, the deletion included. Where the history is not kept for ever, it ends at the oldest
+/// change that is: versions that do not go down to 1 tell that older ones are gone.
 #[utoipa::path(
     get,
     path = "/api/v1/items/{id}/history",

@@ -262,6 +262,19 @@ impl Item {
 
     /// As `put_change`, in that topic.
     pub async fn put_change_of(&self, pool: &PgPool, topic: &str, partition: i32, offset: i64) {
+        self.put_change_at(pool, self.created_at, topic, partition, offset)
+            .await;
+    }
+
+    /// As `put_change_of`, of a change that happened then.
+    pub async fn put_change_at(
+        &self,
+        pool: &PgPool,
+        occurred_at: OffsetDateTime,
+        topic: &str,
+        partition: i32,
+        offset: i64,
+    ) {
         let created = self
             .created_at
             .format(&time::format_description::well_known::Rfc3339)
@@ -282,7 +295,7 @@ impl Item {
         .bind(Uuid::now_v7())
         .bind(Uuid::now_v7())
         .bind(state)
-        .bind(self.created_at)
+        .bind(occurred_at)
         .bind(topic)
         .bind(partition)
         .bind(offset)

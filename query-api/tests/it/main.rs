@@ -12,6 +12,7 @@ mod cache;
 mod downloads;
 mod grpc;
 mod harness;
+mod history;
 mod http;
 mod items;
 mod lists;

@@ -11,13 +11,13 @@ use super::{
     ItemTopics, WatchEnd, WatchFilter, WatchLimits, WatchMessage,
     positions::{Positions, Source},
 };
-use crate::read::{
-    Views,
-    rows::{HistoryRow, ViewPosition},
+use crate::{
+    queries::InvalidResumeToken,
+    read::{
+        TAIL_PAGE, Views,
+        rows::{HistoryRow, ViewPosition},
+    },
 };
-
-/// Changes of one partition that are read at a time.
-const BATCH: i64 = 32;
 
 /// The side that reads the history.
 pub(super) struct Follower {
@@ -82,12 +82,17 @@ impl Follower {
                 next_offset: *offset,
             })
             .collect();
-        let rows = self.views.tail(&self.topics.all(), from, BATCH).await;
+        let rows = self.views.tail(&self.topics.all(), from).await;
         let rows = rows.map_err(|error| Ended::Because(WatchEnd::Failed(error.into())))?;
         let mut read: BTreeMap<(Source, i32), (i64, i64)> = BTreeMap::new();
         let mut sent = false;
         for row in rows {
             let place = (self.topics.source(&row.at.topic), row.at.partition);
+            if !read.contains_key(&place) && self.at.offset(&place) < row.at.first_offset {
+                return Err(Ended::Because(WatchEnd::Failed(
+                    InvalidResumeToken::TooOld.into(),
+                )));
+            }
             let (next_offset, count) = read.entry(place).or_insert((row.at.next_offset, 0));
             *next_offset = row.at.next_offset;
             let Some((offset, change)) = row.change else {
@@ -102,7 +107,7 @@ impl Follower {
         }
         let mut more = false;
         for (place, (next_offset, count)) in read {
-            if count < BATCH {
+            if count < TAIL_PAGE {
                 // All there is was read: what lies between the last change and here is no change.
                 self.at.0.insert(place, next_offset);
             } else {

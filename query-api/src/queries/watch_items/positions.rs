@@ -114,14 +114,21 @@ impl Positions {
         Ok(Self(positions))
     }
 
-    /// A token is never ahead of the views that gave it out, and views are only replaced by ones that are further.
-    pub(super) fn within(self, views: &Self) -> Result<Self, InvalidResumeToken> {
-        let known =
-            |(place, offset): (&(Source, i32), &i64)| *offset <= views.0.get(place).copied().unwrap_or(0);
-        if self.0.iter().all(known) {
-            Ok(self)
-        } else {
-            Err(InvalidResumeToken::OutOfRange)
+    /// Between the first changes that are kept and how far the views are. A token is never ahead of the views that gave it
+    /// out, and views are only replaced by ones that are further.
+    pub(super) fn within(self, first: &Self, views: &Self) -> Result<Self, InvalidResumeToken> {
+        if self.0.iter().any(|(place, offset)| *offset > views.offset(place)) {
+            return Err(InvalidResumeToken::OutOfRange);
         }
+        // A partition that the token does not name is read from its start.
+        if first.0.iter().any(|(place, offset)| self.offset(place) < *offset) {
+            return Err(InvalidResumeToken::TooOld);
+        }
+        Ok(self)
+    }
+
+    /// Of a partition that is not named it is 0.
+    pub(super) fn offset(&self, place: &(Source, i32)) -> i64 {
+        self.0.get(place).copied().unwrap_or(0)
     }
 }

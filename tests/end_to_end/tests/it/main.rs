@@ -10,6 +10,7 @@ mod demo;
 mod documents;
 mod door;
 mod fail_points;
+mod history_migration;
 mod kill_loop;
 mod load;
 mod main_job;
