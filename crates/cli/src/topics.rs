@@ -1,4 +1,4 @@
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
 use anyhow::{Context, bail};
 use depot_schemas::topics::{PARTITIONS, TopicSpec, Topics};
@@ -31,11 +31,12 @@ pub async fn run() -> anyhow::Result<()> {
         );
         (kafka, replication, min_insync)
     })?;
-    let admin: AdminClient<DefaultClientContext> = settings::kafka_client(&kafka).create()?;
+    let client = settings::kafka_client(&kafka);
+    let admin: AdminClient<DefaultClientContext> = client.create()?;
     let partitions = kafka.topic_partitions.unwrap_or(PARTITIONS);
     let specs = Topics::new(&kafka.topic_prefix).declared_with(partitions);
     let created = create(&admin, &specs, replication, min_insync).await?;
-    let comparison = Comparison::new(Arc::new(admin), TIMEOUT);
+    let comparison = Comparison::new(client, TIMEOUT)?;
     let faults = match created.contains(&true) {
         true => compare_once_known(&comparison, &specs).await?,
         false => compare(&comparison, &specs).await?,

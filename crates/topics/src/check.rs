@@ -1,6 +1,6 @@
 //! Kafka as a service needs it: brokers that speak what it speaks, and its topics as they are declared.
 
-use std::{collections::BTreeSet, sync::Arc, time::Duration};
+use std::{collections::BTreeSet, time::Duration};
 
 use depot_schemas::topics::{PARTITIONS, TopicSpec, Topics};
 use depot_service::{
@@ -57,7 +57,7 @@ impl KafkaCheck {
                 .map(|broker| broker.trim().to_owned())
                 .collect(),
             connector: Connector::new(kafka)?,
-            comparison: Comparison::new(Arc::new(client.create()?), LIMIT),
+            comparison: Comparison::new(client, LIMIT)?,
             specs,
         })
     }

@@ -4,7 +4,8 @@ use std::{collections::HashMap, fmt, sync::Arc, time::Duration};
 
 use depot_schemas::topics::TopicSpec;
 use rdkafka::{
-    admin::{AdminClient, AdminOptions, ConfigResource, ResourceSpecifier},
+    ClientConfig,
+    admin::{AdminClient, AdminOptions, ConfigEntry, ResourceSpecifier},
     client::DefaultClientContext,
     error::KafkaError,
     types::RDKafkaErrorCode,
@@ -44,18 +45,29 @@ impl fmt::Display for Difference {
     }
 }
 
-/// Looks at topics. Cheap to clone.
-#[derive(Clone)]
+/// What the metadata say of a topic.
+enum Partitions {
+    Of(usize),
+    Absent,
+    Hidden,
+}
+
+/// Looks at topics.
 pub struct Comparison {
     admin: Arc<AdminClient<DefaultClientContext>>,
     limit: Duration,
 }
 
 impl Comparison {
-    /// Each request to Kafka may take as long as `limit`.
-    #[must_use]
-    pub fn new(admin: Arc<AdminClient<DefaultClientContext>>, limit: Duration) -> Self {
-        Self { admin, limit }
+    /// Looks by a client with these settings. Each request to Kafka may take as long as `limit`.
+    ///
+    /// # Errors
+    /// Settings that cannot be used.
+    pub fn new(mut client: ClientConfig, limit: Duration) -> Result<Self, KafkaError> {
+        // Whoever asks for the metadata of a topic that is not there makes it, where the broker does such.
+        client.set("allow.auto.create.topics", "false");
+        let admin = Arc::new(client.create()?);
+        Ok(Self { admin, limit })
     }
 
     /// Every difference of every topic, in the topics' order. Nothing is created or changed.
@@ -66,7 +78,6 @@ impl Comparison {
         if specs.is_empty() {
             return Ok(Vec::new());
         }
-        // Settings first: asking for the metadata of a topic that is not there creates it, where the broker does such.
         let resources: Vec<_> = specs
             .iter()
             .map(|spec| ResourceSpecifier::Topic(&spec.name))
@@ -77,53 +88,55 @@ impl Comparison {
         let described = self.admin.describe_configs(&resources, &options).await?;
         let mut differences = Vec::new();
         for (spec, described) in specs.iter().zip(described) {
-            let found = match described {
-                Ok(resource) => {
-                    let mut found = self.partitions(spec).await?;
-                    found.extend(settings(spec, resource));
-                    found
+            let found = match self.partitions(spec).await? {
+                Partitions::Absent => vec![Difference::Absent],
+                Partitions::Hidden => vec![Difference::Hidden],
+                Partitions::Of(actual) => {
+                    let entries = described.map(|resource| resource.entries).unwrap_or_default();
+                    of_topic(spec, actual, entries)
                 }
-                Err(RDKafkaErrorCode::UnknownTopicOrPartition | RDKafkaErrorCode::UnknownTopic) => {
-                    vec![Difference::Absent]
-                }
-                Err(RDKafkaErrorCode::TopicAuthorizationFailed) => vec![Difference::Hidden],
-                Err(code) => return Err(KafkaError::AdminOp(code)),
             };
             differences.extend(found.into_iter().map(|difference| (spec.clone(), difference)));
         }
         Ok(differences)
     }
 
-    async fn partitions(&self, spec: &TopicSpec) -> Result<Vec<Difference>, KafkaError> {
+    async fn partitions(&self, spec: &TopicSpec) -> Result<Partitions, KafkaError> {
         let (admin, limit, name) = (Arc::clone(&self.admin), self.limit, spec.name.clone());
         let fetched =
             tokio::task::spawn_blocking(move || admin.inner().fetch_metadata(Some(&name), limit)).await;
         // The thread only ends early when the runtime does.
         let metadata = fetched.map_err(|_| KafkaError::Canceled)??;
-        let topic = metadata.topics().first();
-        let actual = topic.map_or(0, |topic| topic.partitions().len());
-        let declared = spec.partitions;
-        Ok(
-            match topic.and_then(|topic| topic.error()).map(RDKafkaErrorCode::from) {
-                Some(RDKafkaErrorCode::TopicAuthorizationFailed) => vec![Difference::Hidden],
-                // Deleted since its settings were described, or created and not known to every broker yet.
-                Some(RDKafkaErrorCode::UnknownTopicOrPartition | RDKafkaErrorCode::UnknownTopic) => {
-                    vec![Difference::Absent]
-                }
-                Some(code) => return Err(KafkaError::MetadataFetch(code)),
-                None if usize::try_from(declared).is_ok_and(|declared| declared == actual) => Vec::new(),
-                None => vec![Difference::Partitions { actual, declared }],
-            },
-        )
+        let Some(topic) = metadata.topics().first() else {
+            return Ok(Partitions::Absent);
+        };
+        match topic.error().map(RDKafkaErrorCode::from) {
+            None => Ok(Partitions::Of(topic.partitions().len())),
+            Some(RDKafkaErrorCode::UnknownTopicOrPartition | RDKafkaErrorCode::UnknownTopic) => {
+                Ok(Partitions::Absent)
+            }
+            Some(RDKafkaErrorCode::TopicAuthorizationFailed) => Ok(Partitions::Hidden),
+            Some(code) => Err(KafkaError::MetadataFetch(code)),
+        }
     }
 }
 
-fn settings(spec: &TopicSpec, resource: ConfigResource) -> Vec<Difference> {
-    let actual: HashMap<String, Option<String>> = resource
-        .entries
-        .into_iter()
-        .map(|entry| (entry.name, entry.value))
-        .collect();
+/// The client tells of a topic whose settings may not be described by saying that it has none.
+fn of_topic(spec: &TopicSpec, actual: usize, entries: Vec<ConfigEntry>) -> Vec<Difference> {
+    let declared = spec.partitions;
+    let other = usize::try_from(declared) != Ok(actual);
+    let partitions = other.then_some(Difference::Partitions { actual, declared });
+    let settings = if entries.is_empty() {
+        vec![Difference::Hidden]
+    } else {
+        settings(spec, entries)
+    };
+    partitions.into_iter().chain(settings).collect()
+}
+
+fn settings(spec: &TopicSpec, entries: Vec<ConfigEntry>) -> Vec<Difference> {
+    let entries = entries.into_iter().map(|entry| (entry.name, entry.value));
+    let actual: HashMap<String, Option<String>> = entries.collect();
     let different = spec.settings().into_iter().filter_map(|(name, declared)| {
         let actual = actual.get(name).cloned().flatten().unwrap_or_default();
         (actual != declared).then_some(Difference::Setting {
