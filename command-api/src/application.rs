@@ -18,14 +18,19 @@ use depot_saga::{
     Saga,
     timeout::{self, OnTimeout, TimeoutOptions},
 };
-use depot_schemas::topics::Topics;
+use depot_schemas::{
+    Entity,
+    topics::{REDRIVEN_GROUPS, Topics},
+};
 use depot_service::{
     auth::{Door, KeysError, TokenMinter, TokenVerifier},
     database, layers,
     metrics::MetricsError,
     process::{self, BindError, Process},
     shutdown::{DrainError, DrainPolicy, Shutdown},
+    startup::{Clearance, DatabaseCheck, ServiceRole, StartUp},
 };
+use depot_topics::{KafkaCheck, KafkaCheckError};
 use sqlx::PgPool;
 use tokio_util::sync::CancellationToken;
 
@@ -43,7 +48,6 @@ use crate::{
         consumer_settings,
     },
     staging::Staging,
-    store,
     store_notifications::{self, StoreNotifications},
     sweep::{self, Mender, SweepSchedule, Sweeper, UploaderAdmin},
 };
@@ -77,6 +81,21 @@ pub enum StartError {
     Keys(#[from] KeysError),
     #[error("the store's notifications have no name to act by")]
     Name(#[from] InvalidOwner),
+    #[error("Kafka cannot be looked at")]
+    KafkaCheck(#[from] KafkaCheckError),
+}
+
+/// What work waits for before it begins.
+#[derive(Debug, Clone)]
+struct Cleared {
+    database: Clearance,
+    kafka: Clearance,
+}
+
+impl Cleared {
+    fn both(&self) -> Clearance {
+        self.database.and(&self.kafka)
+    }
 }
 
 /// A service that is listening.
@@ -101,32 +120,35 @@ impl Application {
         let checked = pool.clone();
         process
             .readiness
-            .check("database", move || check_database(checked.clone()));
+            .check("database", move || database::check(checked.clone()));
 
         let topics = Topics::new(&config.kafka.topic_prefix);
         let doorbell = Doorbell::default();
-        let writer = Writer::new(pool.clone(), topics.clone(), doorbell.clone());
+        let mut startup = StartUp::new(config.process.startup_wait);
+        let cleared = look_at_installation(&mut startup, &config, &topics, &pool)?;
+        let patience = config.database.acquire_timeout;
+        let begins = cleared.database.clone();
+        let writer = Writer::new(pool.clone(), topics.clone(), doorbell.clone(), begins, patience);
         let public = process::bind(config.http.bind, config.http.port).await?;
         let admin = process::bind(config.process.bind, config.process.admin_port).await?;
         let address = public.local_addr().map_err(StartError::Address)?;
         let admin_address = admin.local_addr().map_err(StartError::Address)?;
         process.serve_admin(admin);
+        startup.run(&process);
         if config.relay_enabled {
-            start_relay(&process, &config, &pool, doorbell);
+            start_relay(&process, &config, &pool, doorbell, &cleared);
         }
         if config.saga_enabled {
-            start_saga(&process, &config, topics.clone(), &writer)?;
+            start_saga(&process, &config, topics.clone(), &writer, &cleared)?;
         }
         if config.dead_letters_enabled {
-            start_dead_letters(&process, &config, topics.clone(), &pool)?;
+            start_dead_letters(&process, &config, topics.clone(), &pool, &cleared)?;
         }
         if config.store_notifications_enabled {
-            start_store_notifications(&process, &config, &topics, &writer)?;
+            start_store_notifications(&process, &config, &topics, &writer, &cleared)?;
         }
-        process.shutdown.spawn(
-            "key expiry",
-            key_expiry::run(pool.clone(), process.shutdown.token()),
-        );
+        let expiry = key_expiry::run(pool.clone(), process.shutdown.token());
+        process.spawn_cleared("key expiry", cleared.database.clone(), expiry);
         let sweeper = sweeper(&config, &writer)?;
         if config.sweep_enabled {
             let interval = config.sweep_interval;
@@ -135,7 +157,7 @@ impl Application {
                 SweepSchedule { interval },
                 process.shutdown.token(),
             );
-            process.shutdown.spawn("sweep", swept);
+            process.spawn_cleared("sweep", cleared.database.clone(), swept);
         }
         let door = Door::new(TokenVerifier::with_keys(&config.jwt)?, &config.rate_limit);
         process.watch_keys(&door);
@@ -242,7 +264,55 @@ fn api_state(
     }
 }
 
-fn start_relay(process: &Process, config: &Config, pool: &PgPool, doorbell: Doorbell) {
+/// The checks that this process needs; who works without Kafka does not ask for it.
+fn look_at_installation(
+    startup: &mut StartUp,
+    config: &Config,
+    topics: &Topics,
+    pool: &PgPool,
+) -> Result<Cleared, StartError> {
+    let database = startup.check(DatabaseCheck::new(pool.clone(), ServiceRole::Command));
+    let used = used_topics(config, topics);
+    let kafka = if used.is_empty() {
+        Clearance::none_needed()
+    } else {
+        startup.check(KafkaCheck::new(&config.kafka, used)?)
+    };
+    Ok(Cleared { database, kafka })
+}
+
+/// What the parts that are enabled read and write, and where their dead letters go.
+fn used_topics(config: &Config, topics: &Topics) -> Vec<String> {
+    let mut used = Vec::new();
+    if config.relay_enabled {
+        used.extend([topics.events(Entity::Items), topics.events(Entity::Uploads)]);
+    }
+    if config.saga_enabled {
+        used.extend([topics.events(Entity::Files), topics.events(Entity::Items)]);
+        used.extend([
+            topics.dead_letters(Entity::Files),
+            topics.dead_letters(Entity::Items),
+        ]);
+        used.push(topics.redriven("saga"));
+    }
+    if config.dead_letters_enabled {
+        used.extend(Entity::ALL.map(|entity| topics.dead_letters(entity)));
+        used.push(topics.store_notification_dead_letters());
+        let [first, ..] = topics.retries();
+        used.push(first);
+        used.extend(REDRIVEN_GROUPS.map(|group| topics.redriven(group)));
+    }
+    if config.store_notifications_enabled {
+        used.extend([
+            topics.store_notifications(),
+            topics.store_notification_dead_letters(),
+        ]);
+        used.push(topics.redriven("store-notifications"));
+    }
+    used
+}
+
+fn start_relay(process: &Process, config: &Config, pool: &PgPool, doorbell: Doorbell, cleared: &Cleared) {
     let options = RelayOptions {
         brokers: config.kafka.brokers.clone(),
         kafka: client_settings(config),
@@ -253,30 +323,33 @@ fn start_relay(process: &Process, config: &Config, pool: &PgPool, doorbell: Door
     process
         .readiness
         .check("relay", move || std::future::ready(handle.readiness()));
-    process
-        .shutdown
-        .spawn("relay", relay.run(process.shutdown.token()));
+    process.spawn_cleared("relay", cleared.both(), relay.run(process.shutdown.token()));
 }
 
-fn start_saga(process: &Process, config: &Config, topics: Topics, writer: &Writer) -> Result<(), StartError> {
+fn start_saga(
+    process: &Process,
+    config: &Config,
+    topics: Topics,
+    writer: &Writer,
+    cleared: &Cleared,
+) -> Result<(), StartError> {
     depot_consumer::describe_metrics();
     let client = client_settings(config);
     let dead_letters = DeadLetters::new(&config.kafka.brokers, &client)?;
     let settings = consumer_settings(&config.kafka.brokers, &topics, client);
     let events = SagaEvents::new(writer.clone(), topics);
     let stop = process.shutdown.token();
-    let consumer = Consumer::start_keyed(settings, events, dead_letters, stop.clone())?;
-    watch_over(process, "saga consumer", consumer);
+    let start = {
+        let stop = stop.clone();
+        move || Consumer::start_keyed(settings, events, dead_letters, stop)
+    };
+    watch_over(process, "saga consumer", cleared.both(), start);
     let uploads = UploadDeadlines(writer.clone());
-    process.shutdown.spawn(
-        "upload deadlines",
-        run_deadlines(writer.pool().clone(), &UPLOAD_SAGA, uploads, stop.clone()),
-    );
+    let deadlines = run_deadlines(writer.pool().clone(), &UPLOAD_SAGA, uploads, stop.clone());
+    process.spawn_cleared("upload deadlines", cleared.database.clone(), deadlines);
     let deletions = ItemDeletionDeadlines(writer.clone());
-    process.shutdown.spawn(
-        "item deletion deadlines",
-        run_deadlines(writer.pool().clone(), &ITEM_DELETION_SAGA, deletions, stop),
-    );
+    let deadlines = run_deadlines(writer.pool().clone(), &ITEM_DELETION_SAGA, deletions, stop);
+    process.spawn_cleared("item deletion deadlines", cleared.database.clone(), deadlines);
     Ok(())
 }
 
@@ -286,24 +359,28 @@ fn start_dead_letters(
     config: &Config,
     topics: Topics,
     pool: &PgPool,
+    cleared: &Cleared,
 ) -> Result<(), StartError> {
     let (brokers, client) = (&config.kafka.brokers, client_settings(config));
     let stop = process.shutdown.token();
     let settings = index_settings(brokers, &topics, client.clone());
     let letters = DeadLetters::new(brokers, &client)?;
     let index = DeadLetterIndex(pool.clone());
-    let consumer = Consumer::start_keyed(settings, index, letters, stop.clone())?;
-    process
-        .shutdown
-        .spawn_critical("dead letter index", consumer.join());
+    let start = {
+        let stop = stop.clone();
+        move || Consumer::start_keyed(settings, index, letters, stop)
+    };
+    let consumed = consume(cleared.both(), stop.clone(), start, |_| {});
+    process.shutdown.spawn_critical("dead letter index", consumed);
     let log = LetterLog::new(brokers, &client);
     let redriver = Redriver::new(pool.clone(), log, topics, brokers, &client).map_err(StartError::Redrive)?;
-    process
-        .shutdown
-        .spawn("redrive", dead_letters::run(redriver, stop.clone()));
-    process
-        .shutdown
-        .spawn("dead letter depth", Depth::new(pool.clone()).run(stop));
+    process.spawn_cleared(
+        "redrive",
+        cleared.both(),
+        dead_letters::run(redriver, stop.clone()),
+    );
+    let depth = Depth::new(pool.clone()).run(stop);
+    process.spawn_cleared("dead letter depth", cleared.database.clone(), depth);
     Ok(())
 }
 
@@ -312,24 +389,49 @@ fn start_store_notifications(
     config: &Config,
     topics: &Topics,
     writer: &Writer,
+    cleared: &Cleared,
 ) -> Result<(), StartError> {
     depot_consumer::describe_metrics();
     let client = client_settings(config);
     let dead_letters = DeadLetters::new(&config.kafka.brokers, &client)?;
     let settings = store_notifications::consumer_settings(&config.kafka.brokers, topics, client);
     let handler = StoreNotifications::new(writer.clone(), &config.s3.staging_bucket)?;
-    let consumer = Consumer::start_keyed(settings, handler, dead_letters, process.shutdown.token())?;
-    watch_over(process, "store notifications", consumer);
+    let stop = process.shutdown.token();
+    let start = move || Consumer::start_keyed(settings, handler, dead_letters, stop);
+    watch_over(process, "store notifications", cleared.both(), start);
     Ok(())
 }
 
-/// A consumer is a part of readiness, and the process ends with it.
-fn watch_over(process: &Process, name: &'static str, consumer: Consumer) {
-    let (handle, joined) = (consumer.handle(), Arc::new(AtomicBool::new(false)));
-    process
-        .readiness
-        .check(name, move || std::future::ready(check_consumer(&handle, &joined)));
-    process.shutdown.spawn_critical(name, consumer.join());
+/// A consumer is a part of readiness, from before it is started, and the process ends with it.
+fn watch_over(
+    process: &Process,
+    name: &'static str,
+    cleared: Clearance,
+    start: impl FnOnce() -> Result<Consumer, ConsumerError> + Send + 'static,
+) {
+    let (readiness, state) = (process.readiness.clone(), process.readiness.part(name));
+    let watch = move |consumer: &Consumer| {
+        let (handle, joined) = (consumer.handle(), Arc::new(AtomicBool::new(false)));
+        readiness.check(name, move || std::future::ready(check_consumer(&handle, &joined)));
+        state.ready();
+    };
+    let consumed = consume(cleared, process.shutdown.token(), start, watch);
+    process.shutdown.spawn_critical(name, consumed);
+}
+
+/// Starts a consumer once that is cleared, and ends with it.
+async fn consume(
+    cleared: Clearance,
+    stop: CancellationToken,
+    start: impl FnOnce() -> Result<Consumer, ConsumerError>,
+    started: impl FnOnce(&Consumer),
+) -> Result<(), ConsumerError> {
+    let consuming = async {
+        let consumer = start()?;
+        started(&consumer);
+        consumer.join().await
+    };
+    cleared.then(stop, consuming).await.unwrap_or(Ok(()))
 }
 
 async fn run_deadlines(pool: PgPool, saga: &'static Saga, handler: impl OnTimeout, stop: CancellationToken) {
@@ -343,19 +445,6 @@ fn client_settings(config: &Config) -> Vec<(String, String)> {
         .filter(|(name, _)| *name != "bootstrap.servers")
         .map(|(name, value)| (name.to_owned(), value))
         .collect()
-}
-
-async fn check_database(pool: PgPool) -> Result<(), String> {
-    database::check(pool.clone()).await?;
-    let mut conn = pool
-        .acquire()
-        .await
-        .map_err(|error| format!("no connection: {error}"))?;
-    match store::schema_is_there(&mut conn).await {
-        Ok(true) => Ok(()),
-        Ok(false) => Err("the schema is not migrated: run `depot migrate`".to_owned()),
-        Err(error) => Err(depot_service::problem::chain(&error)),
-    }
 }
 
 /// Ready once the group has taken this member in. After that, Kafka being away is no reason to refuse commands: they

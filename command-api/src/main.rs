@@ -1,3 +1,5 @@
+use std::process::ExitCode;
+
 use anyhow::Context as _;
 use command_api::{
     application::{Application, NAME},
@@ -5,7 +7,7 @@ use command_api::{
 };
 use depot_service::{shutdown::Shutdown, telemetry};
 
-fn main() -> anyhow::Result<()> {
+fn main() -> ExitCode {
     depot_service::install_crypto_provider();
     depot_service::run_to_the_end(run())
 }

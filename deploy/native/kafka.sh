@@ -1,11 +1,13 @@
 #!/usr/bin/env bash
 # A private Kafka: one node, broker and controller, from its Maven artifacts. kafka.sh start|stop
 # Clients are sent to STACK_KAFKA_ADVERTISED_PORT, where that is not the broker's own: a test has a gate there.
+# STACK_KAFKA_OPTIONS has more properties, `name=value name=value`, for a broker that is started for one purpose.
 source "$(dirname "$0")/settings.sh"
 source "$NATIVE_DIR/process.sh"
 
 DATA_DIR=$STACK_DIR/kafka
 CONFIG=$DATA_DIR/server.properties
+read -ra MORE_OPTIONS <<<"${STACK_KAFKA_OPTIONS:-}"
 
 java_main() {
     java -Xmx512m -Dlog4j2.configurationFile="$NATIVE_DIR/kafka/log4j2.properties" -cp "$STACK_TOOLS_DIR/kafka/*" "$@"
@@ -20,7 +22,7 @@ write_config() {
             "listeners=BROKER://127.0.0.1:$STACK_KAFKA_PORT,CONTROLLER://127.0.0.1:$STACK_KAFKA_CONTROLLER_PORT" \
             "advertised.listeners=BROKER://127.0.0.1:${STACK_KAFKA_ADVERTISED_PORT:-$STACK_KAFKA_PORT}" \
             "controller.quorum.bootstrap.servers=127.0.0.1:$STACK_KAFKA_CONTROLLER_PORT" \
-            "log.dirs=$DATA_DIR/data"
+            "log.dirs=$DATA_DIR/data" "${MORE_OPTIONS[@]}"
     } >"$CONFIG"
 }
 

@@ -11,7 +11,10 @@ use depot_service::{
     problem::chain,
     process::{self, Process},
     shutdown::{DrainError, DrainPolicy, Shutdown},
+    startup::{Clearance, DatabaseCheck, ServiceRole, StartUp},
 };
+use depot_topics::{KafkaCheck, KafkaCheckError};
+use futures::FutureExt as _;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
@@ -41,6 +44,8 @@ pub enum BuildError {
     Address(#[source] std::io::Error),
     #[error("the dead letters' producer cannot be made")]
     DeadLetters(#[source] ConsumerError),
+    #[error("Kafka cannot be looked at")]
+    KafkaCheck(#[from] KafkaCheckError),
 }
 
 /// A projector with its listeners open, not stopped yet.
@@ -68,6 +73,11 @@ impl Application {
             .readiness
             .check("database", move || database::check(checked.clone()));
 
+        let topics = Topics::new(&config.kafka.topic_prefix);
+        let mut startup = StartUp::new(config.process.startup_wait);
+        let database = startup.check(DatabaseCheck::new(pool.clone(), ServiceRole::Projector));
+        let kafka = startup.check(KafkaCheck::new(&config.kafka, used_topics(&topics))?);
+
         let redis = Arc::new(RedisWriter::new(&config.redis, config.projection, config.cache)?);
         let upkeep = CacheUpkeep::new(
             pool.clone(),
@@ -76,7 +86,6 @@ impl Application {
             config.cache.upkeep_interval,
         );
         let partitions = HistoryPartitions::new(pool.clone(), config.history);
-        let topics = Topics::new(&config.kafka.topic_prefix);
         let store = BatchStore::new(pool.clone(), config.projection, redis, upkeep.clone());
         let sharing = SharingSettings {
             lanes: config.lanes,
@@ -84,6 +93,7 @@ impl Application {
         };
         let shared = SharedWrites::start(store.clone(), sharing, &process.shutdown);
         let work = Work {
+            cleared: database.and(&kafka),
             settings: consumer_settings(&config, &topics),
             projector: Projector::new(topics, store, shared),
             offsets: OffsetsTable::new(pool, config.projection),
@@ -96,14 +106,14 @@ impl Application {
         let admin = process::bind(config.process.bind, config.process.admin_port).await?;
         let admin_address = admin.local_addr().map_err(BuildError::Address)?;
         process.serve_admin(admin);
+        startup.run(&process);
         let state = process.readiness.part("projector");
         process
             .shutdown
-            .spawn_critical("projector", work.run(state, process.shutdown.token()));
+            .spawn_critical("projector", work.begin(state, process.shutdown.token()));
         // No condition of readiness: what has no partition of its own is stored all the same.
-        process
-            .shutdown
-            .spawn("history partitions", partitions.run(process.shutdown.token()));
+        let keeping = database.then(process.shutdown.token(), partitions.run(process.shutdown.token()));
+        process.shutdown.spawn("history partitions", keeping.map(drop));
         Ok(Self {
             process,
             admin_address,
@@ -150,8 +160,20 @@ fn consumer_settings(config: &Config, topics: &Topics) -> ConsumerSettings {
     settings
 }
 
+/// What is read, and where dead letters of it go.
+fn used_topics(topics: &Topics) -> Vec<String> {
+    vec![
+        topics.events(Entity::Items),
+        topics.events(Entity::Uploads),
+        topics.redriven("projector"),
+        topics.dead_letters(Entity::Items),
+        topics.dead_letters(Entity::Uploads),
+    ]
+}
+
 /// The work of the process.
 struct Work {
+    cleared: Clearance,
     settings: ConsumerSettings,
     projector: Projector,
     offsets: OffsetsTable,
@@ -161,6 +183,14 @@ struct Work {
 }
 
 impl Work {
+    /// Nothing is read or written before the installation is known to be right.
+    async fn begin(self, state: ReadyState, stop: CancellationToken) -> Result<(), ConsumerError> {
+        state.waiting_for("the installation is not looked at to the end");
+        let cleared = self.cleared.clone();
+        let worked = cleared.then(stop.clone(), self.run(state, stop)).await;
+        worked.unwrap_or(Ok(()))
+    }
+
     async fn run(self, state: ReadyState, stop: CancellationToken) -> Result<(), ConsumerError> {
         if stop
             .run_until_cancelled(drain(&self.upkeep, &state))

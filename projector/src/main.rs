@@ -1,7 +1,9 @@
+use std::process::ExitCode;
+
 use depot_service::{shutdown::Shutdown, telemetry};
 use projector::{Application, Config};
 
-fn main() -> anyhow::Result<()> {
+fn main() -> ExitCode {
     depot_service::install_crypto_provider();
     depot_service::run_to_the_end(run())
 }

@@ -11,6 +11,7 @@ use depot_service::{
     database,
     process::{self, BindError, Process},
     shutdown::{DrainError, DrainPolicy, Shutdown},
+    startup::{DatabaseCheck, ServiceRole, StartUp},
 };
 use secrecy::ExposeSecret as _;
 use sqlx::PgPool;
@@ -184,6 +185,10 @@ fn primary(config: &Config, process: &Process) -> Result<Views, BuildError> {
     process
         .readiness
         .check("database", move || database::check(probed.clone()));
+    // Nothing waits for it but readiness: what is not right can only keep reads from being answered.
+    let mut startup = StartUp::new(config.process.startup_wait);
+    startup.check(DatabaseCheck::new(point.clone(), ServiceRole::Query));
+    startup.run(process);
     Ok(Views::new(
         Server::Primary,
         point,

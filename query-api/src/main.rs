@@ -1,9 +1,11 @@
 //! The query side: answers questions from the views over REST and gRPC.
 
+use std::process::ExitCode;
+
 use depot_service::{shutdown::Shutdown, telemetry};
 use query_api::{Application, Config};
 
-fn main() -> anyhow::Result<()> {
+fn main() -> ExitCode {
     depot_service::install_crypto_provider();
     depot_service::run_to_the_end(run())
 }

@@ -2,7 +2,8 @@
 
 use crate::event_type::Entity;
 
-/// Partitions of every topic. A keyed topic never grows in place: its keys would move.
+/// Partitions of every topic, unless an installation has chosen another number (`TOPIC_PARTITIONS`). A keyed topic never grows
+/// in place: its keys would move.
 pub const PARTITIONS: i32 = 6;
 /// `max.message.bytes` of the event topics. The outbox refuses an event over half of it.
 pub const MAX_MESSAGE_BYTES: i32 = 1024 * 1024;
@@ -99,9 +100,14 @@ impl Topics {
 
     /// Every topic that has to be there.
     pub fn declared(&self) -> Vec<TopicSpec> {
+        self.declared_with(PARTITIONS)
+    }
+
+    /// As [`declared`](Self::declared), in an installation with another number of partitions.
+    pub fn declared_with(&self, partitions: i32) -> Vec<TopicSpec> {
         let spec = |name, max_message_bytes| TopicSpec {
             name,
-            partitions: PARTITIONS,
+            partitions,
             max_message_bytes,
             retention_ms: FOR_EVER,
         };

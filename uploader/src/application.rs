@@ -19,7 +19,9 @@ use depot_service::{
     problem,
     process::{self, Process},
     shutdown::{DrainError, DrainPolicy, Shutdown},
+    startup::{Clearance, DatabaseCheck, ServiceRole, StartUp},
 };
+use depot_topics::{KafkaCheck, KafkaCheckError};
 use sqlx::PgPool;
 use tokio_util::sync::CancellationToken;
 
@@ -53,6 +55,8 @@ pub enum BuildError {
     Address(#[source] std::io::Error),
     #[error("the dead letters' producer cannot be made")]
     DeadLetters(#[source] ConsumerError),
+    #[error("Kafka cannot be looked at")]
+    KafkaCheck(#[from] KafkaCheckError),
 }
 
 /// An uploader with its listener open, not stopped yet.
@@ -80,11 +84,17 @@ impl Application {
             .readiness
             .check("database", move || database::check(checked.clone()));
 
-        let doorbell = Doorbell::default();
-        start_relay(&process, &config, &pool, doorbell.clone());
         let topics = Topics::new(&config.kafka.topic_prefix);
+        let mut startup = StartUp::new(config.process.startup_wait);
+        let database = startup.check(DatabaseCheck::new(pool.clone(), ServiceRole::Uploader));
+        let kafka = startup.check(KafkaCheck::new(&config.kafka, used_topics(&topics))?);
+        let cleared = database.and(&kafka);
+
+        let doorbell = Doorbell::default();
+        start_relay(&process, &config, &pool, doorbell.clone(), cleared.clone());
         let known = Arc::new(OnceLock::new());
         let work = Work {
+            cleared,
             settings: consumer_settings(&config, &topics),
             dead_letters: DeadLetters::new(&config.kafka.brokers, &client_settings(&config))
                 .map_err(BuildError::DeadLetters)?,
@@ -110,10 +120,11 @@ impl Application {
         process.shutdown.spawn_last("token keys", keeping);
         let desk = AdminDesk::new(door, known, config.sweep.grace, process.shutdown.token());
         process.serve_admin_with(admin, admin::routes(desk));
+        startup.run(&process);
         let state = process.readiness.part("object store");
         process
             .shutdown
-            .spawn_critical("uploads", work.run(state, process.shutdown.token()));
+            .spawn_critical("uploads", work.begin(state, process.shutdown.token()));
         Ok(Self {
             process,
             admin_address,
@@ -159,7 +170,18 @@ fn client_settings(config: &Config) -> Vec<(String, String)> {
         .collect()
 }
 
-fn start_relay(process: &Process, config: &Config, pool: &PgPool, doorbell: Doorbell) {
+/// What is read and written, and where dead letters go.
+fn used_topics(topics: &Topics) -> Vec<String> {
+    let mut used = vec![
+        topics.events(Entity::Uploads),
+        topics.events(Entity::Files),
+        topics.dead_letters(Entity::Uploads),
+    ];
+    used.extend(topics.retries());
+    used
+}
+
+fn start_relay(process: &Process, config: &Config, pool: &PgPool, doorbell: Doorbell, cleared: Clearance) {
     let options = RelayOptions {
         brokers: config.kafka.brokers.clone(),
         kafka: client_settings(config),
@@ -170,9 +192,7 @@ fn start_relay(process: &Process, config: &Config, pool: &PgPool, doorbell: Door
     process
         .readiness
         .check("relay", move || std::future::ready(handle.readiness()));
-    process
-        .shutdown
-        .spawn("relay", relay.run(process.shutdown.token()));
+    process.spawn_cleared("relay", cleared, relay.run(process.shutdown.token()));
 }
 
 /// Files wait while the scanner is away, and readiness says so.
@@ -205,6 +225,7 @@ fn tiers(config: &Config, topics: &Topics) -> Vec<RetryTier> {
 
 /// The work of the process.
 struct Work {
+    cleared: Clearance,
     settings: ConsumerSettings,
     dead_letters: DeadLetters,
     tiers: Vec<RetryTier>,
@@ -223,6 +244,15 @@ struct Work {
 }
 
 impl Work {
+    /// Nothing is read or written before the installation is known to be right.
+    async fn begin(self, state: ReadyState, stop: CancellationToken) -> Result<(), ConsumerError> {
+        state.waiting_for("the installation is not looked at to the end");
+        let cleared = self.cleared.clone();
+        // Boxed, since all that it holds would lie in the future that waits.
+        let worked = cleared.then(stop.clone(), Box::pin(self.run(state, stop))).await;
+        worked.unwrap_or(Ok(()))
+    }
+
     async fn run(self, state: ReadyState, stop: CancellationToken) -> Result<(), ConsumerError> {
         // Boxed: what calls the store nests deep, and the stack of a thread is 2 MiB.
         let probe = Box::pin(probe(&self.store, &self.staging, &self.bucket, &state));

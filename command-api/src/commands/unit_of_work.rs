@@ -4,9 +4,13 @@ use depot_domain::{CommandId, Item, Upload, VersionToken};
 use depot_outbox::{Doorbell, NewEvent};
 use depot_retry::{Breaker, BreakerError, BreakerSettings};
 use depot_schemas::{Event, EventType, topics::Topics};
-use depot_service::telemetry::{TraceHeaders, current_trace_headers};
+use depot_service::{
+    startup::Clearance,
+    telemetry::{TraceHeaders, current_trace_headers},
+};
 use sqlx::{PgConnection, PgPool, Postgres, Transaction, pool::PoolConnection};
 use time::OffsetDateTime;
+use tokio::time::timeout;
 
 use super::{Actor, CommandError, ItemWrite, Moment, events};
 use crate::store::{Nature, StoreError, transaction};
@@ -25,6 +29,8 @@ pub struct Writer {
     topics: Arc<Topics>,
     doorbell: Doorbell,
     breaker: Arc<Breaker>,
+    cleared: Clearance,
+    patience: Duration,
 }
 
 /// What brings about a change.
@@ -55,12 +61,22 @@ pub struct UnitOfWork {
 }
 
 impl Writer {
-    pub fn new(pool: PgPool, topics: Topics, doorbell: Doorbell) -> Self {
+    /// No unit of work begins before `cleared` is given; who comes earlier waits for it as long as `patience`, which is how
+    /// long a connection may take to be had.
+    pub fn new(
+        pool: PgPool,
+        topics: Topics,
+        doorbell: Doorbell,
+        cleared: Clearance,
+        patience: Duration,
+    ) -> Self {
         Self {
             pool,
             topics: Arc::new(topics),
             doorbell,
             breaker: Arc::new(Breaker::new("postgres", BREAKER)),
+            cleared,
+            patience,
         }
     }
 
@@ -110,6 +126,13 @@ impl Writer {
         &self,
         begin: impl Future<Output = Result<T, StoreError>>,
     ) -> Result<T, StoreError> {
+        let begin = async {
+            if !self.cleared.is_given() {
+                let given = timeout(self.patience, self.cleared.given()).await;
+                given.map_err(|_| StoreError::NotCleared)?;
+            }
+            begin.await
+        };
         let begun = self
             .breaker
             .call(begin, |error| error.nature() == Nature::Away)

@@ -22,6 +22,8 @@ pub enum StoreError {
     Unexpected { table: &'static str, id: String },
     #[error("the database was away a moment ago, and is not asked")]
     PassedBy,
+    #[error("the installation was not looked at to the end yet, and nothing is written before")]
+    NotCleared,
     #[error("the database did not come to an end within {} s", .0.as_secs())]
     Silent(Duration),
 }
@@ -53,7 +55,7 @@ impl StoreError {
     pub fn nature(&self) -> Nature {
         match self {
             Self::Database { source, .. } => nature(source),
-            Self::PassedBy | Self::Silent(_) => Nature::Away,
+            Self::PassedBy | Self::NotCleared | Self::Silent(_) => Nature::Away,
             Self::Corrupt { .. } | Self::Unexpected { .. } => Nature::Fault,
         }
     }

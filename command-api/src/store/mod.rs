@@ -16,7 +16,6 @@ pub mod uploads;
 pub use error::{Nature, StoreError, nature};
 
 use serde::de::{DeserializeOwned, IntoDeserializer, value::Error};
-use sqlx::PgConnection;
 
 /// A value that was checked when it was written. It is not checked again: a limit that became narrower since must not
 /// make a row unreadable.
@@ -30,15 +29,4 @@ where
         id: id.to_string(),
         source: Box::new(source),
     })
-}
-
-/// Whether the migrations of this schema have been run.
-pub async fn schema_is_there(conn: &mut PgConnection) -> Result<bool, StoreError> {
-    sqlx::query_scalar!(
-        r#"SELECT to_regclass('command.idempotency_keys') IS NOT NULL AND to_regclass('command.outbox') IS NOT NULL
-                  AS "there!""#
-    )
-    .fetch_one(conn)
-    .await
-    .map_err(StoreError::doing("look for the schema's tables"))
 }

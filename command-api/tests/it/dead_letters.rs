@@ -25,6 +25,7 @@ async fn service(topics: &TestTopics) -> Service {
     Service::start_with(&[
         ("KAFKA_BROKERS", settings().kafka_brokers()),
         ("TOPIC_PREFIX", topics.prefix()),
+        ("TOPIC_PARTITIONS", topics.partitions()),
         ("DEAD_LETTERS_ENABLED", "true"),
     ])
     .await

@@ -34,7 +34,7 @@ async fn with_the_database_away_commands_are_answered_503_and_the_process_says_w
             .iter()
             .map(|part| part.name.as_str())
             .collect::<Vec<_>>(),
-        ["database"]
+        ["database", "installation"]
     );
 }
 

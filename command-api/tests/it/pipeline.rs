@@ -18,6 +18,7 @@ async fn service(topics: &TestTopics) -> Service {
     Service::start_with(&[
         ("KAFKA_BROKERS", brokers),
         ("TOPIC_PREFIX", topics.prefix()),
+        ("TOPIC_PARTITIONS", topics.partitions()),
         ("RELAY_ENABLED", "true"),
         ("SAGA_ENABLED", "true"),
     ])

@@ -53,6 +53,7 @@ async fn a_stored_file_that_comes_back_from_the_dead_letters_is_attached_or_afte
     let service = Service::start_with(&[
         ("KAFKA_BROKERS", settings().kafka_brokers()),
         ("TOPIC_PREFIX", topics.prefix()),
+        ("TOPIC_PARTITIONS", topics.partitions()),
         ("SAGA_ENABLED", "true"),
         ("DEAD_LETTERS_ENABLED", "true"),
     ])

@@ -42,6 +42,7 @@ impl Scene {
         let service = Service::start_with(&[
             ("KAFKA_BROKERS", settings().kafka_brokers()),
             ("TOPIC_PREFIX", topics.prefix()),
+            ("TOPIC_PARTITIONS", topics.partitions()),
             (
                 "STORE_NOTIFICATIONS_ENABLED",
                 if enabled { "true" } else { "false" },

@@ -1,10 +1,11 @@
-use std::{collections::HashMap, time::Duration};
+use std::time::Duration;
 
 use anyhow::{Context, bail};
-use depot_schemas::topics::{TopicSpec, Topics};
+use depot_schemas::topics::{PARTITIONS, TopicSpec, Topics};
 use depot_service::config::KafkaConfig;
+use depot_topics::Comparison;
 use rdkafka::{
-    admin::{AdminClient, AdminOptions, NewTopic, ResourceSpecifier, TopicReplication},
+    admin::{AdminClient, AdminOptions, NewTopic, TopicReplication},
     client::DefaultClientContext,
     types::RDKafkaErrorCode,
 };
@@ -30,12 +31,15 @@ pub async fn run() -> anyhow::Result<()> {
         );
         (kafka, replication, min_insync)
     })?;
-    let admin: AdminClient<DefaultClientContext> = settings::kafka_client(&kafka).create()?;
-    let specs = Topics::new(&kafka.topic_prefix).declared();
+    let client = settings::kafka_client(&kafka);
+    let admin: AdminClient<DefaultClientContext> = client.create()?;
+    let partitions = kafka.topic_partitions.unwrap_or(PARTITIONS);
+    let specs = Topics::new(&kafka.topic_prefix).declared_with(partitions);
     let created = create(&admin, &specs, replication, min_insync).await?;
+    let comparison = Comparison::new(client, TIMEOUT)?;
     let faults = match created.contains(&true) {
-        true => check_once_known(&admin, &specs).await?,
-        false => check(&admin, &specs).await?,
+        true => compare_once_known(&comparison, &specs).await?,
+        false => compare(&comparison, &specs).await?,
     };
     for (spec, created) in specs.iter().zip(created) {
         let state = if created { "created" } else { "was there" };
@@ -82,14 +86,10 @@ async fn create(
 }
 
 /// A broker that is asked right after the controller made a topic may not have heard of it.
-async fn check_once_known(
-    admin: &AdminClient<DefaultClientContext>,
-    specs: &[TopicSpec],
-) -> anyhow::Result<Vec<String>> {
+async fn compare_once_known(comparison: &Comparison, specs: &[TopicSpec]) -> anyhow::Result<Vec<String>> {
     let begun = Instant::now();
     loop {
-        // A topic that the broker does not know has no settings either.
-        let faults = check(admin, specs).await;
+        let faults = compare(comparison, specs).await;
         let is_settled = faults.as_ref().is_ok_and(Vec::is_empty);
         if is_settled || begun.elapsed() > SPREADS_WITHIN {
             return faults;
@@ -98,48 +98,13 @@ async fn check_once_known(
     }
 }
 
-async fn check(
-    admin: &AdminClient<DefaultClientContext>,
-    specs: &[TopicSpec],
-) -> anyhow::Result<Vec<String>> {
-    let mut faults = Vec::new();
-    for spec in specs {
-        let metadata = admin.inner().fetch_metadata(Some(&spec.name), TIMEOUT);
-        let metadata = metadata.with_context(|| format!("read the metadata of {}", spec.name))?;
-        let partitions = metadata
-            .topics()
-            .first()
-            .map_or(0, |topic| topic.partitions().len());
-        if partitions != usize::try_from(spec.partitions)? {
-            faults.push(format!(
-                "{}: {partitions} partitions instead of {}",
-                spec.name, spec.partitions
-            ));
-        }
-    }
-    let resources: Vec<_> = specs
+async fn compare(comparison: &Comparison, specs: &[TopicSpec]) -> anyhow::Result<Vec<String>> {
+    let differences = comparison.differences(specs).await;
+    let differences = differences.context("look at the topics")?;
+    Ok(differences
         .iter()
-        .map(|spec| ResourceSpecifier::Topic(&spec.name))
-        .collect();
-    let described = admin
-        .describe_configs(&resources, &options())
-        .await
-        .context("read the topics' settings")?;
-    for (spec, resource) in specs.iter().zip(described) {
-        let resource = resource.map_err(|code| anyhow::anyhow!("settings of {}: {code}", spec.name))?;
-        let actual: HashMap<_, _> = resource
-            .entries
-            .into_iter()
-            .map(|entry| (entry.name, entry.value))
-            .collect();
-        for (name, expected) in spec.settings() {
-            let actual = actual.get(name).cloned().flatten().unwrap_or_default();
-            if actual != expected {
-                faults.push(format!("{}: {name} is {actual} instead of {expected}", spec.name));
-            }
-        }
-    }
-    Ok(faults)
+        .map(|(spec, difference)| format!("{} {difference}", spec.name))
+        .collect())
 }
 
 fn options() -> AdminOptions {

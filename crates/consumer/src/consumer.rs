@@ -5,7 +5,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
-use rdkafka::error::KafkaError;
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use tokio::sync::oneshot;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
@@ -228,10 +228,19 @@ fn poll_once(consumer: &BaseConsumer<GroupContext>, group: &Group) {
                 ),
             });
         }
-        Some(Err(source @ KafkaError::MessageConsumptionFatal(_))) => {
-            group.fail(ConsumerError::ClientFailed {
-                group: group.settings.group.clone(),
-                source: Box::new(source),
+        Some(Err(source @ KafkaError::MessageConsumptionFatal(code))) => {
+            let (group_name, source) = (group.settings.group.clone(), Box::new(source));
+            group.fail(match code {
+                RDKafkaErrorCode::UnsupportedVersion | RDKafkaErrorCode::UnsupportedFeature => {
+                    ConsumerError::GroupProtocol {
+                        group: group_name,
+                        source,
+                    }
+                }
+                _ => ConsumerError::ClientFailed {
+                    group: group_name,
+                    source,
+                },
             });
         }
         Some(Err(error)) => tracing::debug!(

@@ -44,6 +44,18 @@ pub enum ConsumerError {
         #[source]
         source: Box<KafkaError>,
     },
+    /// The broker does not serve groups by the protocol that the settings name.
+    #[error(
+        "consumer group {group}: the broker does not serve this group protocol; let `group.coordinator.rebalance.protocols` have \
+         `consumer`, and upgrade the feature `group.version` to 1, which Apache Kafka 4.0 and newer have"
+    )]
+    GroupProtocol {
+        /// The group.
+        group: String,
+        /// The client's own error.
+        #[source]
+        source: Box<KafkaError>,
+    },
     /// A handler answered [`crate::Failure::Fatal`].
     #[error("group {group}, {topic} [{partition}] at offset {offset}: {message}")]
     Handler {

@@ -4,9 +4,11 @@
 //! move to a database of its own. All of it runs as the owner of the database; the services' roles can neither
 //! create nor alter a table.
 
+mod compatibility;
 mod roles;
 mod schema;
 
+pub use compatibility::{AppliedMigration, Difference};
 pub use roles::{Passwords, ServiceRole};
 pub use schema::{MigrationState, Schema};
 
@@ -19,7 +21,9 @@ pub enum MigrateFailure {
         "cannot connect to the database as its owner: check MIGRATE_DATABASE_URL, and that Postgres runs"
     )]
     Connect(#[source] sqlx::Error),
-    #[error("cannot create the services' roles or set their passwords: the owner needs CREATEROLE")]
+    #[error(
+        "cannot create the services' roles, set their passwords or grant them what they need: the owner needs CREATEROLE"
+    )]
     Roles(#[source] sqlx::Error),
     #[error(
         "migrations of schema `{schema}` failed: mend the cause and run it again, what was applied stays applied"

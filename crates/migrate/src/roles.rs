@@ -5,7 +5,7 @@ use url::Url;
 pub(crate) const ROLES_SQL: &str = include_str!("../../../migrations/roles.sql");
 
 /// The database role of one service.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum ServiceRole {
     Command,
     Uploader,
@@ -22,6 +22,15 @@ impl ServiceRole {
             Self::Uploader => "depot_uploader",
             Self::Projector => "depot_projector",
             Self::Query => "depot_query",
+        }
+    }
+
+    /// The schema that the service works with.
+    pub fn schema(self) -> &'static str {
+        match self {
+            Self::Command => "command",
+            Self::Uploader => "uploader",
+            Self::Projector | Self::Query => "read",
         }
     }
 
@@ -95,4 +104,29 @@ pub(crate) async fn set_passwords(
         transaction.commit().await?;
     }
     Ok(())
+}
+
+/// Grants once: a statement that changes nothing writes the catalogue all the same, and two at once fail.
+pub(crate) async fn grant_select(
+    connection: &mut PgConnection,
+    role: ServiceRole,
+    table: &str,
+    grant: String,
+) -> Result<(), sqlx::Error> {
+    let mut transaction = connection.begin().await?;
+    sqlx::raw_sql("SELECT pg_advisory_xact_lock(hashtext('depot roles'))")
+        .execute(&mut *transaction)
+        .await?;
+    let may_select: bool = sqlx::query_scalar("SELECT has_table_privilege($1, $2, 'SELECT')")
+        .bind(role.name())
+        .bind(table)
+        .fetch_one(&mut *transaction)
+        .await?;
+    if !may_select {
+        // The names are constants.
+        sqlx::raw_sql(AssertSqlSafe(grant))
+            .execute(&mut *transaction)
+            .await?;
+    }
+    transaction.commit().await
 }

@@ -8,13 +8,19 @@ use sqlx::{
     migrate::{Migration, Migrator},
 };
 
-use crate::MigrateFailure;
+use crate::{
+    MigrateFailure, ServiceRole,
+    compatibility::{self, AppliedMigration, Difference},
+    roles,
+};
 
 /// A schema with its folder of migrations.
 #[derive(Debug)]
 pub struct Schema {
     pub name: &'static str,
     migrations: &'static Migrator,
+    /// The services whose schema it is: they compare its migrations with those that they know when they start.
+    services: &'static [ServiceRole],
 }
 
 static COMMAND: Migrator = sqlx::migrate!("../../migrations/command");
@@ -35,22 +41,36 @@ impl Schema {
         Schema {
             name: "command",
             migrations: &COMMAND,
+            services: &[ServiceRole::Command],
         },
         Schema {
             name: "uploader",
             migrations: &UPLOADER,
+            services: &[ServiceRole::Uploader],
         },
         Schema {
             name: "read",
             migrations: &READ,
+            services: &[ServiceRole::Projector, ServiceRole::Query],
         },
     ];
+
+    /// The schema of that name.
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|schema| schema.name == name)
+    }
+
+    /// What keeps this program from working with a schema to which these migrations were applied.
+    pub fn differences(&self, applied: &[AppliedMigration]) -> Vec<Difference> {
+        let known: Vec<&Migration> = self.up().collect();
+        compatibility::differences(&known, applied)
+    }
 
     fn table(&self) -> String {
         format!("{}._sqlx_migrations", self.name)
     }
 
-    fn up(&self) -> impl Iterator<Item = &Migration> {
+    pub(crate) fn up(&self) -> impl Iterator<Item = &Migration> {
         self.migrations
             .iter()
             .filter(|migration| !migration.migration_type.is_down_migration())
@@ -64,6 +84,17 @@ impl Schema {
         for migration in self.migrations.iter() {
             (migration.version, &migration.checksum).hash(hasher);
         }
+        self.readable_by().hash(hasher);
+    }
+
+    /// The statements by which the services may read the list of applied migrations. It is older than the default
+    /// privileges of the schema, which its first migration sets.
+    fn readable_by(&self) -> Vec<(ServiceRole, String)> {
+        let grant = |role: &ServiceRole| {
+            let statement = format!("GRANT SELECT ON {} TO {}", self.table(), role.name());
+            (*role, statement)
+        };
+        self.services.iter().map(grant).collect()
     }
 
     /// The embedded migrations, told to keep their list in the schema itself.
@@ -78,7 +109,13 @@ impl Schema {
         self.migrator()
             .run_direct(None, connection, false)
             .await
-            .map_err(|source| self.failure(source))
+            .map_err(|source| self.failure(source))?;
+        for (role, grant) in self.readable_by() {
+            roles::grant_select(connection, role, &self.table(), grant)
+                .await
+                .map_err(MigrateFailure::Roles)?;
+        }
+        Ok(())
     }
 
     pub(crate) async fn revert_newest(&self, connection: &mut PgConnection) -> Result<(), MigrateFailure> {

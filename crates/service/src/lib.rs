@@ -13,6 +13,7 @@
 //! | [`layers`] | what wraps every public router |
 //! | [`health`], [`shutdown`], [`process`] | probes, owned tasks, orderly end |
 //! | [`database`] | a Postgres pool with time-outs |
+//! | [`startup`] | whether the installation is one that the program works with, asked once |
 
 pub mod auth;
 pub mod config;
@@ -28,7 +29,8 @@ pub mod problem;
 pub mod process;
 mod runtime;
 pub mod shutdown;
+pub mod startup;
 pub mod telemetry;
 
 pub use crypto::install_crypto_provider;
-pub use runtime::run_to_the_end;
+pub use runtime::{REFUSED, run_to_the_end};

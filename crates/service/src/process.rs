@@ -4,6 +4,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use axum::Router;
+use futures::FutureExt as _;
 use tokio::net::TcpListener;
 
 use crate::auth::Door;
@@ -11,6 +12,7 @@ use crate::connections::{self, ConnectionLimits};
 use crate::health::{Readiness, admin_router_with};
 use crate::metrics::{Metrics, MetricsError};
 use crate::shutdown::{DrainError, DrainPolicy, Shutdown};
+use crate::startup::Clearance;
 
 /// A port could not be opened.
 #[derive(Debug, thiserror::Error)]
@@ -100,6 +102,17 @@ impl Process {
     pub fn serve(&self, name: &str, listener: TcpListener, router: Router, limits: ConnectionLimits) {
         let serving = connections::serve(name.to_owned(), listener, router, limits, self.shutdown.token());
         self.shutdown.spawn(name, serving);
+    }
+
+    /// Spawns a task that begins when the clearance is given, and does not begin if the process ends before.
+    pub fn spawn_cleared(
+        &self,
+        name: &str,
+        cleared: Clearance,
+        task: impl Future<Output = ()> + Send + 'static,
+    ) {
+        let task = cleared.then(self.shutdown.token(), task);
+        self.shutdown.spawn(name, task.map(|_| ()));
     }
 
     /// Runs until a signal, a request or a failed task, then drains.

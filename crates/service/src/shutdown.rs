@@ -8,7 +8,7 @@ mod roster;
 
 use std::fmt;
 use std::future::Future;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use futures::FutureExt as _;
@@ -17,6 +17,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::health::Readiness;
 use crate::problem::chain;
+use crate::startup::Refusal;
 use group::TaskGroup;
 
 /// How long tasks that serve until the very end (the admin listener) have after the others.
@@ -43,6 +44,8 @@ pub struct TaskFailure {
 /// The process did not end in order.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DrainError {
+    /// Why the process was not to start, where that is so.
+    pub refused: Option<Refusal>,
     /// Tasks that failed, whether before or during the drain.
     pub failed: Vec<TaskFailure>,
     /// Tasks that had not ended at the deadline, and were dropped.
@@ -51,7 +54,11 @@ pub struct DrainError {
 
 impl fmt::Display for DrainError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("the process did not end in order")?;
+        match &self.refused {
+            Some(refusal) if self.failed.is_empty() && self.unfinished.is_empty() => return refusal.fmt(f),
+            Some(refusal) => write!(f, "{refusal}\nBesides, the process did not end in order")?,
+            None => f.write_str("the process did not end in order")?,
+        }
         for TaskFailure { task, reason } in &self.failed {
             write!(f, "; {task} failed: {reason}")?;
         }
@@ -80,6 +87,7 @@ struct Inner {
     work: TaskGroup,
     last: TaskGroup,
     failures: Mutex<Vec<TaskFailure>>,
+    refusal: OnceLock<Refusal>,
 }
 
 impl Default for Shutdown {
@@ -99,6 +107,7 @@ impl Shutdown {
                 work: TaskGroup::default(),
                 last: TaskGroup::default(),
                 failures: Mutex::default(),
+                refusal: OnceLock::new(),
             }),
         }
     }
@@ -142,6 +151,12 @@ impl Shutdown {
     /// Asks the process to end, as a signal does.
     pub fn request(&self) {
         self.inner.requested.cancel();
+    }
+
+    /// Ends the process because it is not to start. [`drain`](Self::drain) answers why; of several refusals the first.
+    pub fn refuse(&self, refusal: Refusal) {
+        self.inner.refusal.get_or_init(|| refusal);
+        self.request();
     }
 
     /// Waits until the process is asked to end, or a task failed.
@@ -215,7 +230,8 @@ impl Shutdown {
     /// deadline, then the admin listener.
     ///
     /// # Errors
-    /// [`DrainError`] names failed tasks and those that were still running at the deadline.
+    /// [`DrainError`] names failed tasks, those that were still running at the deadline, and why the process was not to
+    /// start.
     pub async fn drain(&self, readiness: &Readiness, policy: DrainPolicy) -> Result<(), DrainError> {
         readiness.start_draining();
         let hurried = &self.inner.hurried;
@@ -225,10 +241,15 @@ impl Shutdown {
         let mut unfinished = self.inner.work.stop(policy.deadline, hurried).await;
         unfinished.extend(self.inner.last.stop(LAST_DEADLINE, hurried).await);
         let failed = std::mem::take(&mut *self.inner.failures.lock().unwrap_or_else(PoisonError::into_inner));
-        if failed.is_empty() && unfinished.is_empty() {
+        let refused = self.inner.refusal.get().cloned();
+        if failed.is_empty() && unfinished.is_empty() && refused.is_none() {
             Ok(())
         } else {
-            Err(DrainError { failed, unfinished })
+            Err(DrainError {
+                refused,
+                failed,
+                unfinished,
+            })
         }
     }
 }

@@ -16,6 +16,7 @@ const TIMEOUT: Duration = Duration::from_secs(60);
 /// All declared topics under a prefix of this test's own, deleted with the value.
 pub struct TestTopics {
     prefix: String,
+    partitions: String,
     admin: AdminClient<DefaultClientContext>,
 }
 
@@ -30,7 +31,7 @@ impl TestTopics {
     pub async fn create_on(brokers: &str, partitions: i32) -> Result<Self> {
         let prefix = unique_name();
         let admin: AdminClient<_> = ClientConfig::new().set("bootstrap.servers", brokers).create()?;
-        let specs = Topics::new(&prefix).declared();
+        let specs = Topics::new(&prefix).declared_with(partitions);
         let settings: Vec<_> = specs.iter().map(|spec| spec.settings()).collect();
         let topics: Vec<_> = specs
             .iter()
@@ -63,12 +64,21 @@ impl TestTopics {
             }
         })
         .await;
-        Ok(Self { prefix, admin })
+        Ok(Self {
+            prefix,
+            partitions: partitions.to_string(),
+            admin,
+        })
     }
 
     /// For `TOPIC_PREFIX`.
     pub fn prefix(&self) -> &str {
         &self.prefix
+    }
+
+    /// For `TOPIC_PARTITIONS`.
+    pub fn partitions(&self) -> &str {
+        &self.partitions
     }
 
     pub fn names(&self) -> Topics {

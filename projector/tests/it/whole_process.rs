@@ -82,7 +82,10 @@ impl Pipeline {
                 ..ProcessConfig::default()
             },
             database: DatabaseConfig::for_url(&self.fixture.database.url(ServiceRole::Projector), "read"),
-            kafka: KafkaConfig::plaintext(settings().kafka_brokers(), self.topics.prefix()),
+            kafka: KafkaConfig {
+                topic_partitions: self.topics.partitions().parse().ok(),
+                ..KafkaConfig::plaintext(settings().kafka_brokers(), self.topics.prefix())
+            },
             redis: RedisConfig::new(settings().redis_addr(), &self.fixture.redis.key_prefix),
             telemetry: TelemetryConfig {
                 app_env: depot_service::config::AppEnv::Test,

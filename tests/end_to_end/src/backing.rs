@@ -103,6 +103,7 @@ impl Backing {
         set("MINIO_PUBLIC_ENDPOINT", &self.store_endpoint);
         set("KAFKA_BROKERS", &self.brokers);
         set("TOPIC_PREFIX", self.topics.prefix());
+        set("TOPIC_PARTITIONS", self.topics.partitions());
         set("REDIS_KEY_PREFIX", &self.redis_prefix);
         set("S3_BUCKET", &self.files);
         set("S3_STAGING_BUCKET", &self.staging);

@@ -1,9 +1,11 @@
 //! `depot-sabotaged SERVICE`: that service, with the break that `DEPOT_SABOTAGE` names.
 
+use std::process::ExitCode;
+
 use anyhow::{Context as _, Result, bail};
 use depot_service::{shutdown::Shutdown, telemetry};
 
-fn main() -> Result<()> {
+fn main() -> ExitCode {
     depot_service::install_crypto_provider();
     depot_service::run_to_the_end(run())
 }

@@ -78,7 +78,10 @@ impl Pipeline {
         Config {
             process: ProcessConfig::default(),
             database: DatabaseConfig::for_url(&self.scene.database.url(ServiceRole::Uploader), "uploader"),
-            kafka: KafkaConfig::plaintext(settings().kafka_brokers(), self.topics.prefix()),
+            kafka: KafkaConfig {
+                topic_partitions: self.topics.partitions().parse().ok(),
+                ..KafkaConfig::plaintext(settings().kafka_brokers(), self.topics.prefix())
+            },
             s3: S3Config {
                 endpoint: self.gate.endpoint.clone(),
                 public_endpoint: self.gate.endpoint.clone(),

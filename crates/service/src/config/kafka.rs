@@ -1,4 +1,4 @@
-//! `KAFKA_BROKERS`, `TOPIC_PREFIX`, `KAFKA_SECURITY_PROTOCOL`, `KAFKA_SASL_MECHANISM`, `KAFKA_USERNAME`,
+//! `KAFKA_BROKERS`, `TOPIC_PREFIX`, `TOPIC_PARTITIONS`, `KAFKA_SECURITY_PROTOCOL`, `KAFKA_SASL_MECHANISM`, `KAFKA_USERNAME`,
 //! `KAFKA_PASSWORD`, `KAFKA_CA_FILE`, `KAFKA_CERT_FILE`, `KAFKA_KEY_FILE`.
 
 use secrecy::{ExposeSecret as _, SecretString};
@@ -12,6 +12,8 @@ pub struct KafkaConfig {
     pub brokers: String,
     /// The first part of every topic and group name; `depot` by default.
     pub topic_prefix: String,
+    /// How many partitions each topic has, where it is not as many as are declared.
+    pub topic_partitions: Option<i32>,
     /// How connections are secured.
     pub security: KafkaSecurity,
 }
@@ -54,9 +56,12 @@ impl KafkaConfig {
                 "set lower-case letters, digits, dots and hyphens",
             );
         }
+        let is_set = reader.optional_text("TOPIC_PARTITIONS").is_some();
+        let partitions = reader.number("TOPIC_PARTITIONS", 1, 1..=10_000);
         Self {
             brokers,
             topic_prefix,
+            topic_partitions: is_set.then_some(partitions),
             security: KafkaSecurity::read(reader),
         }
     }
@@ -67,6 +72,7 @@ impl KafkaConfig {
         Self {
             brokers: brokers.to_owned(),
             topic_prefix: topic_prefix.to_owned(),
+            topic_partitions: None,
             security: KafkaSecurity {
                 protocol: "plaintext".to_owned(),
                 sasl: None,

@@ -1,4 +1,4 @@
-//! `ADMIN_PORT`, `SHUTDOWN_NOTICE_MS`, `SHUTDOWN_DEADLINE_SECONDS`.
+//! `ADMIN_PORT`, `STARTUP_WAIT_SECONDS`, `SHUTDOWN_NOTICE_MS`, `SHUTDOWN_DEADLINE_SECONDS`.
 
 use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
@@ -13,6 +13,9 @@ pub struct ProcessConfig {
     pub bind: IpAddr,
     /// `/metrics`, `/livez`, `/readyz`, `/startupz`; 0 lets the system choose.
     pub admin_port: u16,
+    /// How long a step of the installation is waited for that has not been run yet. Less than the ten minutes for which the
+    /// chart's start-up probe waits, so that the process says why before it is ended.
+    pub startup_wait: Duration,
     /// How the process ends.
     pub drain: DrainPolicy,
 }
@@ -23,6 +26,7 @@ impl ProcessConfig {
         Self {
             bind: bind_address(reader),
             admin_port: reader.port("ADMIN_PORT", default_admin_port),
+            startup_wait: reader.seconds("STARTUP_WAIT_SECONDS", 300, 0..=86_400),
             drain: DrainPolicy {
                 notice: reader.millis("SHUTDOWN_NOTICE_MS", 0, 0..=60_000),
                 deadline: reader.seconds("SHUTDOWN_DEADLINE_SECONDS", 25, 1..=600),
@@ -37,6 +41,7 @@ impl Default for ProcessConfig {
         Self {
             bind: Ipv4Addr::LOCALHOST.into(),
             admin_port: 0,
+            startup_wait: Duration::from_secs(300),
             drain: DrainPolicy {
                 notice: Duration::ZERO,
                 deadline: Duration::from_secs(10),

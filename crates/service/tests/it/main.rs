@@ -15,4 +15,5 @@ mod problem;
 mod rate_limit;
 mod requests;
 mod shutdown;
+mod startup;
 mod trace;

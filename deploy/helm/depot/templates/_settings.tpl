@@ -24,6 +24,7 @@ Names are bare, without a service's prefix: each program has a ConfigMap of its 
   {{- if hasPrefix "sasl_" $v.kafka.securityProtocol -}}
     {{- $_ := set $s "KAFKA_SASL_MECHANISM" $v.kafka.saslMechanism -}}
   {{- end -}}
+  {{- if $v.kafka.topicPartitions -}}{{- $_ := set $s "TOPIC_PARTITIONS" $v.kafka.topicPartitions -}}{{- end -}}
 {{- end -}}
 {{- if or (has "kafka" $uses) (eq .name "query-api") -}}{{- $_ := set $s "TOPIC_PREFIX" $v.topicPrefix -}}{{- end -}}
 {{- if has "object-store" $uses -}}

@@ -12,6 +12,11 @@ pub struct OwnKafka {
 
 impl OwnKafka {
     pub async fn start() -> Result<Self> {
+        Self::start_with("").await
+    }
+
+    /// With more properties of the broker, `name=value name=value`.
+    pub async fn start_with(options: &str) -> Result<Self> {
         let (port, controller) = (free_port()?, free_port()?);
         let gate = Gate::to(&format!("127.0.0.1:{port}")).await;
         let (_, advertised) = gate.address().rsplit_once(':').context("an address has a port")?;
@@ -19,6 +24,7 @@ impl OwnKafka {
             ("STACK_KAFKA_PORT", port.to_string()),
             ("STACK_KAFKA_CONTROLLER_PORT", controller.to_string()),
             ("STACK_KAFKA_ADVERTISED_PORT", advertised.to_owned()),
+            ("STACK_KAFKA_OPTIONS", options.to_owned()),
         ];
         // The gate is served by this runtime, and the script asks the broker by its own port only.
         let server = Server::start("kafka.sh", environment).await?;

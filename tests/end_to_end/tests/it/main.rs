@@ -25,6 +25,7 @@ mod schema_check;
 mod schemathesis;
 mod secrets;
 mod slow_watchers;
+mod startup;
 mod stopped;
 mod store_door;
 mod store_notifications;

@@ -86,7 +86,8 @@ fn dependencies_point_one_way() {
             Some(2)
         }
         "depot-service" => Some(2),
-        "command-api" | "query-api" | "projector" | "uploader" | "depot-cli" => Some(3),
+        "depot-topics" => Some(3),
+        "command-api" | "query-api" | "projector" | "uploader" | "depot-cli" => Some(4),
         _ => None,
     };
     for package in &metadata.packages {

@@ -79,7 +79,13 @@ async fn a_service_without_its_settings_names_all_of_them_and_ends() {
             String::from_utf8_lossy(&output.stdout),
             String::from_utf8_lossy(&output.stderr)
         );
-        assert!(!output.status.success(), "{} started:\n{said}", service.name());
+        let code = output.status.code();
+        assert_eq!(
+            code,
+            Some(depot_service::REFUSED.into()),
+            "{}:\n{said}",
+            service.name()
+        );
         assert!(said.contains("DATABASE_URL"), "{}:\n{said}", service.name());
         let other = if service == Service::QueryApi {
             "JWT_SECRET"

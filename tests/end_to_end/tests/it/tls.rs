@@ -6,8 +6,10 @@ use depot_end_to_end::{Authority, Folder, Signed, TlsKafka, TlsPostgres};
 use depot_service::{
     config::{ConfigReader, DatabaseConfig, Environment, KafkaConfig},
     database,
+    startup::Check as _,
 };
 use depot_test_stack::unique_name;
+use depot_topics::KafkaCheck;
 use rdkafka::{
     ClientConfig,
     consumer::{BaseConsumer, Consumer as _},
@@ -154,7 +156,15 @@ async fn enter_kafka(pairs: Vec<(&'static str, String)>) -> Result<usize, String
             .map(|metadata| metadata.brokers().len())
             .map_err(|error| error.to_string())
     };
-    tokio::task::spawn_blocking(asked).await.unwrap()
+    let entered = tokio::task::spawn_blocking(asked).await.unwrap();
+    // The start-up checks have a connection of their own; they ask before anybody says who he is.
+    let looked = KafkaCheck::new(&config, []).unwrap().look().await;
+    match &entered {
+        Ok(_) => assert_eq!(looked, Ok(Vec::new())),
+        Err(_) if config.security.sasl.is_none() => assert!(looked.is_err(), "{looked:?}"),
+        Err(_) => {}
+    }
+    entered
 }
 
 #[tokio::test]
