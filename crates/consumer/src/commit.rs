@@ -123,3 +123,66 @@ fn list_of(offsets: &[(Arc<Progress>, i64)]) -> KafkaResult<TopicPartitionList> 
     }
     Ok(list)
 }
+
+#[cfg(test)]
+mod tests {
+    use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+    use rdkafka::{Offset, TopicPartitionList};
+
+    use super::{advanced, and_wait, note_result};
+    use crate::unconnected::{TOPIC, client, group, metrics_of, own};
+
+    /// An offset of each of two partitions, of which the second is nobody's here.
+    fn answered(offset: i64) -> TopicPartitionList {
+        let mut list = TopicPartitionList::new();
+        for partition in [0, 9] {
+            list.add_partition_offset(TOPIC, partition, Offset::Offset(offset))
+                .unwrap();
+        }
+        list
+    }
+
+    #[tokio::test]
+    async fn an_offset_that_kafka_refused_is_sent_again_and_one_that_it_confirmed_is_not() {
+        let group = group(true);
+        let (progress, _alive) = own(&group, 0);
+        progress.start_at(5);
+        progress.advance_to(7);
+        progress.note_sent(7);
+        let refused = KafkaError::ConsumerCommit(RDKafkaErrorCode::RebalanceInProgress);
+        let text = metrics_of(|| note_result(&group, Err(refused), &answered(7)));
+        assert!(text.contains(r#"{group="g",outcome="failed"} 1"#), "{text}");
+        assert_eq!((progress.unsent(), progress.unconfirmed()), (Some(7), Some(7)));
+
+        progress.note_sent(7);
+        let text = metrics_of(|| note_result(&group, Ok(()), &answered(7)));
+        assert!(text.contains(r#"{group="g",outcome="ok"} 1"#), "{text}");
+        assert_eq!((progress.unsent(), progress.unconfirmed()), (None, None));
+    }
+
+    #[tokio::test]
+    async fn an_answer_about_an_earlier_offset_confirms_no_later_one() {
+        let group = group(true);
+        let (progress, _alive) = own(&group, 0);
+        progress.start_at(5);
+        progress.advance_to(9);
+        progress.note_sent(9);
+        note_result(&group, Ok(()), &answered(7));
+        assert_eq!(progress.unconfirmed(), Some(9));
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn without_a_broker_what_was_sent_stays_unconfirmed_and_the_last_commit_ends_all_the_same() {
+        let group = group(true);
+        let (progress, _alive) = own(&group, 0);
+        progress.start_at(5);
+        progress.advance_to(7);
+        let client = client(&group);
+        advanced(&client, &group);
+        assert_eq!((progress.unsent(), progress.unconfirmed()), (None, Some(7)));
+        let done = [progress];
+        let text = metrics_of(|| and_wait(&client, "g", &done));
+        assert!(text.contains(r#"{group="g",outcome="failed"} 1"#), "{text}");
+        assert_eq!(done[0].unconfirmed(), Some(7));
+    }
+}
