@@ -206,7 +206,7 @@ mod tests {
         assert_eq!(attempts.next_context().attempt(), 1);
         attempts.pause("first".into()).await.unwrap();
         let context = attempts.next_context();
-        assert_eq!((context.attempt(), context.generation()), (2, 1));
+        assert_eq!((context.attempt(), context.generation()), (2, 3));
         attempts.pause("second".into()).await.unwrap();
         let state = || assignment.progress.status().state;
         assert!(matches!(state(), PartitionState::BackingOff(trouble) if trouble.message == "second"));

@@ -69,7 +69,7 @@ pub(crate) fn client(group: &Arc<Group>) -> Arc<BaseConsumer<GroupContext>> {
 
 pub(crate) fn progress(partition: i32) -> Arc<Progress> {
     let metrics = PartitionMetrics::of("g", TOPIC);
-    Arc::new(Progress::new(TOPIC.into(), partition, 1, metrics))
+    Arc::new(Progress::new(TOPIC.into(), partition, 3, metrics))
 }
 
 /// A partition that the group owns; its task has ended when the sender is dropped.

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use depot_consumer::ConsumerSettings;
+use depot_consumer::{ConsumerError, ConsumerSettings, GroupProtocol};
 use depot_test_stack::free_port;
 use tokio::sync::Semaphore;
 
@@ -129,6 +129,23 @@ async fn a_member_without_a_partition_is_ready_and_takes_over() {
     until("the second member works", async || handled.count() == 1).await;
     second.stop().await;
     assert_eq!(log.committed(0).await, Some(1));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_member_that_another_of_its_identity_displaces_ends_and_says_so() {
+    let log = Log::create(1).await.unwrap();
+    let mut settings = log.settings();
+    settings.protocol = GroupProtocol::CooperativeSticky;
+    settings.client_settings = vec![("group.instance.id".into(), "the-one".into())];
+    let handled = Handled::default();
+    let first = Running::keyed(settings.clone(), Texts::noting(&handled));
+    until("the first member has it", async || first.partitions() == [0]).await;
+    let second = Running::keyed(settings, Texts::noting(&handled));
+    let error = first.consumer.join().await.unwrap_err();
+    assert!(matches!(error, ConsumerError::ClientFailed { .. }), "{error:?}");
+    log.put(0, Some("k"), b"after").await;
+    until("the second member works", async || handled.count() == 1).await;
+    second.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
