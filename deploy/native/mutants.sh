@@ -21,6 +21,11 @@ read -ra PACKAGES <<<"${MUTANTS_PACKAGES:-depot-domain depot-consumer}"
 MINUTES=${MUTANTS_MINUTES:-240}
 SHARD=()
 [[ -z ${MUTANTS_SHARD:-} ]] || SHARD=(--shard "$MUTANTS_SHARD")
+# To end at the first test that fails is an option of the harness that is not stable yet. The variable allows it where the
+# tests run; set for the compiler, it would have everything compiled anew.
+FAIL_FAST=(-Zunstable-options --fail-fast)
+HOST=$(rustc -vV | sed -n 's/^host: //p' | tr 'a-z-' 'A-Z_')
+export "CARGO_TARGET_${HOST}_RUNNER=env RUSTC_BOOTSTRAP=1"
 LISTS=(caught missed timeout unviable)
 
 if ! command -v cargo-mutants >/dev/null; then
@@ -55,11 +60,12 @@ list_of() { cat "$OUTPUT/$1/mutants.out/$2.txt" 2>/dev/null || true; }
 # The changes that a stage missed, as regular expressions of their names.
 missed_by() { list_of "$1" missed | sed 's/[][\\.*^$+?(){}|]/\\&/g; s/^/^/; s/$/$/'; }
 
-domain() { stage domain depot-domain --minimum-test-timeout 60 "${SHARD[@]}" "$@"; }
+domain() { stage domain depot-domain --minimum-test-timeout 60 "${SHARD[@]}" "$@" -- -- "${FAIL_FAST[@]}"; }
 
 consumer() {
-    local missed=() name host
-    stage consumer-units depot-consumer --minimum-test-timeout 60 --cargo-arg=--lib "${SHARD[@]}" "$@"
+    local missed=() name
+    stage consumer-units depot-consumer --minimum-test-timeout 60 --cargo-arg=--lib "${SHARD[@]}" "$@" -- -- \
+        "${FAIL_FAST[@]}"
     rm -rf "$OUTPUT/consumer-kafka"
     while IFS= read -r name; do missed+=(--re "$name"); done < <(missed_by consumer-units)
     ((${#missed[@]} > 0)) || return 0
@@ -67,14 +73,9 @@ consumer() {
         started_kafka=yes
         "$NATIVE_DIR/kafka.sh" start
     fi
-    # To end at the first test that fails is an option of the harness that is not stable yet. The variable allows it where
-    # the tests run; set for the compiler, it would have everything compiled anew.
-    host=$(rustc -vV | sed -n 's/^host: //p' | tr 'a-z-' 'A-Z_')
-    export "CARGO_TARGET_${host}_RUNNER=env RUSTC_BOOTSTRAP=1"
     # They wait for Kafka most of the time.
     stage consumer-kafka depot-consumer --timeout 180 --cargo-arg=--test=it "${missed[@]}" -- -- \
-        --test-threads=8 -Zunstable-options --fail-fast
-    unset "CARGO_TARGET_${host}_RUNNER"
+        --test-threads=8 "${FAIL_FAST[@]}"
 }
 
 # What was missed by the last stage of a package; what the others counted adds up.

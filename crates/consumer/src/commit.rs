@@ -15,7 +15,7 @@ use crate::rebalance::GroupContext;
 
 /// How long a revoke or a shutdown waits for its last commit. The client itself would wait for as long as the
 /// coordinator is away; what isn't committed then is read again.
-const LAST_COMMIT_DEADLINE: Duration = Duration::from_secs(5);
+pub(crate) const LAST_COMMIT_DEADLINE: Duration = Duration::from_secs(5);
 
 /// Sends what has advanced since the last commit, without waiting. Failures come back by [`note_result`].
 pub(crate) fn advanced(consumer: &BaseConsumer<GroupContext>, group: &Group) {
@@ -40,7 +40,12 @@ pub(crate) fn advanced(consumer: &BaseConsumer<GroupContext>, group: &Group) {
 }
 
 /// Commits what Kafka hasn't confirmed yet and waits for the answer, for a bounded time.
-pub(crate) fn and_wait(consumer: &Arc<BaseConsumer<GroupContext>>, group: &str, done: &[Arc<Progress>]) {
+pub(crate) fn and_wait(
+    consumer: &Arc<BaseConsumer<GroupContext>>,
+    group: &str,
+    done: &[Arc<Progress>],
+    deadline: Duration,
+) {
     let open: Vec<(Arc<Progress>, i64)> = done
         .iter()
         .filter_map(|progress| {
@@ -52,7 +57,7 @@ pub(crate) fn and_wait(consumer: &Arc<BaseConsumer<GroupContext>>, group: &str, 
     if open.is_empty() {
         return;
     }
-    let committed = list_of(&open).and_then(|list| commit_bounded(consumer, list));
+    let committed = list_of(&open).and_then(|list| commit_bounded(consumer, list, deadline));
     metrics::count_commit(group, committed.is_ok());
     match committed {
         Ok(()) => open
@@ -67,7 +72,11 @@ pub(crate) fn and_wait(consumer: &Arc<BaseConsumer<GroupContext>>, group: &str, 
 }
 
 /// The client's waiting commit has no time-out, so it waits on a thread that may be left behind.
-fn commit_bounded(consumer: &Arc<BaseConsumer<GroupContext>>, list: TopicPartitionList) -> KafkaResult<()> {
+fn commit_bounded(
+    consumer: &Arc<BaseConsumer<GroupContext>>,
+    list: TopicPartitionList,
+    deadline: Duration,
+) -> KafkaResult<()> {
     let (answer, answered) = sync_channel(1);
     let consumer = Arc::clone(consumer);
     let commit = move || {
@@ -86,7 +95,7 @@ fn commit_bounded(consumer: &Arc<BaseConsumer<GroupContext>>, list: TopicPartiti
         return Err(timed_out());
     }
     answered
-        .recv_timeout(LAST_COMMIT_DEADLINE)
+        .recv_timeout(deadline)
         .unwrap_or_else(|_| Err(timed_out()))
 }
 
@@ -126,6 +135,8 @@ fn list_of(offsets: &[(Arc<Progress>, i64)]) -> KafkaResult<TopicPartitionList> 
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use rdkafka::error::{KafkaError, RDKafkaErrorCode};
     use rdkafka::{Offset, TopicPartitionList};
 
@@ -181,7 +192,7 @@ mod tests {
         advanced(&client, &group);
         assert_eq!((progress.unsent(), progress.unconfirmed()), (None, Some(7)));
         let done = [progress];
-        let text = metrics_of(|| and_wait(&client, "g", &done));
+        let text = metrics_of(|| and_wait(&client, "g", &done, Duration::from_millis(200)));
         assert!(text.contains(r#"{group="g",outcome="failed"} 1"#), "{text}");
         assert_eq!(done[0].unconfirmed(), Some(7));
     }

@@ -158,7 +158,7 @@ impl Group {
         }
         if !lost && self.driver.commits_to_kafka() {
             let done: Vec<_> = given_up.iter().map(|owned| Arc::clone(&owned.progress)).collect();
-            commit::and_wait(consumer, &self.name, &done);
+            commit::and_wait(consumer, &self.name, &done, commit::LAST_COMMIT_DEADLINE);
         }
         for owned in &given_up {
             metrics::set_lag(
