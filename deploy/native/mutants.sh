@@ -15,8 +15,9 @@ source "$NATIVE_DIR/process.sh"
 OUTPUT=$REPO_DIR/target/mutants
 # Of what is committed, and changed in place: nothing is copied, and a run may go on while files are edited here.
 TREE=$OUTPUT/tree
-# What the packages depend on is not compiled again for the tree.
-export CARGO_TARGET_DIR=${CARGO_TARGET_DIR:-$REPO_DIR/target}
+# Stays, so that what the packages depend on is compiled once. Not this checkout's: cargo takes the tree's packages for those
+# of the checkout, and could take what was built of a mutant for what lies there.
+export CARGO_TARGET_DIR=$OUTPUT/build
 read -ra PACKAGES <<<"${MUTANTS_PACKAGES:-depot-domain depot-consumer}"
 MINUTES=${MUTANTS_MINUTES:-240}
 SHARD=()
@@ -26,6 +27,8 @@ SHARD=()
 FAIL_FAST=(-Zunstable-options --fail-fast)
 HOST=$(rustc -vV | sed -n 's/^host: //p' | tr 'a-z-' 'A-Z_')
 export "CARGO_TARGET_${HOST}_RUNNER=env RUSTC_BOOTSTRAP=1"
+# Nobody reads where a mutant's tests failed, and finding out takes longer than most of them.
+export RUST_BACKTRACE=0
 LISTS=(caught missed timeout unviable)
 
 if ! command -v cargo-mutants >/dev/null; then

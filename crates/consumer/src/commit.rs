@@ -172,6 +172,14 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_refused_commit_of_partitions_that_were_given_up_meanwhile_is_counted_as_failed() {
+        let group = group(true);
+        let refused = KafkaError::ConsumerCommit(RDKafkaErrorCode::IllegalGeneration);
+        let text = metrics_of(|| note_result(&group, Err(refused), &answered(7)));
+        assert!(text.contains(r#"{group="g",outcome="failed"} 1"#), "{text}");
+    }
+
+    #[tokio::test]
     async fn an_answer_about_an_earlier_offset_confirms_no_later_one() {
         let group = group(true);
         let (progress, _alive) = own(&group, 0);
