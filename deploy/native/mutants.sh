@@ -76,7 +76,8 @@ consumer() {
         started_kafka=yes
         "$NATIVE_DIR/kafka.sh" start
     fi
-    # They wait for Kafka most of the time.
+    # They wait for Kafka most of the time, and for what a mutant never does.
+    export TEST_PATIENCE_SECONDS=${TEST_PATIENCE_SECONDS:-30}
     stage consumer-kafka depot-consumer --timeout 180 --cargo-arg=--test=it "${missed[@]}" -- -- \
         --test-threads=8 "${FAIL_FAST[@]}"
 }

@@ -92,6 +92,37 @@ async fn a_revoke_cancels_work_in_flight_and_its_late_result_is_not_committed() 
     assert_eq!(by_second.values(moved, None), ["first"]);
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn work_that_ends_within_the_grace_of_a_revoke_is_committed_and_not_repeated() {
+    let log = Log::create(2).await.unwrap();
+    for partition in [0, 1] {
+        log.put(partition, Some("k"), b"first").await;
+    }
+    let by_first = Handled::default();
+    let heeding = Texts::new(&by_first, |_, cx| async move {
+        cx.cancelled().cancelled().await;
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        Ok(())
+    });
+    let mut settings = log.settings();
+    (settings.revoke_grace, settings.drain_deadline) = (Duration::from_secs(60), Duration::ZERO);
+    let first = Running::keyed(settings.clone(), heeding);
+    until("both records run", async || first_unfinished(&first) == 2).await;
+    let by_second = Handled::default();
+    let second = Running::keyed(settings, Texts::noting(&by_second));
+    until("the second member has a partition", async || {
+        second.partitions().len() == 1
+    })
+    .await;
+    first.stop().await;
+    assert_eq!(by_first.count(), 2);
+    for partition in [0, 1] {
+        assert_eq!(log.committed(partition).await, Some(1));
+    }
+    second.stop().await;
+    assert_eq!(by_second.count(), 0, "what was committed came again");
+}
+
 struct CountDrop(Arc<AtomicUsize>);
 
 impl Drop for CountDrop {
