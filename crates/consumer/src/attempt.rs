@@ -185,3 +185,81 @@ fn poison_of(panic: &(dyn std::any::Any + Send)) -> Poison {
         .unwrap_or_else(|| "no message".to_owned());
     Poison::new("panic", text)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::{Duration, Instant};
+
+    use super::{Interrupted, decode_caught, handle_caught};
+    use crate::handler::{Failure, Poison};
+    use crate::status::PartitionState;
+    use crate::unconnected::{assignment, settings};
+
+    #[tokio::test]
+    async fn attempts_are_counted_and_their_last_failure_is_shown_until_they_end() {
+        let mut settings = settings();
+        (settings.backoff_initial, settings.backoff_max) =
+            (Duration::from_millis(1), Duration::from_millis(2));
+        let assignment = assignment(settings);
+        assignment.progress.start_at(0);
+        let mut attempts = assignment.attempts();
+        assert_eq!(attempts.next_context().attempt(), 1);
+        attempts.pause("first".into()).await.unwrap();
+        let context = attempts.next_context();
+        assert_eq!((context.attempt(), context.generation()), (2, 3));
+        attempts.pause("second".into()).await.unwrap();
+        let state = || assignment.progress.status().state;
+        assert!(matches!(state(), PartitionState::BackingOff(trouble) if trouble.message == "second"));
+        assert!(!context.cancelled().is_cancelled());
+        assignment.cancel.cancel();
+        assert!(context.cancelled().is_cancelled());
+        drop(attempts);
+        assert_eq!(state(), PartitionState::Running);
+    }
+
+    #[tokio::test]
+    async fn between_two_attempts_a_delay_passes() {
+        let mut settings = settings();
+        (settings.backoff_initial, settings.backoff_max) =
+            (Duration::from_millis(20), Duration::from_millis(20));
+        let assignment = assignment(settings);
+        let mut attempts = assignment.attempts();
+        let began = Instant::now();
+        for _ in 0..20 {
+            attempts.pause("away".into()).await.unwrap();
+        }
+        // Each is drawn from 0 to 20 ms.
+        assert!(
+            began.elapsed() > Duration::from_millis(40),
+            "{:?}",
+            began.elapsed()
+        );
+    }
+
+    #[tokio::test]
+    async fn a_drain_ends_a_delay_and_lets_no_other_begin() {
+        let mut settings = settings();
+        (settings.backoff_initial, settings.backoff_max) =
+            (Duration::from_secs(3_600), Duration::from_secs(3_600));
+        let assignment = assignment(settings);
+        let mut attempts = assignment.attempts();
+        let drain = assignment.drain.clone();
+        let (paused, ()) = tokio::join!(attempts.pause("away".into()), async { drain.cancel() });
+        assert_eq!(paused, Err(Interrupted));
+        let mut later = assignment.attempts();
+        assert_eq!(later.pause("away".into()).await, Err(Interrupted));
+    }
+
+    #[tokio::test]
+    async fn a_panic_of_a_handler_is_poison_with_what_it_said() {
+        let of_decoder = decode_caught::<()>(|| panic!("not a number"));
+        assert_eq!(of_decoder, Err(Poison::new("panic", "not a number")));
+        let number = 7;
+        let of_handler = handle_caught::<()>(async move { panic!("no {number}") }).await;
+        assert!(matches!(of_handler, Err(Failure::Poison(poison)) if poison == Poison::new("panic", "no 7")));
+        let of_neither = handle_caught::<()>(async { std::panic::panic_any(7_u8) }).await;
+        assert!(matches!(of_neither, Err(Failure::Poison(poison)) if poison.message == "no message"));
+        assert_eq!(decode_caught(|| Ok(7)), Ok(7));
+        assert_eq!(handle_caught(async { Ok(7) }).await.unwrap(), 7);
+    }
+}

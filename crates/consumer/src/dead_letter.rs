@@ -380,7 +380,10 @@ mod tests {
     #[test]
     fn a_long_message_is_cut_at_a_character() {
         let long = "é".repeat(1_500);
-        assert!(shortened(&long).len() <= 2_000);
+        assert_eq!(shortened(&long).len(), 2_000);
         assert!(shortened(&long).chars().all(|character| character == 'é'));
+        let cut_in_the_middle = format!("x{long}");
+        assert_eq!(shortened(&cut_in_the_middle), format!("x{}", "é".repeat(999)));
+        assert_eq!(shortened("short"), "short");
     }
 }

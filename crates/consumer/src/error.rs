@@ -94,3 +94,18 @@ pub(crate) fn chain(error: &(dyn std::error::Error + 'static)) -> String {
     }
     text
 }
+
+#[cfg(test)]
+mod tests {
+    use super::chain;
+    use crate::Failure;
+
+    #[test]
+    fn an_error_is_told_with_all_its_causes_on_one_line() {
+        let refused = std::io::Error::other("connection refused");
+        let asked = Failure::transient("ask the store", refused);
+        assert_eq!(chain(&asked), "ask the store: connection refused");
+        let stored = Failure::fatal("store a batch", asked);
+        assert_eq!(chain(&stored), "store a batch: ask the store: connection refused");
+    }
+}

@@ -210,3 +210,164 @@ fn is_member(group: &ConsumerGroup) -> bool {
     group.join_state == "steady"
         || (group.state == "up" && group.join_state == "init" && group.stateage >= STANDBY_AFTER_MS)
 }
+
+#[cfg(test)]
+mod tests {
+    use rdkafka::statistics::{Broker, ConsumerGroup, Partition, Statistics, Topic};
+
+    use super::is_member;
+    use crate::ConsumerError;
+    use crate::unconnected::{TOPIC, group, metrics_of, own};
+
+    fn cgrp(state: &str, join_state: &str, stateage: i64) -> ConsumerGroup {
+        ConsumerGroup {
+            state: state.into(),
+            join_state: join_state.into(),
+            stateage,
+            ..ConsumerGroup::default()
+        }
+    }
+
+    fn with_broker(nodeid: i32, state: &str) -> Statistics {
+        let broker = Broker {
+            nodeid,
+            state: state.into(),
+            ..Broker::default()
+        };
+        Statistics {
+            brokers: [("b".to_owned(), broker)].into(),
+            ..Statistics::default()
+        }
+    }
+
+    /// Statistics that know these ends of partition 0: of what is committed, and of all.
+    fn with_ends(ls_offset: i64, hi_offset: i64) -> Statistics {
+        let partition = Partition {
+            ls_offset,
+            hi_offset,
+            ..Partition::default()
+        };
+        let topic = Topic {
+            partitions: [(0, partition)].into(),
+            ..Topic::default()
+        };
+        Statistics {
+            topics: [(TOPIC.to_owned(), topic)].into(),
+            ..Statistics::default()
+        }
+    }
+
+    #[test]
+    fn a_member_has_its_share_or_was_left_without_one_for_a_heartbeat() {
+        assert!(is_member(&cgrp("up", "steady", 0)));
+        assert!(is_member(&cgrp("up", "init", 5_000)));
+        assert!(!is_member(&cgrp("up", "init", 4_999)));
+        assert!(!is_member(&cgrp("query-coord", "init", 60_000)));
+        assert!(!is_member(&cgrp("up", "wait-assign-call", 60_000)));
+    }
+
+    #[tokio::test]
+    async fn a_member_has_joined_once_the_statistics_tell_so_and_stays_one() {
+        let group = group(true);
+        let told = |cgrp| Statistics {
+            cgrp,
+            ..Statistics::default()
+        };
+        group.note_statistics(&told(None));
+        group.note_statistics(&told(Some(cgrp("up", "init", 0))));
+        assert!(!group.status().joined);
+        group.note_statistics(&told(Some(cgrp("up", "steady", 0))));
+        assert!(group.status().joined);
+        group.note_statistics(&told(Some(cgrp("up", "init", 0))));
+        assert!(group.status().joined);
+    }
+
+    #[tokio::test]
+    async fn kafka_is_unreachable_until_a_broker_that_is_known_by_its_number_is_up() {
+        let group = group(true);
+        group.note_unreachable("first");
+        group.note_unreachable("second");
+        let unreachable = || group.status().kafka.map(|trouble| trouble.message);
+        assert_eq!(unreachable().as_deref(), Some("first"));
+        // The address that it was told, which is no broker yet.
+        group.note_statistics(&with_broker(-1, "UP"));
+        group.note_statistics(&with_broker(0, "DOWN"));
+        assert_eq!(unreachable().as_deref(), Some("first"));
+        group.note_statistics(&with_broker(0, "UP"));
+        assert_eq!(unreachable(), None);
+    }
+
+    #[tokio::test]
+    async fn the_end_of_a_partition_is_that_of_what_is_committed_where_that_is_known() {
+        let group = group(true);
+        let (progress, _alive) = own(&group, 0);
+        progress.start_at(2);
+        group.note_statistics(&Statistics::default());
+        group.note_statistics(&with_ends(-1_001, -1_001));
+        assert_eq!(progress.lag(), None);
+        group.note_statistics(&with_ends(-1_001, 9));
+        assert_eq!(progress.lag(), Some(7));
+        let text = metrics_of(|| group.note_statistics(&with_ends(5, 9)));
+        assert_eq!(progress.lag(), Some(3));
+        let sample = r#"depot_consumer_lag_messages{group="g",topic="things.v1",partition="0"} 3"#;
+        assert!(text.lines().any(|line| line == sample), "{text}");
+        group.note_statistics(&with_ends(0, 9));
+        assert_eq!(progress.lag(), Some(0), "all of it is of open transactions");
+    }
+
+    #[tokio::test]
+    async fn partitions_are_counted_and_those_that_a_person_must_look_at() {
+        let group = group(true);
+        let (_sound, _alive) = own(&group, 0);
+        let (broken, _alive) = own(&group, 1);
+        broken.stop("offset 7 is gone".into());
+        let text = metrics_of(|| group.note_statistics(&Statistics::default()));
+        for sample in [
+            r#"depot_consumer_assigned_partitions{group="g"} 2"#,
+            r#"depot_consumer_stopped_partitions{group="g"} 1"#,
+        ] {
+            assert!(text.lines().any(|line| line == sample), "{text}");
+        }
+    }
+
+    #[tokio::test]
+    async fn the_first_error_stops_the_consumer_and_is_kept() {
+        let group = group(true);
+        let error = |message: &str| ConsumerError::Internal {
+            group: "g".into(),
+            message: message.into(),
+        };
+        group.fail(error("first"));
+        group.fail(error("second"));
+        assert!(group.stop.is_cancelled());
+        let first = "consumer group g: first";
+        assert_eq!(group.status().failed.as_deref(), Some(first));
+        assert_eq!(
+            group.take_failure().map(|error| error.to_string()).as_deref(),
+            Some(first)
+        );
+    }
+
+    #[tokio::test]
+    async fn a_consumer_is_idle_when_the_last_of_its_tasks_has_ended() {
+        let group = group(true);
+        let (_, first) = own(&group, 0);
+        let (_, second) = own(&group, 1);
+        drop(first);
+        assert!(!group.is_idle());
+        drop(second);
+        assert!(group.is_idle());
+    }
+
+    #[tokio::test]
+    async fn the_status_has_all_partitions_in_their_order_and_only_a_keyed_consumer_commits_them() {
+        for commits_to_kafka in [true, false] {
+            let group = group(commits_to_kafka);
+            let _alive: Vec<_> = [2, 0, 1].map(|partition| own(&group, partition).1).into();
+            let partitions = group.status().partitions;
+            let numbers: Vec<_> = partitions.iter().map(|status| status.partition).collect();
+            assert_eq!(numbers, [0, 1, 2]);
+            assert_eq!(group.committable().len(), if commits_to_kafka { 3 } else { 0 });
+        }
+    }
+}

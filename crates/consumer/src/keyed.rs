@@ -297,3 +297,152 @@ async fn attempt<H: KeyHandler, P: ParkedKeys>(
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{Arc, Mutex};
+    use std::time::Duration;
+
+    use tokio::sync::Semaphore;
+
+    use super::{KeyHandler, Lanes, process};
+    use crate::handler::{Context, Failure, Poison};
+    use crate::record::Record;
+    use crate::retry::{NothingParked, Retries, RetryTier, RetryTopics};
+    use crate::unconnected::{TOPIC, assignment, settings};
+
+    /// Handles as many records as it has permits for.
+    struct Gated {
+        permits: Semaphore,
+        handled: Mutex<Vec<i64>>,
+    }
+
+    impl Gated {
+        fn new(permits: usize) -> Arc<Self> {
+            Arc::new(Self {
+                permits: Semaphore::new(permits),
+                handled: Mutex::default(),
+            })
+        }
+
+        fn handled(&self) -> Vec<i64> {
+            self.handled.lock().unwrap().clone()
+        }
+    }
+
+    impl KeyHandler for Gated {
+        type Event = ();
+
+        fn decode(&self, _: &Record) -> Result<(), Poison> {
+            Ok(())
+        }
+
+        async fn handle(&self, (): &(), record: &Record, _: &Context) -> Result<(), Failure> {
+            self.permits.acquire().await.unwrap().forget();
+            self.handled.lock().unwrap().push(record.offset);
+            Ok(())
+        }
+    }
+
+    fn record(offset: i64, key: Option<&str>) -> Record {
+        Record {
+            topic: TOPIC.into(),
+            offset,
+            key: key.map(|key| key.as_bytes().to_vec()),
+            ..Record::default()
+        }
+    }
+
+    /// Starts what may run, and takes in the end of one record.
+    async fn step(lanes: &mut Lanes<Gated, NothingParked>) {
+        lanes.start_waiting();
+        let ended = tokio::time::timeout(Duration::from_secs(30), lanes.running.join_next());
+        let ended = ended.await.expect("it ends").expect("one runs");
+        lanes.finish(ended).unwrap();
+        lanes.start_waiting();
+    }
+
+    #[tokio::test]
+    async fn so_many_are_taken_so_many_run_and_a_key_runs_one_after_the_other() {
+        let mut settings = settings();
+        (settings.max_concurrency, settings.max_window) = (2, 4);
+        let (handler, assignment) = (Gated::new(0), assignment(settings));
+        let progress = Arc::clone(&assignment.progress);
+        progress.start_at(0);
+        let mut lanes = Lanes::new(Arc::clone(&handler), assignment);
+        for (offset, key) in [(0, "a"), (1, "a"), (2, "b")] {
+            lanes.take(record(offset, Some(key)));
+        }
+        lanes.take(record(1, Some("a")));
+        assert_eq!(progress.status().unfinished, 3, "a repeat is not taken");
+        assert!(lanes.has_room());
+        lanes.take(record(3, Some("c")));
+        assert!(!lanes.has_room());
+        lanes.start_waiting();
+        assert_eq!(lanes.running.len(), 2);
+
+        let mut passed = Vec::new();
+        for _ in 0..4 {
+            handler.permits.add_permits(1);
+            step(&mut lanes).await;
+            passed.push(progress.status().next_offset);
+        }
+        let handled = handler.handled();
+        let at = |offset| handled.iter().position(|have| *have == offset).unwrap();
+        assert!(at(0) < at(1) && handled.len() == 4, "{handled:?}");
+        assert_eq!(passed.last(), Some(&Some(4)));
+        assert!(passed.is_sorted());
+        assert_eq!(progress.status().unfinished, 0);
+        assert!(lanes.has_room() && lanes.queues.is_empty() && lanes.running.is_empty());
+    }
+
+    #[tokio::test]
+    async fn records_without_a_key_wait_for_no_other() {
+        let (handler, assignment) = (Gated::new(0), assignment(settings()));
+        let mut lanes: Lanes<_, NothingParked> = Lanes::new(handler, assignment);
+        for offset in 0..3 {
+            lanes.take(record(offset, None));
+        }
+        lanes.start_waiting();
+        assert_eq!(lanes.running.len(), 3);
+    }
+
+    #[tokio::test]
+    async fn a_record_is_handled_unless_it_was_at_its_end_before() {
+        let handler = Gated::new(10);
+        let assignment = assignment(settings());
+        let nothing: Option<&Retries<NothingParked>> = None;
+        assert!(
+            process(&*handler, &assignment, nothing, &record(1, Some("a")))
+                .await
+                .is_ok()
+        );
+        let retries = async |topic: &str| {
+            let tiers = vec![RetryTier {
+                topic: topic.to_owned(),
+                delay: Duration::ZERO,
+            }];
+            let parked = NothingParked;
+            let begun = Retries::begin(Arc::new(RetryTopics { tiers, parked }), &assignment).await;
+            begun.unwrap()
+        };
+        let in_source = retries("retries").await;
+        let of_source = record(2, Some("a"));
+        assert!(
+            process(&*handler, &assignment, Some(&in_source), &of_source)
+                .await
+                .is_ok()
+        );
+        let in_tier = retries(TOPIC).await;
+        let copy = Record {
+            headers: crate::dead_letter::with_origin(&record(3, Some("a")), "g"),
+            ..record(3, Some("a"))
+        };
+        assert!(
+            process(&*handler, &assignment, Some(&in_tier), &copy)
+                .await
+                .is_ok()
+        );
+        assert_eq!(handler.handled(), [1, 2]);
+    }
+}

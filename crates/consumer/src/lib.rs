@@ -40,6 +40,8 @@ mod record;
 mod retry;
 mod settings;
 mod status;
+#[cfg(test)]
+mod unconnected;
 
 pub use closed_apart::ClosedApart;
 pub use consumer::Consumer;

@@ -126,3 +126,70 @@ pub(crate) fn set_lag(group: &str, topic: &str, partition: i32, messages: i64, s
     gauge!(LAG_MESSAGES, &labels).set(messages as f64);
     gauge!(LAG_SECONDS, &labels).set(seconds);
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{PartitionMetrics, count_commit, count_rebalance, describe_metrics, set_lag, set_partitions};
+    use crate::unconnected::metrics_of;
+
+    fn everything_happens() {
+        let metrics = PartitionMetrics::of("g", "t");
+        metrics.processed.increment(1);
+        metrics.dead_lettered.increment(2);
+        metrics.retried.increment(3);
+        metrics.transient.increment(4);
+        metrics.batches_stored.increment(5);
+        metrics.batches_reloaded.increment(6);
+        metrics.batches_split.increment(7);
+        metrics.handle_seconds.record(0.5);
+        count_commit("g", true);
+        count_commit("g", false);
+        count_commit("g", false);
+        count_rebalance("g", "lost");
+        set_partitions("g", 3, 2);
+        set_lag("g", "t", 4, 7, 1.5);
+    }
+
+    #[test]
+    fn what_happens_is_told_under_the_names_and_labels_that_alerts_stand_on() {
+        let text = metrics_of(everything_happens);
+        let samples = [
+            r#"depot_consumer_records_total{group="g",topic="t",outcome="processed"} 1"#,
+            r#"depot_consumer_records_total{group="g",topic="t",outcome="dead_lettered"} 2"#,
+            r#"depot_consumer_records_total{group="g",topic="t",outcome="retried"} 3"#,
+            r#"depot_consumer_transient_failures_total{group="g",topic="t"} 4"#,
+            r#"depot_consumer_batches_total{group="g",topic="t",outcome="stored"} 5"#,
+            r#"depot_consumer_batches_total{group="g",topic="t",outcome="reload"} 6"#,
+            r#"depot_consumer_batches_total{group="g",topic="t",outcome="split"} 7"#,
+            r#"depot_consumer_handle_seconds_count{group="g",topic="t"} 1"#,
+            r#"depot_consumer_commits_total{group="g",outcome="ok"} 1"#,
+            r#"depot_consumer_commits_total{group="g",outcome="failed"} 2"#,
+            r#"depot_consumer_rebalances_total{group="g",kind="lost"} 1"#,
+            r#"depot_consumer_assigned_partitions{group="g"} 3"#,
+            r#"depot_consumer_stopped_partitions{group="g"} 2"#,
+            r#"depot_consumer_lag_messages{group="g",topic="t",partition="4"} 7"#,
+            r#"depot_consumer_lag_seconds{group="g",topic="t",partition="4"} 1.5"#,
+        ];
+        for sample in samples {
+            assert!(
+                text.lines().any(|line| line == sample),
+                "{sample} is missing: {text}"
+            );
+        }
+    }
+
+    #[test]
+    fn each_metric_is_described() {
+        let text = metrics_of(|| {
+            describe_metrics();
+            everything_happens();
+        });
+        let names = |kind: &str| -> Vec<&str> {
+            let lines = text.lines().filter_map(|line| line.strip_prefix(kind));
+            lines.filter_map(|line| line.split(' ').next()).collect()
+        };
+        let (described, told) = (names("# HELP "), names("# TYPE "));
+        assert_eq!(told.len(), 10, "{text}");
+        assert!(told.iter().all(|name| described.contains(name)), "{text}");
+    }
+}

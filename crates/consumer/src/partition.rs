@@ -204,3 +204,23 @@ impl PartitionReader {
         )
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use rdkafka::error::KafkaError;
+
+    use super::Gate;
+
+    #[test]
+    fn once_a_partition_is_given_up_its_fetcher_is_never_started() {
+        let gate = Gate::default();
+        assert_eq!(gate.while_open(|| Ok(7)), Ok(7));
+        gate.close();
+        let mut started = false;
+        let refused = gate.while_open(|| {
+            started = true;
+            Ok(())
+        });
+        assert_eq!((refused, started), (Err(KafkaError::Canceled), false));
+    }
+}

@@ -211,6 +211,7 @@ mod tests {
     use crate::metrics::PartitionMetrics;
     use crate::status::PartitionState;
     use std::sync::Arc;
+    use time::OffsetDateTime;
 
     fn progress() -> Arc<Progress> {
         Arc::new(Progress::new("t".into(), 0, 1, PartitionMetrics::of("g", "t")))
@@ -253,5 +254,69 @@ mod tests {
         );
         drop(second);
         assert_eq!(progress.status().state, PartitionState::Running);
+    }
+
+    #[test]
+    fn a_partition_that_is_stopped_says_why_whatever_else_fails() {
+        let progress = progress();
+        progress.start_at(0);
+        let _failing = progress.trouble("the store is away".into());
+        assert!(!progress.is_stopped());
+        progress.stop("offset 7 is gone".into());
+        assert!(progress.is_stopped());
+        let reason = "offset 7 is gone".to_owned();
+        assert_eq!(progress.status().state, PartitionState::Stopped { reason });
+    }
+
+    #[test]
+    fn the_last_message_of_a_failure_is_shown_and_its_beginning_stays() {
+        let progress = progress();
+        let failing = progress.trouble("first".into());
+        let trouble_of = |progress: &Progress| match progress.status().state {
+            PartitionState::BackingOff(trouble) => trouble,
+            state => panic!("{state:?}"),
+        };
+        let first = trouble_of(&progress);
+        failing.update("second".into());
+        let second = trouble_of(&progress);
+        assert_eq!((second.since, second.message.as_str()), (first.since, "second"));
+    }
+
+    #[test]
+    fn lag_is_what_lies_between_the_next_offset_and_the_end_and_unknown_before_both_are() {
+        let progress = progress();
+        progress.set_end(12);
+        assert_eq!(progress.lag(), None, "no offset was loaded");
+        progress.start_at(5);
+        assert_eq!(progress.lag(), Some(7));
+        progress.advance_to(12);
+        assert_eq!(progress.lag(), Some(0));
+        progress.advance_to(15);
+        assert_eq!(progress.lag(), Some(0), "the end is of the last statistics");
+
+        let without_an_end = self::progress();
+        without_an_end.start_at(5);
+        assert_eq!(without_an_end.lag(), None);
+        without_an_end.set_end(0);
+        without_an_end.start_at(0);
+        assert_eq!(without_an_end.lag(), Some(0), "an empty log has its end at 0");
+    }
+
+    #[test]
+    fn lag_in_seconds_is_the_age_of_the_oldest_record_that_is_not_done() {
+        let progress = progress();
+        let now = OffsetDateTime::from_unix_timestamp(1_000).unwrap();
+        assert_eq!(progress.lag_seconds(now).to_bits(), 0.0_f64.to_bits());
+        progress.set_unfinished(3, Some(997_500));
+        assert_eq!(progress.lag_seconds(now).to_bits(), 2.5_f64.to_bits());
+        assert_eq!(progress.status().unfinished, 3);
+        progress.set_unfinished(1, Some(1_000_700));
+        assert_eq!(
+            progress.lag_seconds(now).to_bits(),
+            0.0_f64.to_bits(),
+            "a clock that is ahead"
+        );
+        progress.set_unfinished(0, None);
+        assert_eq!(progress.lag_seconds(now).to_bits(), 0.0_f64.to_bits());
     }
 }

@@ -158,7 +158,7 @@ impl Group {
         }
         if !lost && self.driver.commits_to_kafka() {
             let done: Vec<_> = given_up.iter().map(|owned| Arc::clone(&owned.progress)).collect();
-            commit::and_wait(consumer, &self.name, &done);
+            commit::and_wait(consumer, &self.name, &done, commit::LAST_COMMIT_DEADLINE);
         }
         for owned in &given_up {
             metrics::set_lag(
@@ -239,5 +239,96 @@ impl ConsumerContext for GroupContext {
 
     fn commit_callback(&self, result: KafkaResult<()>, list: &TopicPartitionList) {
         commit::note_result(&self.group, result, list);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::sync::mpsc::sync_channel;
+    use std::time::{Duration, Instant};
+
+    use futures::FutureExt as _;
+    use futures::future::BoxFuture;
+    use rdkafka::client::ClientContext as _;
+    use rdkafka::consumer::ConsumerContext as _;
+    use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+    use rdkafka::statistics::{ConsumerGroup, Statistics};
+    use rdkafka::{Offset, TopicPartitionList};
+
+    use super::{GroupContext, ends_by, supervise};
+    use crate::ConsumerError;
+    use crate::unconnected::{TOPIC, group, own};
+
+    /// What a consumer says of the work on a partition that ended like this.
+    async fn failed_by(work: BoxFuture<'static, Result<(), ConsumerError>>) -> Option<String> {
+        let group = group(true);
+        let (alive, ended) = sync_channel(0);
+        supervise(Arc::downgrade(&group), work, alive).await;
+        assert!(ended.recv().is_err(), "the task is gone");
+        group.status().failed
+    }
+
+    #[tokio::test]
+    async fn work_that_fails_or_panics_stops_the_consumer_and_work_that_ends_does_not() {
+        assert_eq!(failed_by(async { Ok(()) }.boxed()).await, None);
+        let error = ConsumerError::Internal {
+            group: "g".into(),
+            message: "broken".into(),
+        };
+        let failed = failed_by(async { Err(error) }.boxed()).await;
+        assert_eq!(failed.as_deref(), Some("consumer group g: broken"));
+        let panicked = failed_by(async { panic!("of a bug") }.boxed()).await;
+        assert!(panicked.is_some_and(|text| text.contains("panicked")));
+    }
+
+    #[tokio::test]
+    async fn a_task_that_is_gone_need_not_be_waited_for_and_one_that_lives_is_until_the_deadline() {
+        let group = group(true);
+        let (_, alive) = own(&group, 0);
+        let (_, gone) = own(&group, 1);
+        drop(gone);
+        let owned = group.owned();
+        let soon = Instant::now() + Duration::from_millis(50);
+        assert!(!ends_by(&owned[&(TOPIC.into(), 0)], soon));
+        assert!(Instant::now() >= soon);
+        assert!(ends_by(&owned[&(TOPIC.into(), 1)], Instant::now()));
+        drop(alive);
+    }
+
+    #[tokio::test]
+    async fn what_the_client_tells_comes_to_the_group() {
+        let group = group(true);
+        let (progress, _alive) = own(&group, 0);
+        let context = GroupContext {
+            group: Arc::clone(&group),
+        };
+        context.error(KafkaError::Global(RDKafkaErrorCode::Resolve), "one broker");
+        assert_eq!(group.status().kafka, None);
+        context.error(
+            KafkaError::Global(RDKafkaErrorCode::AllBrokersDown),
+            "2/2 are down",
+        );
+        assert_eq!(
+            group.status().kafka.map(|t| t.message).as_deref(),
+            Some("2/2 are down")
+        );
+
+        let steady = ConsumerGroup {
+            join_state: "steady".into(),
+            ..ConsumerGroup::default()
+        };
+        context.stats(Statistics {
+            cgrp: Some(steady),
+            ..Statistics::default()
+        });
+        assert!(group.status().joined);
+
+        progress.start_at(5);
+        progress.advance_to(7);
+        let mut list = TopicPartitionList::new();
+        list.add_partition_offset(TOPIC, 0, Offset::Offset(7)).unwrap();
+        context.commit_callback(Ok(()), &list);
+        assert_eq!(progress.unconfirmed(), None);
     }
 }

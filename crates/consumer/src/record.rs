@@ -121,7 +121,8 @@ impl Record {
 
 #[cfg(test)]
 mod tests {
-    use super::Record;
+    use super::{Record, TimestampType};
+    use crate::Origin;
 
     #[test]
     fn the_last_header_of_a_name_counts_and_null_is_none() {
@@ -138,5 +139,46 @@ mod tests {
         assert_eq!(record.header("b"), None);
         assert_eq!(record.header("d"), None);
         assert_eq!(record.header_str("c"), None);
+    }
+
+    #[test]
+    fn the_size_is_that_of_key_value_and_headers_with_their_names() {
+        assert_eq!(Record::default().size_bytes(), 0);
+        let record = Record {
+            key: Some(b"key".to_vec()),
+            payload: Some(b"value".to_vec()),
+            headers: vec![
+                ("header".into(), Some(b"1234567".to_vec())),
+                ("null".into(), None),
+            ],
+            ..Record::default()
+        };
+        assert_eq!(record.size_bytes(), 3 + 5 + (6 + 7) + 4);
+    }
+
+    #[test]
+    fn a_letter_that_came_back_is_a_message_of_the_topic_it_was_read_from_first() {
+        let mut record = Record {
+            topic: "redriven".into(),
+            ..Record::default()
+        };
+        assert_eq!(record.source_topic(), "redriven");
+        record.redriven_from = Some(Origin {
+            topic: "things.v1".into(),
+            partition: 0,
+            offset: 1,
+        });
+        assert_eq!(record.source_topic(), "things.v1");
+    }
+
+    #[test]
+    fn types_of_timestamps_have_the_names_that_readers_of_dead_letters_know() {
+        let names = [
+            TimestampType::None,
+            TimestampType::CreateTime,
+            TimestampType::LogAppendTime,
+        ]
+        .map(TimestampType::as_str);
+        assert_eq!(names, ["NoTimestampType", "CreateTime", "LogAppendTime"]);
     }
 }

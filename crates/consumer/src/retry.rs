@@ -403,3 +403,164 @@ fn headers(
     add(header::FAILURES, failures.to_string());
     headers
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::time::Duration;
+
+    use time::OffsetDateTime;
+
+    use super::{NothingParked, Place, Retries, RetryTier, RetryTopics, Slot, Turn, failures_of, headers};
+    use crate::attempt::Interrupted;
+    use crate::dead_letter::header;
+    use crate::record::Record;
+    use crate::unconnected::{TOPIC, assignment, settings};
+
+    /// What an assignment of `TOPIC` makes of these retry topics.
+    async fn retries_of(topics: [&str; 2]) -> Retries<NothingParked> {
+        let tier = |topic: &str| RetryTier {
+            topic: topic.to_owned(),
+            delay: Duration::from_secs(60),
+        };
+        let topics = RetryTopics {
+            tiers: topics.map(tier).into(),
+            parked: NothingParked,
+        };
+        Retries::begin(Arc::new(topics), &assignment(settings()))
+            .await
+            .unwrap()
+    }
+
+    fn with_headers(headers: &[(&str, &[u8])]) -> Record {
+        let owned = |(name, value): &(&str, &[u8])| ((*name).to_owned(), Some(value.to_vec()));
+        Record {
+            topic: TOPIC.into(),
+            key: Some(b"k".to_vec()),
+            headers: headers.iter().map(owned).collect(),
+            ..Record::default()
+        }
+    }
+
+    fn copy() -> Record {
+        with_headers(&[
+            (header::ORIGINAL_TOPIC, b"source.v1"),
+            (header::ORIGINAL_PARTITION, &0_i32.to_be_bytes()),
+            (header::ORIGINAL_OFFSET, &7_i64.to_be_bytes()),
+        ])
+    }
+
+    fn ms(at: OffsetDateTime) -> i128 {
+        at.unix_timestamp_nanos() / 1_000_000
+    }
+
+    #[test]
+    fn a_copy_has_its_next_moment_and_its_failures_once_beside_all_that_it_had() {
+        let failed_once = with_headers(&[
+            ("ce_id", b"e1"),
+            (header::NOT_BEFORE, b"1"),
+            (header::FAILURES, b"1"),
+        ]);
+        assert_eq!(failures_of(&failed_once), 1);
+        let not_before = OffsetDateTime::from_unix_timestamp(1_700_000_000).unwrap();
+        let copy = Record {
+            headers: headers(&failed_once, "g", not_before, 2),
+            ..Record::default()
+        };
+        assert_eq!(copy.header_str(header::NOT_BEFORE), Some("1700000000000"));
+        assert_eq!(failures_of(&copy), 2);
+        assert_eq!(copy.header_str(header::ORIGINAL_TOPIC), Some(TOPIC));
+        assert_eq!(copy.header_str("ce_id"), Some("e1"));
+        let mut names: Vec<&String> = copy.headers.iter().map(|(name, _)| name).collect();
+        let count = names.len();
+        names.sort();
+        names.dedup();
+        assert_eq!(names.len(), count, "a header was written twice");
+    }
+
+    #[test]
+    fn what_has_no_count_of_failures_that_can_be_read_has_not_failed() {
+        assert_eq!(failures_of(&with_headers(&[])), 0);
+        assert_eq!(failures_of(&with_headers(&[(header::FAILURES, b"many")])), 0);
+    }
+
+    #[tokio::test]
+    async fn a_partition_is_of_the_tier_that_its_topic_is_or_of_a_source() {
+        assert_eq!(retries_of(["a", TOPIC]).await.tier, Some(1));
+        assert_eq!(retries_of(["a", "b"]).await.tier, None);
+    }
+
+    #[tokio::test]
+    async fn a_row_of_a_tier_that_is_no_more_belongs_to_the_last_one() {
+        let retries = retries_of(["a", "b"]).await;
+        let slot = |tier| Slot {
+            tier,
+            not_before: OffsetDateTime::UNIX_EPOCH,
+        };
+        assert_eq!(retries.known(Place::Oldest(slot(7))), Place::Oldest(slot(1)));
+        assert_eq!(retries.known(Place::Behind(slot(7))), Place::Behind(slot(1)));
+        assert_eq!(retries.known(Place::Oldest(slot(0))), Place::Oldest(slot(0)));
+        assert_eq!(retries.known(Place::NotParked), Place::NotParked);
+    }
+
+    #[tokio::test]
+    async fn a_slot_begins_when_its_delay_has_passed() {
+        let retries = retries_of(["a", "b"]).await;
+        let before = OffsetDateTime::now_utc();
+        let slot = retries.slot(1, Duration::from_secs(60));
+        assert_eq!(slot.tier, 1);
+        let delay = slot.not_before - before;
+        assert!((60.0..90.0).contains(&delay.as_seconds_f64()), "{delay}");
+    }
+
+    #[tokio::test]
+    async fn a_copy_is_waited_with_until_its_moment_and_what_has_none_is_not() {
+        let retries = retries_of([TOPIC, "b"]).await;
+        let waited = async |record: &Record| {
+            let wait = tokio::time::timeout(Duration::from_secs(30), retries.wait_for_time(record));
+            wait.await.expect("it has come")
+        };
+        let moment = ms(OffsetDateTime::now_utc()) + 300;
+        let text = moment.to_string();
+        assert_eq!(
+            waited(&with_headers(&[(header::NOT_BEFORE, text.as_bytes())])).await,
+            Ok(())
+        );
+        assert!(ms(OffsetDateTime::now_utc()) >= moment);
+        for already in [&b"1"[..], b"soon"] {
+            assert_eq!(
+                waited(&with_headers(&[(header::NOT_BEFORE, already)])).await,
+                Ok(())
+            );
+        }
+        assert_eq!(waited(&with_headers(&[])).await, Ok(()));
+        retries.assignment.drain.cancel();
+        let far = (moment + 3_600_000).to_string();
+        let far = with_headers(&[(header::NOT_BEFORE, far.as_bytes())]);
+        assert_eq!(waited(&far).await, Err(Interrupted));
+    }
+
+    #[tokio::test]
+    async fn where_nothing_waits_a_source_is_handled_and_a_copy_was_at_its_end() {
+        let source = retries_of(["a", "b"]).await;
+        assert_eq!(source.turn(&with_headers(&[])).await, Ok(Turn::Handle));
+        let tier = retries_of([TOPIC, "b"]).await;
+        assert_eq!(tier.turn(&copy()).await, Ok(Turn::Pass));
+        let keyless = Record { key: None, ..copy() };
+        assert_eq!(tier.turn(&keyless).await, Ok(Turn::Handle));
+        assert_eq!(source.turn(&keyless).await, Ok(Turn::Handle));
+    }
+
+    #[tokio::test]
+    async fn what_has_failed_as_often_as_there_are_tiers_fails_for_good() {
+        let retries = retries_of(["a", TOPIC]).await;
+        let failed_twice = with_headers(&[(header::FAILURES, b"2")]);
+        let poison = retries
+            .later(&failed_twice, "not yet")
+            .await
+            .unwrap()
+            .unwrap_err();
+        assert_eq!(poison.reason_class, "retries-exhausted");
+        assert_eq!(poison.message, "failed 3 times, at last: not yet");
+    }
+}

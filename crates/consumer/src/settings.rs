@@ -178,7 +178,9 @@ impl ConsumerSettings {
 
 #[cfg(test)]
 mod tests {
-    use super::ConsumerSettings;
+    use std::time::Duration;
+
+    use super::{ConsumerSettings, GroupProtocol};
 
     #[test]
     fn all_faults_are_named_at_once() {
@@ -206,5 +208,59 @@ mod tests {
         assert_eq!(config.get("enable.auto.commit"), Some("false"));
         assert_eq!(config.get("auto.offset.reset"), Some("error"));
         assert_eq!(config.get("ssl.ca.location"), Some("/ca.pem"));
+    }
+
+    type Change = fn(&mut ConsumerSettings);
+
+    #[test]
+    fn each_setting_that_cannot_work_is_refused_by_its_name() {
+        let cases: [(&str, Change); 7] = [
+            ("topics", |s| s.topics.clear()),
+            ("group", |s| s.group.clear()),
+            ("max_window", |s| s.max_window = s.max_concurrency - 1),
+            ("max_batch_records", |s| s.max_batch_records = 0),
+            ("backoff_initial", |s| s.backoff_initial = Duration::ZERO),
+            ("backoff_max", |s| {
+                s.backoff_max = s.backoff_initial - Duration::from_millis(1);
+            }),
+            ("prefetch_records", |s| s.prefetch_records = 0),
+        ];
+        for (name, change) in cases {
+            let mut settings = ConsumerSettings::new("k:9092", "g", ["t"]);
+            change(&mut settings);
+            let error = settings.check().unwrap_err().to_string();
+            assert!(
+                error.contains(&format!("{name}: ")) && !error.contains(';'),
+                "{error}"
+            );
+        }
+    }
+
+    #[test]
+    fn the_defaults_and_the_smallest_settings_are_taken() {
+        ConsumerSettings::new("k:9092", "g", ["t"]).check().unwrap();
+        let mut settings = ConsumerSettings::new("k:9092", "g", ["t"]);
+        (settings.max_concurrency, settings.max_window) = (1, 1);
+        (settings.max_batch_records, settings.prefetch_records) = (1, 1);
+        settings.backoff_initial = Duration::from_nanos(1);
+        settings.backoff_max = settings.backoff_initial;
+        settings.check().unwrap();
+    }
+
+    #[test]
+    fn the_client_shares_partitions_as_told_and_holds_no_more_than_the_defaults_say() {
+        let mut settings = ConsumerSettings::new("k:9092", "g", ["t"]);
+        let config = settings.client_config();
+        assert_eq!(config.get("group.protocol"), Some("consumer"));
+        assert_eq!(config.get("queued.min.messages"), Some("1000"));
+        assert_eq!(config.get("queued.max.messages.kbytes"), Some("4096"));
+        assert_eq!(settings.max_batch_bytes, 8_388_608);
+        settings.protocol = GroupProtocol::CooperativeSticky;
+        let config = settings.client_config();
+        assert_eq!(config.get("group.protocol"), Some("classic"));
+        assert_eq!(
+            config.get("partition.assignment.strategy"),
+            Some("cooperative-sticky")
+        );
     }
 }

@@ -122,3 +122,78 @@ impl std::fmt::Debug for ConsumerHandle {
             .finish()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{ConsumerStatus, PartitionState, PartitionStatus, Trouble};
+    use time::macros::datetime;
+
+    fn trouble() -> Trouble {
+        Trouble {
+            since: datetime!(2026-01-01 0:00 UTC),
+            message: "connection refused".into(),
+        }
+    }
+
+    /// A member whose partitions are in these states.
+    fn status(states: impl IntoIterator<Item = PartitionState>) -> ConsumerStatus {
+        let partition = |(number, state)| PartitionStatus {
+            topic: "things.v1".into(),
+            partition: number,
+            generation: 1,
+            state,
+            next_offset: None,
+            unfinished: 0,
+            lag: None,
+        };
+        ConsumerStatus {
+            group: "g".into(),
+            joined: true,
+            partitions: (0..).zip(states).map(partition).collect(),
+            kafka: None,
+            failed: None,
+        }
+    }
+
+    #[test]
+    fn a_member_whose_partitions_run_waits_for_nothing_and_one_without_partitions_neither() {
+        assert!(status([PartitionState::Running]).waiting_for().is_empty());
+        assert!(status([]).waiting_for().is_empty());
+    }
+
+    #[test]
+    fn each_partition_that_does_not_run_is_named_with_its_reason() {
+        let states = [
+            PartitionState::Starting,
+            PartitionState::Running,
+            PartitionState::BackingOff(trouble()),
+            PartitionState::Stopped {
+                reason: "offset 7 is gone".into(),
+            },
+        ];
+        assert_eq!(
+            status(states).waiting_for(),
+            [
+                "things.v1 [0]: its offset is being loaded",
+                "things.v1 [2]: retrying since 2026-01-01 0:00:00.0 +00:00:00: connection refused",
+                "things.v1 [3] is stopped: offset 7 is gone",
+            ]
+        );
+    }
+
+    #[test]
+    fn a_consumer_that_is_no_member_cannot_reach_kafka_or_has_ended_says_so() {
+        let mut status = status([]);
+        status.joined = false;
+        status.kafka = Some(trouble());
+        status.failed = Some("the schema is missing".into());
+        assert_eq!(
+            status.waiting_for(),
+            [
+                "group g has stopped: the schema is missing",
+                "Kafka is unreachable since 2026-01-01 0:00:00.0 +00:00:00: connection refused",
+                "group g has not taken this member in yet",
+            ]
+        );
+    }
+}

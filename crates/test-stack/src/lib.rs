@@ -24,7 +24,7 @@ pub use history::backdate_history;
 pub use picture::small_png;
 pub use ports::{free_port, free_port_beside};
 pub use settings::{Settings, settings};
-pub use topics::TestTopics;
+pub use topics::{TestTopics, wait_until_led};
 pub use wait::{eventually, wait_until};
 
 /// A short name that no other test has, of letters and digits: fits a database, a topic, a bucket, a key.

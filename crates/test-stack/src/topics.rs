@@ -56,14 +56,7 @@ impl TestTopics {
             }
         }
         let names: Vec<_> = specs.into_iter().map(|spec| spec.name).collect();
-        wait_until("the new partitions have a leader that knows it is one", || {
-            let (brokers, names) = (brokers.to_owned(), names.clone());
-            async move {
-                let led = tokio::task::spawn_blocking(move || are_led(&brokers, &names, partitions));
-                led.await.is_ok_and(|led| led)
-            }
-        })
-        .await;
+        wait_until_led(brokers, &names, partitions).await;
         Ok(Self {
             prefix,
             partitions: partitions.to_string(),
@@ -84,6 +77,18 @@ impl TestTopics {
     pub fn names(&self) -> Topics {
         Topics::new(&self.prefix)
     }
+}
+
+/// Waits until topics that were just created can be used, with so many partitions each.
+pub async fn wait_until_led(brokers: &str, topics: &[String], partitions: i32) {
+    wait_until("the new partitions have a leader that knows it is one", || {
+        let (brokers, topics) = (brokers.to_owned(), topics.to_owned());
+        async move {
+            let led = tokio::task::spawn_blocking(move || are_led(&brokers, &topics, partitions));
+            led.await.is_ok_and(|led| led)
+        }
+    })
+    .await;
 }
 
 /// Whether every partition's offsets can be asked for. A topic is created as soon as the controller has decided it; on a busy

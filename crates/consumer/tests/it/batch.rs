@@ -5,8 +5,8 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use depot_consumer::{
-    Batch, BatchHandler, BatchOutcome, Consumer, Context, Failure, OffsetSource, OffsetUnavailable,
-    PartitionState, Poison, Record, header,
+    Batch, BatchHandler, BatchOutcome, Consumer, ConsumerError, ConsumerSettings, Context, Failure,
+    OffsetSource, OffsetUnavailable, PartitionState, Poison, Record, header,
 };
 use tokio_util::sync::CancellationToken;
 
@@ -22,6 +22,8 @@ struct Store {
     tables: Arc<Mutex<Tables>>,
     down: Arc<AtomicBool>,
     calls: Arc<AtomicUsize>,
+    /// The bytes of the records of each batch.
+    batches: Arc<Mutex<Vec<Vec<usize>>>>,
 }
 
 #[derive(Default)]
@@ -67,6 +69,10 @@ impl Store {
     fn start(&self, log: &Log, max_batch_records: usize) -> Running {
         let mut settings = log.settings();
         settings.max_batch_records = max_batch_records;
+        self.start_with(settings)
+    }
+
+    fn start_with(&self, settings: ConsumerSettings) -> Running {
         let stop = CancellationToken::new();
         let consumer =
             Consumer::start_batch(settings, self.clone(), self.clone(), dead_letters(), stop.clone())
@@ -93,10 +99,18 @@ impl BatchHandler for Store {
     async fn handle_batch(&self, batch: &Batch<String>, _cx: &Context) -> Result<BatchOutcome, Failure> {
         self.check_up()
             .map_err(|error| Failure::transient("store a batch", error))?;
+        let sizes = batch.events.iter().map(|(record, _)| record.size_bytes());
+        self.batches.lock().unwrap().push(sizes.collect());
         let mut tables = self.tables.lock().unwrap();
         let next = tables.next.entry(batch.partition).or_insert(0);
         if *next != batch.expected_offset {
             return Ok(BatchOutcome::Reload);
+        }
+        if batch.events.iter().any(|(_, text)| text == "fatal") {
+            return Err(Failure::Fatal {
+                message: "the table is missing".into(),
+                source: None,
+            });
         }
         // Found in the middle of the transaction, which is then rolled back.
         if batch.events.iter().any(|(_, text)| text.starts_with("boom")) {
@@ -256,4 +270,53 @@ async fn a_store_that_is_away_is_waited_for_at_the_start_and_in_the_middle() {
     running.stop().await;
     assert_eq!(store.values(0).join(","), "0,1,2,3,4,5,6,7");
     assert!(log.letters(0).await.is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_batch_is_what_has_gathered_within_both_bounds() {
+    let log = Log::create(1).await.unwrap();
+    log.put_numbered(0, 0, 20, 1).await;
+    let store = Store::default();
+    store.down.store(true, Ordering::SeqCst);
+    let mut settings = log.settings();
+    settings.max_batch_records = 4;
+    let running = store.start_with(settings);
+    until("it waits for its offset", async || {
+        store.calls.load(Ordering::SeqCst) > 0
+    })
+    .await;
+    store.down.store(false, Ordering::SeqCst);
+    until("all is stored", async || store.next(0) == Some(20)).await;
+    running.stop().await;
+    let most = store.batches.lock().unwrap().iter().map(Vec::len).max();
+    assert_eq!(most, Some(4));
+
+    // A record has a key of 2 bytes and a value of 1 or 2: a batch ends with the one by which it has 9 or more.
+    let store = Store::default();
+    let mut settings = log.settings();
+    settings.max_batch_bytes = 9;
+    let running = store.start_with(settings);
+    until("all is stored", async || store.next(0) == Some(20)).await;
+    running.stop().await;
+    let batches = store.batches.lock().unwrap().clone();
+    assert_eq!(batches.iter().map(Vec::len).max(), Some(3), "{batches:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_fatal_failure_of_a_batch_names_its_first_record_and_stores_nothing() {
+    let log = Log::create(1).await.unwrap();
+    log.put_numbered(0, 0, 3, 1).await;
+    log.put(0, Some("k"), b"fatal").await;
+    let store = Store::default();
+    let running = store.start(&log, 500);
+    let error = running.consumer.join().await.unwrap_err();
+    let ConsumerError::Handler { offset, message, .. } = error else {
+        panic!("{error:?}")
+    };
+    assert_eq!(message, "the table is missing");
+    let stored = store.next(0).unwrap();
+    assert!(
+        offset == stored && offset <= 3,
+        "{offset} is the first that is not stored, {stored}"
+    );
 }

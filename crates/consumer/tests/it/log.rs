@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use anyhow::Result;
-use depot_consumer::{ConsumerSettings, Record};
+use depot_consumer::{ConsumerSettings, Record, header};
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer as _};
@@ -19,15 +19,25 @@ pub fn brokers() -> String {
     depot_test_stack::settings().kafka_brokers().to_owned()
 }
 
-/// `{prefix}.things.v1`, its dead letters, and the group's redrive topic, deleted with the value.
+/// `{prefix}.things.v1`, its dead letters, the group's redrive topic and, if wanted, two retry topics, deleted with the value.
 pub struct Log {
     prefix: String,
     admin: AdminClient<DefaultClientContext>,
     producer: FutureProducer,
+    with_retries: bool,
 }
 
 impl Log {
     pub async fn create(partitions: i32) -> Result<Self> {
+        Self::create_with(partitions, false).await
+    }
+
+    /// With retry topics.
+    pub async fn create_with_retries(partitions: i32) -> Result<Self> {
+        Self::create_with(partitions, true).await
+    }
+
+    async fn create_with(partitions: i32, with_retries: bool) -> Result<Self> {
         let admin: AdminClient<_> = ClientConfig::new().set("bootstrap.servers", brokers()).create()?;
         let producer = ClientConfig::new()
             .set("bootstrap.servers", brokers())
@@ -38,13 +48,14 @@ impl Log {
             prefix: depot_test_stack::unique_name(),
             admin,
             producer,
+            with_retries,
         };
         log.make_topics(partitions).await?;
         Ok(log)
     }
 
     async fn make_topics(&self, partitions: i32) -> Result<()> {
-        let names = [self.topic(), self.dead_letter_topic(), self.redrive_topic()];
+        let names = self.all_topics();
         let topics: Vec<_> = names
             .iter()
             .map(|name| NewTopic::new(name, partitions, TopicReplication::Fixed(1)))
@@ -55,6 +66,7 @@ impl Log {
         for created in self.admin.create_topics(&topics, &options).await? {
             created.map_err(|(topic, code)| anyhow::anyhow!("create {topic}: {code}"))?;
         }
+        depot_test_stack::wait_until_led(&brokers(), &names, partitions).await;
         Ok(())
     }
 
@@ -68,6 +80,18 @@ impl Log {
 
     pub fn redrive_topic(&self) -> String {
         format!("{}.group.retry.v1", self.prefix)
+    }
+
+    pub fn retry_topics(&self) -> [String; 2] {
+        ["1", "2"].map(|tier| format!("{}.things.retry.{tier}.v1", self.prefix))
+    }
+
+    fn all_topics(&self) -> Vec<String> {
+        let mut topics = vec![self.topic(), self.dead_letter_topic(), self.redrive_topic()];
+        if self.with_retries {
+            topics.extend(self.retry_topics());
+        }
+        topics
     }
 
     pub fn group(&self) -> String {
@@ -122,6 +146,38 @@ impl Log {
 
     /// Sends a letter to the redrive topic, with all that it carries.
     pub async fn bring_back(&self, letter: &Record) {
+        self.copy_into(&self.redrive_topic(), letter).await;
+    }
+
+    /// Puts a record of nobody's into a topic.
+    pub async fn put_into(&self, topic: &str, key: &str, value: &str) {
+        let record = Record {
+            key: Some(key.as_bytes().to_vec()),
+            payload: Some(value.as_bytes().to_vec()),
+            ..Record::default()
+        };
+        self.copy_into(topic, &record).await;
+    }
+
+    /// A copy of what lies at `offset` of partition 0, as the retry topics hold it, with more headers.
+    pub async fn put_copy(&self, tier: usize, offset: i64, key: &str, value: &str, more: &[(&str, &str)]) {
+        let header = |name: &str, value: &[u8]| (name.to_owned(), Some(value.to_vec()));
+        let mut headers = vec![
+            header(header::ORIGINAL_TOPIC, self.topic().as_bytes()),
+            header(header::ORIGINAL_PARTITION, &0_i32.to_be_bytes()),
+            header(header::ORIGINAL_OFFSET, &offset.to_be_bytes()),
+        ];
+        headers.extend(more.iter().map(|(name, value)| header(name, value.as_bytes())));
+        let record = Record {
+            key: Some(key.as_bytes().to_vec()),
+            payload: Some(value.as_bytes().to_vec()),
+            headers,
+            ..Record::default()
+        };
+        self.copy_into(&self.retry_topics()[tier], &record).await;
+    }
+
+    async fn copy_into(&self, topic: &str, letter: &Record) {
         let headers = letter
             .headers
             .iter()
@@ -132,17 +188,14 @@ impl Log {
                 })
             });
         let record = FutureRecord::<[u8], [u8]> {
-            topic: &self.redrive_topic(),
+            topic,
             partition: Some(letter.partition),
             payload: letter.payload.as_deref(),
             key: letter.key.as_deref(),
             timestamp: letter.timestamp_ms,
             headers: Some(headers),
         };
-        self.producer
-            .send(record, TIMEOUT)
-            .await
-            .expect("append a letter");
+        self.producer.send(record, TIMEOUT).await.expect("append a copy");
     }
 
     /// The group's committed offset.
@@ -183,9 +236,38 @@ impl Log {
         .await;
     }
 
+    /// Whether the group has passed all of partition 0 of the source and of the retry topics.
+    pub async fn is_passed(&self) -> bool {
+        let [first, second] = self.retry_topics();
+        for topic in [self.topic(), first, second] {
+            let committed = self.committed_of(&topic, 0).await;
+            if committed.unwrap_or(0) < self.size_of(&topic).await {
+                return false;
+            }
+        }
+        true
+    }
+
+    /// The end of partition 0 of a topic.
+    pub async fn size_of(&self, topic: &str) -> i64 {
+        let (group, topic) = (format!("{}.reader", self.prefix), topic.to_owned());
+        blocking(move || {
+            let (_low, high) = reader(&group)
+                .fetch_watermarks(&topic, 0, TIMEOUT)
+                .expect("watermarks");
+            high
+        })
+        .await
+    }
+
     /// Everything in one partition of the dead-letter topic.
     pub async fn letters(&self, partition: i32) -> Vec<Record> {
-        let (group, topic) = (format!("{}.reader", self.prefix), self.dead_letter_topic());
+        self.records_of(&self.dead_letter_topic(), partition).await
+    }
+
+    /// Everything in one partition of a topic.
+    pub async fn records_of(&self, topic: &str, partition: i32) -> Vec<Record> {
+        let (group, topic) = (format!("{}.reader", self.prefix), topic.to_owned());
         blocking(move || {
             let consumer = reader(&group);
             let (low, high) = consumer
@@ -241,7 +323,7 @@ impl Log {
 
 impl Drop for Log {
     fn drop(&mut self) {
-        let names = [self.topic(), self.dead_letter_topic(), self.redrive_topic()];
+        let names = self.all_topics();
         let names: Vec<&str> = names.iter().map(String::as_str).collect();
         let deleted = self
             .admin

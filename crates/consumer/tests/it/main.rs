@@ -12,6 +12,8 @@ mod keyed;
 mod log;
 mod members;
 mod offsets;
+mod parked;
 mod redriven;
+mod retries;
 mod running;
 mod texts;

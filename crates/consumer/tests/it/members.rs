@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use depot_consumer::ConsumerSettings;
+use depot_consumer::{ConsumerError, ConsumerSettings, GroupProtocol};
 use depot_test_stack::free_port;
 use tokio::sync::Semaphore;
 
@@ -92,6 +92,37 @@ async fn a_revoke_cancels_work_in_flight_and_its_late_result_is_not_committed() 
     assert_eq!(by_second.values(moved, None), ["first"]);
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn work_that_ends_within_the_grace_of_a_revoke_is_committed_and_not_repeated() {
+    let log = Log::create(2).await.unwrap();
+    for partition in [0, 1] {
+        log.put(partition, Some("k"), b"first").await;
+    }
+    let by_first = Handled::default();
+    let heeding = Texts::new(&by_first, |_, cx| async move {
+        cx.cancelled().cancelled().await;
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        Ok(())
+    });
+    let mut settings = log.settings();
+    (settings.revoke_grace, settings.drain_deadline) = (Duration::from_secs(60), Duration::ZERO);
+    let first = Running::keyed(settings.clone(), heeding);
+    until("both records run", async || first_unfinished(&first) == 2).await;
+    let by_second = Handled::default();
+    let second = Running::keyed(settings, Texts::noting(&by_second));
+    until("the second member has a partition", async || {
+        second.partitions().len() == 1
+    })
+    .await;
+    first.stop().await;
+    assert_eq!(by_first.count(), 2);
+    for partition in [0, 1] {
+        assert_eq!(log.committed(partition).await, Some(1));
+    }
+    second.stop().await;
+    assert_eq!(by_second.count(), 0, "what was committed came again");
+}
+
 struct CountDrop(Arc<AtomicUsize>);
 
 impl Drop for CountDrop {
@@ -129,6 +160,23 @@ async fn a_member_without_a_partition_is_ready_and_takes_over() {
     until("the second member works", async || handled.count() == 1).await;
     second.stop().await;
     assert_eq!(log.committed(0).await, Some(1));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_member_that_another_of_its_identity_displaces_ends_and_says_so() {
+    let log = Log::create(1).await.unwrap();
+    let mut settings = log.settings();
+    settings.protocol = GroupProtocol::CooperativeSticky;
+    settings.client_settings = vec![("group.instance.id".into(), "the-one".into())];
+    let handled = Handled::default();
+    let first = Running::keyed(settings.clone(), Texts::noting(&handled));
+    until("the first member has it", async || first.partitions() == [0]).await;
+    let second = Running::keyed(settings, Texts::noting(&handled));
+    let error = first.consumer.join().await.unwrap_err();
+    assert!(matches!(error, ConsumerError::ClientFailed { .. }), "{error:?}");
+    log.put(0, Some("k"), b"after").await;
+    until("the second member works", async || handled.count() == 1).await;
+    second.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -1,6 +1,8 @@
-//! Where a keyed consumer begins.
+//! Where a keyed consumer begins, and what it commits when.
 
-use depot_consumer::{ConsumerStatus, PartitionState, StartWithoutOffset};
+use std::time::Duration;
+
+use depot_consumer::{ConsumerStatus, Failure, PartitionState, StartWithoutOffset};
 
 use crate::{
     log::Log,
@@ -66,4 +68,77 @@ async fn a_committed_offset_outside_the_log_stops_its_partition_instead_of_start
     running.stop().await;
     assert!(handled.values(0, None).is_empty());
     assert_eq!(log.committed(0).await, Some(700));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn offsets_are_committed_as_often_as_told_and_when_the_consumer_ends() {
+    let log = Log::create(1).await.unwrap();
+    log.put_numbered(0, 0, 5, 1).await;
+    let mut settings = log.settings();
+    settings.commit_interval = Duration::from_secs(3_600);
+    let handled = Handled::default();
+    let running = Running::keyed(settings, Texts::noting(&handled));
+    until("all are handled", async || handled.count() == 5).await;
+    assert_eq!(
+        running.partition(0).unwrap().generation,
+        1,
+        "it is the first assignment"
+    );
+    // That nothing is committed can only be seen by letting many polls pass.
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    assert_eq!(log.committed(0).await, None);
+    running.stop().await;
+    assert_eq!(log.committed(0).await, Some(5));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_shutdown_waits_for_work_in_flight_and_takes_up_nothing_new() {
+    let log = Log::create(1).await.unwrap();
+    let handled = Handled::default();
+    // Told to stop it would: a shutdown tells only when its time for that is up.
+    let heeding = Texts::new(&handled, |_, cx| async move {
+        let worked = cx
+            .cancelled()
+            .run_until_cancelled(tokio::time::sleep(Duration::from_secs(1)));
+        match worked.await {
+            Some(()) => Ok(()),
+            None => Err(Failure::Transient {
+                message: "told to stop".into(),
+                source: None,
+            }),
+        }
+    });
+    let mut settings = log.settings();
+    (settings.max_concurrency, settings.drain_deadline) = (1, Duration::from_secs(3_600));
+    let running = Running::keyed(settings, heeding);
+    log.put_numbered(0, 0, 2, 2).await;
+    until("both are taken", async || {
+        running.partition(0).is_some_and(|p| p.unfinished == 2)
+    })
+    .await;
+    running.stop().await;
+    assert_eq!((handled.count(), log.committed(0).await), (1, Some(1)));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn work_that_takes_longer_than_a_shutdown_waits_is_told_and_not_committed() {
+    let log = Log::create(1).await.unwrap();
+    log.put_numbered(0, 0, 1, 1).await;
+    let handled = Handled::default();
+    let endless = Texts::new(&handled, |_, cx| async move {
+        cx.cancelled().cancelled().await;
+        Err(Failure::Transient {
+            message: "told to stop".into(),
+            source: None,
+        })
+    });
+    let mut settings = log.settings();
+    settings.drain_deadline = Duration::from_millis(300);
+    let running = Running::keyed(settings, endless);
+    until("it runs", async || {
+        running.partition(0).is_some_and(|p| p.unfinished == 1)
+    })
+    .await;
+    running.stop().await;
+    assert_eq!((handled.count(), log.committed(0).await), (0, None));
 }

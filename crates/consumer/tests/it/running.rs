@@ -48,19 +48,22 @@ pub fn dead_letters() -> DeadLetters {
     DeadLetters::new(&brokers(), &[]).expect("a dead-letter producer")
 }
 
-/// Waits for a condition with a deadline that outlasts a broker's session timeout.
+/// Waits for a condition with a deadline that outlasts a broker's session timeout, or for so many seconds as
+/// `TEST_PATIENCE_SECONDS` says: of a change that breaks everything, each test would be waited for to the end.
 pub async fn until(what: &str, holds: impl AsyncFnMut() -> bool) {
     until_of(&[], what, holds).await;
 }
 
 /// As [`until`], and says how these consumers stand if it never comes.
 pub async fn until_of(consumers: &[&Running], what: &str, mut holds: impl AsyncFnMut() -> bool) {
-    let deadline = tokio::time::Instant::now() + Duration::from_secs(120);
+    let told = std::env::var("TEST_PATIENCE_SECONDS").ok();
+    let patience = told.map_or(120, |seconds| seconds.parse().expect("a number of seconds"));
+    let deadline = tokio::time::Instant::now() + Duration::from_secs(patience);
     while !holds().await {
         let standing = || consumers.iter().map(|running| running.consumer.handle().status());
         assert!(
             tokio::time::Instant::now() < deadline,
-            "not within two minutes: {what}: {:?}",
+            "not within {patience} s: {what}: {:?}",
             standing().collect::<Vec<_>>()
         );
         tokio::time::sleep(Duration::from_millis(20)).await;
