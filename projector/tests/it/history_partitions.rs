@@ -49,8 +49,8 @@ async fn places(owner: &PgPool) -> Vec<String> {
 /// Name, and from and to when, in days before now.
 async fn ranges(owner: &PgPool) -> Vec<(String, Option<i32>, i32)> {
     sqlx::query_as(
-        "SELECT name, CASE WHEN from_at > '-infinity' THEN (current_date - (from_at AT TIME ZONE 'UTC')::date) END,
-                current_date - (to_at AT TIME ZONE 'UTC')::date
+        "SELECT name, CASE WHEN from_at > '-infinity' THEN ((now() AT TIME ZONE 'UTC')::date - (from_at AT TIME ZONE 'UTC')::date) END,
+                (now() AT TIME ZONE 'UTC')::date - (to_at AT TIME ZONE 'UTC')::date
          FROM read.item_history_partitions ORDER BY from_at",
     )
     .fetch_all(owner)
@@ -291,6 +291,8 @@ async fn a_program_of_the_release_before_finds_its_statement_as_it_was() {
 #[tokio::test]
 async fn the_projector_makes_and_drops_partitions_by_its_functions_and_in_no_other_way() {
     let fixture = Fixture::new().await;
+    backdate_history(&fixture.database.owner_pool().await, 40).await;
+    assert!(to_the_end(&keeping(&fixture, 30, None)).await.made > 0);
     let query = fixture.database.pool(ServiceRole::Query).await;
     let refused = async |pool: &PgPool, statement: &'static str| {
         let error = sqlx::query(AssertSqlSafe(statement))
