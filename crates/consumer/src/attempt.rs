@@ -187,7 +187,7 @@ fn poison_of(panic: &(dyn std::any::Any + Send)) -> Poison {
 }
 
 #[cfg(test)]
-mod tests {
+mod client_tests {
     use std::time::{Duration, Instant};
 
     use super::{Interrupted, decode_caught, handle_caught};

@@ -134,7 +134,7 @@ fn list_of(offsets: &[(Arc<Progress>, i64)]) -> KafkaResult<TopicPartitionList> 
 }
 
 #[cfg(test)]
-mod tests {
+mod client_tests {
     use std::time::Duration;
 
     use rdkafka::error::{KafkaError, RDKafkaErrorCode};

@@ -212,7 +212,7 @@ fn is_member(group: &ConsumerGroup) -> bool {
 }
 
 #[cfg(test)]
-mod tests {
+mod client_tests {
     use rdkafka::statistics::{Broker, ConsumerGroup, Partition, Statistics, Topic};
 
     use super::is_member;

@@ -299,7 +299,7 @@ async fn attempt<H: KeyHandler, P: ParkedKeys>(
 }
 
 #[cfg(test)]
-mod tests {
+mod client_tests {
     use std::sync::{Arc, Mutex};
     use std::time::Duration;
 

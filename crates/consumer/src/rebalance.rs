@@ -243,7 +243,7 @@ impl ConsumerContext for GroupContext {
 }
 
 #[cfg(test)]
-mod tests {
+mod client_tests {
     use std::sync::Arc;
     use std::sync::mpsc::sync_channel;
     use std::time::{Duration, Instant};

@@ -405,7 +405,7 @@ fn headers(
 }
 
 #[cfg(test)]
-mod tests {
+mod client_tests {
     use std::sync::Arc;
     use std::time::Duration;
 

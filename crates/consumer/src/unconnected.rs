@@ -1,4 +1,5 @@
-//! For unit tests: a consumer's parts without a broker that could be reached.
+//! For unit tests: a consumer's parts without a broker that could be reached. They run threads of the Kafka client, so those
+//! that use a group, a client or an assignment are in modules called `client_tests`, which ThreadSanitizer does not run.
 
 use std::sync::Arc;
 use std::sync::mpsc::{SyncSender, sync_channel};
