@@ -148,13 +148,7 @@ impl Group {
         let deadline = Instant::now() + self.settings.revoke_grace;
         for owned in given_up.iter().filter(|owned| !ends_by(owned, deadline)) {
             owned.abort.abort();
-            if !ends_by(owned, Instant::now() + ABORT_GRACE) {
-                tracing::error!(
-                    messaging.destination.name = %owned.progress.topic,
-                    messaging.destination.partition.id = owned.progress.partition,
-                    "the handler blocks its thread and can't be dropped; nothing of it is committed"
-                );
-            }
+            wait_until_dropped(owned);
         }
         if !lost && self.driver.commits_to_kafka() {
             let done: Vec<_> = given_up.iter().map(|owned| Arc::clone(&owned.progress)).collect();
@@ -184,6 +178,17 @@ fn started(consumer: &BaseConsumer<GroupContext>, list: &TopicPartitionList) -> 
         }
     }
     started
+}
+
+/// Waits for a task that was aborted, and says so where it does not go. What it may still do comes to nothing.
+fn wait_until_dropped(owned: &Owned) {
+    if !ends_by(owned, Instant::now() + ABORT_GRACE) {
+        tracing::error!(
+            messaging.destination.name = %owned.progress.topic,
+            messaging.destination.partition.id = owned.progress.partition,
+            "the handler blocks its thread and can't be dropped; nothing of it is committed"
+        );
+    }
 }
 
 fn ends_by(owned: &Owned, deadline: Instant) -> bool {
