@@ -25,6 +25,7 @@ mod redriven;
 mod refusals;
 mod saga;
 mod saga_desk;
+mod saga_repair;
 mod service;
 mod staging;
 mod store_notifications;
