@@ -222,7 +222,9 @@ impl OwnRole {
             database,
             ..
         } = self;
-        run(&owner, format!("DROP OWNED BY {name}; DROP ROLE {name}")).await;
+        // Who made a role has not its rights by that, and needs them to take them away.
+        let drop_all = format!("GRANT {name} TO CURRENT_USER; DROP OWNED BY {name}; DROP ROLE {name}");
+        run(&owner, drop_all).await;
         drop(database);
     }
 }
@@ -246,7 +248,7 @@ async fn each_right_too_many_is_refused_with_what_takes_it_away() {
         (
             "GRANT depot_uploader TO ROLE_",
             "REVOKE depot_uploader FROM ROLE_",
-            &["ON uploader.receipts", "REVOKE"],
+            &["ON uploader.objects", "REVOKE"],
         ),
         (
             "GRANT USAGE ON SCHEMA read TO ROLE_; GRANT SELECT (id) ON read.items TO ROLE_",
