@@ -61,8 +61,6 @@ fn forbidden(service: ServiceRole) -> &'static [&'static str] {
             "item_history_kept INSERT",
             "item_history_kept UPDATE",
             "item_history_kept DELETE",
-            "item_history_default INSERT",
-            "item_history_default UPDATE",
             "_sqlx_migrations INSERT",
             "_sqlx_migrations UPDATE",
             "_sqlx_migrations DELETE",
