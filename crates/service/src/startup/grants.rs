@@ -73,8 +73,8 @@ fn forbidden(service: ServiceRole) -> &'static [&'static str] {
 fn findings(service: ServiceRole, rights: &[Right]) -> Vec<Finding> {
     rights
         .chunk_by(|a, b| a.kind == b.kind)
-        .filter_map(|of_kind| Some((of_kind.first()?, listed(of_kind))))
-        .map(|(Right { role, kind, .. }, what)| {
+        .filter_map(|of_kind| Some((of_kind.first()?, of_kind.len(), listed(of_kind))))
+        .map(|(Right { role, kind, what: first }, count, what)| {
             let (problem, mend) = match kind.as_str() {
                 "superuser" | "owner" => (
                     if kind == "owner" {
@@ -94,21 +94,30 @@ fn findings(service: ServiceRole, rights: &[Right]) -> Vec<Finding> {
                 ),
                 "member" => (
                     format!("is a member of {what}"),
-                    format!("REVOKE {what} FROM {role}"),
+                    format!("REVOKE {first} FROM {role}{}", and_others(count)),
                 ),
                 "create" => (
                     format!("has CREATE ON {what}"),
-                    revoke(&format!("CREATE ON {what}"), role),
+                    revoke(&format!("CREATE ON {first}"), role, count),
                 ),
-                _ => (format!("has {what}"), revoke(&what, role)),
+                _ => (format!("has {what}"), revoke(first, role, count)),
             };
             Finding::wrong(format!("database role {role}"), problem, mend)
         })
         .collect()
 }
 
-fn revoke(what: &str, role: &str) -> String {
-    format!("REVOKE {what} FROM {role}, or from PUBLIC or the role that it has it of")
+fn revoke(first: &str, role: &str, count: usize) -> String {
+    let others = and_others(count);
+    format!("REVOKE {first} FROM {role}, or from PUBLIC or the role that it has it of{others}")
+}
+
+fn and_others(count: usize) -> &'static str {
+    if count == 1 {
+        ""
+    } else {
+        ", and the others likewise"
+    }
 }
 
 fn listed(rights: &[Right]) -> String {
