@@ -236,6 +236,18 @@ impl Log {
         .await;
     }
 
+    /// Deletes the records of a partition that are older than `offset`, as a topic's retention does.
+    pub async fn delete_before(&self, partition: i32, offset: i64) {
+        let mut list = TopicPartitionList::new();
+        list.add_partition_offset(&self.topic(), partition, Offset::Offset(offset))
+            .expect("an offset");
+        let options = AdminOptions::new().request_timeout(Some(TIMEOUT));
+        let deleted = self.admin.delete_records(&list, &options).await;
+        for element in deleted.expect("delete records").elements() {
+            element.error().expect("records of this partition are deleted");
+        }
+    }
+
     /// Whether the group has passed all of partition 0 of the source and of the retry topics.
     pub async fn is_passed(&self) -> bool {
         let [first, second] = self.retry_topics();

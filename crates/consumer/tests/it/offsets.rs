@@ -1,8 +1,10 @@
 //! Where a keyed consumer begins, and what it commits when.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use depot_consumer::{ConsumerStatus, Failure, PartitionState, StartWithoutOffset};
+use tokio::sync::Semaphore;
 
 use crate::{
     log::Log,
@@ -141,4 +143,51 @@ async fn work_that_takes_longer_than_a_shutdown_waits_is_told_and_not_committed(
     .await;
     running.stop().await;
     assert_eq!((handled.count(), log.committed(0).await), (0, None));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn records_that_are_deleted_before_they_were_read_stop_their_partition_at_the_first_of_them() {
+    let log = Log::create(1).await.unwrap();
+    log.put_numbered(0, 0, 2, 1).await;
+    let (handled, gate) = (Handled::default(), Arc::new(Semaphore::new(0)));
+    let opened = Arc::clone(&gate);
+    let handler = Texts::new(&handled, move |_, _| {
+        let gate = Arc::clone(&opened);
+        async move {
+            let _open = gate.acquire().await.unwrap();
+            Ok(())
+        }
+    });
+    let mut settings = log.settings();
+    (settings.max_concurrency, settings.max_window) = (1, 2);
+    // It holds one more ready, or the few that come with it, and leaves the others where they are.
+    settings.prefetch_records = 1;
+    let running = Running::keyed(settings, handler);
+    until("both are taken", async || {
+        running.partition(0).is_some_and(|p| p.unfinished == 2)
+    })
+    .await;
+    for value in 2..20 {
+        log.put(0, Some("k0"), value.to_string().as_bytes()).await;
+    }
+    log.delete_before(0, 19).await;
+    gate.add_permits(1_000);
+    let mut reason = String::new();
+    until("it is stopped", async || {
+        match running.partition(0).map(|p| p.state) {
+            Some(PartitionState::Stopped { reason: stopped }) => {
+                reason = stopped;
+                true
+            }
+            _ => false,
+        }
+    })
+    .await;
+    let read = handled.count();
+    assert!(
+        reason.contains(&format!("next offset {read} ")) && reason.contains("holds 19 to 20"),
+        "{read} were read: {reason}"
+    );
+    running.stop().await;
+    assert_eq!(log.committed(0).await, i64::try_from(read).ok());
 }
