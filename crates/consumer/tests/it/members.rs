@@ -123,6 +123,33 @@ async fn work_that_ends_within_the_grace_of_a_revoke_is_committed_and_not_repeat
     assert_eq!(by_second.count(), 0, "what was committed came again");
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_partition_that_was_given_up_and_comes_back_is_worked_on_again() {
+    let log = Log::create(2).await.unwrap();
+    let (by_first, by_second) = (Handled::default(), Handled::default());
+    let first = Running::keyed(log.settings(), Texts::noting(&by_first));
+    until("the first member has both", async || first.partitions() == [0, 1]).await;
+    let second = Running::keyed(log.settings(), Texts::noting(&by_second));
+    until("each has one", async || {
+        first.partitions().len() == 1 && second.partitions().len() == 1
+    })
+    .await;
+    second.stop().await;
+    until("the first member has both again", async || {
+        first.partitions() == [0, 1]
+    })
+    .await;
+    for partition in [0, 1] {
+        log.put(partition, Some("k"), b"after").await;
+    }
+    until_of(&[&first], "both are handled", async || by_first.count() == 2).await;
+    first.stop().await;
+    assert_eq!(
+        (log.committed(0).await, log.committed(1).await),
+        (Some(1), Some(1))
+    );
+}
+
 struct CountDrop(Arc<AtomicUsize>);
 
 impl Drop for CountDrop {
