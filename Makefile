@@ -144,6 +144,10 @@ test: ## everything that fits into 45 minutes, with one summary
 test-all: ## the same and what is long
 	@$(NATIVE)/test.sh all
 
+.PHONY: rehearse-upgrade
+rehearse-upgrade: ## roll the next version out under load, and back: NEXT=contract-first is one that has to fail
+	@$(NATIVE)/rehearse-upgrade.sh $(NEXT)
+
 faults: ## break everything under load, then check the promises from outside: FAULTS=60 SEED=1
 	@$(NATIVE)/faults.sh
 

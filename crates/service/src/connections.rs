@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
-use http::Request;
+use http::header::{CONNECTION, HeaderValue};
+use http::{Request, Response};
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -17,6 +18,8 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt as _;
+
+use crate::health::Readiness;
 
 const OPEN: &str = "depot_connections_open";
 /// After the system refused to accept, for example for want of file descriptors.
@@ -43,11 +46,16 @@ impl Default for ConnectionLimits {
 
 /// Serves a router until `stop`; then no connection is accepted, and requests under way are finished. `name` is a metric's
 /// label.
+///
+/// While the process drains, before `stop`, each answer is the last one on its connection, and says so: the client's next
+/// request opens another, to whoever is ready. Otherwise it could be on its way into a connection that is being closed, and
+/// its client could not tell whether it was taken.
 pub async fn serve(
     name: String,
     listener: TcpListener,
     router: Router,
     limits: ConnectionLimits,
+    readiness: Readiness,
     stop: CancellationToken,
 ) {
     describe_gauge!(OPEN, Unit::Count, "Connections of a listener that are open");
@@ -68,7 +76,8 @@ pub async fn serve(
         };
         let service = router
             .clone()
-            .map_request(|request: Request<Incoming>| request.map(Body::new));
+            .map_request(|request: Request<Incoming>| request.map(Body::new))
+            .map_response(last_while_draining(readiness.clone()));
         let connection = http.serve_connection(TokioIo::new(stream), TowerToHyperService::new(service));
         let connection = connections.watch(connection);
         let open = open.clone();
@@ -84,6 +93,16 @@ pub async fn serve(
     }
     drop(listener);
     connections.shutdown().await;
+}
+
+fn last_while_draining(readiness: Readiness) -> impl Fn(Response<Body>) -> Response<Body> + Clone {
+    move |mut response| {
+        if readiness.is_draining() {
+            let close = HeaderValue::from_static("close");
+            response.headers_mut().insert(CONNECTION, close);
+        }
+        response
+    }
 }
 
 async fn accept(listener: &TcpListener) -> TcpStream {

@@ -94,13 +94,16 @@ impl Process {
         let router = admin_router_with(self.readiness.clone(), self.metrics.clone(), more);
         let stop = self.shutdown.last_token();
         let limits = ConnectionLimits::default();
-        let serving = connections::serve("admin listener".to_owned(), listener, router, limits, stop);
+        let name = "admin listener".to_owned();
+        let serving = connections::serve(name, listener, router, limits, self.readiness.clone(), stop);
         self.shutdown.spawn_last("admin listener", serving);
     }
 
-    /// Serves a public router until the process drains; requests under way are finished.
+    /// Serves a public router until the process drains; requests under way are finished. From the signal on, clients are told
+    /// to go elsewhere with their next one.
     pub fn serve(&self, name: &str, listener: TcpListener, router: Router, limits: ConnectionLimits) {
-        let serving = connections::serve(name.to_owned(), listener, router, limits, self.shutdown.token());
+        let (readiness, stop) = (self.readiness.clone(), self.shutdown.token());
+        let serving = connections::serve(name.to_owned(), listener, router, limits, readiness, stop);
         self.shutdown.spawn(name, serving);
     }
 

@@ -2,25 +2,22 @@
 
 mod faults;
 mod last_lines;
-mod settling;
 
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use anyhow::{Context, Result};
 use depot_service::auth::Role;
-use tokio::{
-    signal::unix::{Signal, SignalKind, signal},
-    sync::Mutex,
-    time::Instant,
-};
+use tokio::{sync::Mutex, time::Instant};
 
 use self::faults::{Recoveries, Tally};
 use crate::{
     check::{Counter, Verdict, check},
-    client::{Client, Urls},
+    client::{Client, Patience, Urls},
     inject::Injected,
+    interrupted::Interrupted,
     load::{self, Load, World},
     plan::plan,
+    settling,
     site::{Dependency, Programs, Site, token},
 };
 
@@ -35,9 +32,9 @@ pub const QUIET_WITHIN: Duration = Duration::from_secs(300);
 /// With a break that lets things never end.
 pub const QUIET_WITHIN_SABOTAGED: Duration = Duration::from_secs(45);
 /// Short lives, so that what is forgotten expires while the campaign runs.
-const URL_SECONDS: u64 = 20;
+pub const URL_TTL: Duration = Duration::from_secs(20);
 /// Of every instance. No sweep is scheduled: it could mend what the check is to find.
-const SETTINGS: [(&str, &str); 12] = [
+pub const SETTINGS: [(&str, &str); 12] = [
     ("UPLOAD_URL_TTL_SECONDS", "20"),
     ("UPLOAD_GRACE_SECONDS", "5"),
     ("MULTIPART_OVER_BYTES", "1048576"),
@@ -85,15 +82,14 @@ struct Campaign {
 
 /// Runs a campaign to its end; every process that it started has ended then.
 pub async fn run(options: Options) -> Result<Outcome> {
-    // From here on nobody is ended by a signal before what it started is ended too.
     let mut interrupted = Interrupted::new()?;
     let folder = std::env::temp_dir().join(format!("depot-faults-{}", std::process::id()));
     std::fs::create_dir_all(&folder)?;
-    let site = Site::start(folder.clone(), options.programs.clone(), &SETTINGS).await;
+    let site = Site::start(folder.clone(), options.programs.clone(), SETTINGS.to_vec()).await;
     let site = Arc::new(site.with_context(|| format!("start an installation in {}", folder.display()))?);
     let campaign = Campaign {
         site: Arc::clone(&site),
-        world: Arc::new(World::new()),
+        world: Arc::new(World::default()),
         injected: Injected::default(),
         seed: options.seed,
         began: Instant::now(),
@@ -120,28 +116,6 @@ pub async fn run(options: Options) -> Result<Outcome> {
     outcome
 }
 
-/// By a terminal, or by whoever sets it a limit.
-struct Interrupted {
-    interrupt: Signal,
-    terminate: Signal,
-}
-
-impl Interrupted {
-    fn new() -> Result<Self> {
-        Ok(Self {
-            interrupt: signal(SignalKind::interrupt())?,
-            terminate: signal(SignalKind::terminate())?,
-        })
-    }
-
-    async fn wait(&mut self) {
-        tokio::select! {
-            _ = self.interrupt.recv() => {}
-            _ = self.terminate.recv() => {}
-        }
-    }
-}
-
 impl Campaign {
     async fn run(&self, options: &Options) -> Result<Outcome> {
         load::play(&self.world, |subject| self.client(subject)).await?;
@@ -156,9 +130,14 @@ impl Campaign {
         let tally = self.break_everything(faults).await?;
         tokio::time::sleep(WARM_UP).await;
         load.stop().await?;
-        self.wait_until_quiet(options.quiet_within).await?;
-        self.sweep_once().await;
-        self.fill_the_cache().await?;
+        let unsettled = [
+            settling::wait_until_quiet(&self.site, options.quiet_within).await?,
+            settling::sweep_once(&self.site, URL_TTL).await,
+        ];
+        for problem in unsettled.into_iter().flatten() {
+            self.problem(problem).await;
+        }
+        settling::fill_the_cache(&self.world, &self.client("reader-0")?).await;
         let told = self.world.history.told();
         let mut verdict = check(&self.site, &told, &self.injected).await?;
         for problem in self.problems.lock().await.iter() {
@@ -191,7 +170,7 @@ impl Campaign {
             queries: self.site.urls_for_clients(Dependency::QueryApi),
             grpc: self.site.urls_for_clients(Dependency::QueryGrpc),
         };
-        Client::new(urls, subject, token)
+        Client::new(urls, subject, token, Patience::SHORT)
     }
 
     async fn problem(&self, what: String) {
@@ -199,7 +178,8 @@ impl Campaign {
     }
 }
 
-fn keep(world: &World, folder: &std::path::Path, kept: &std::path::Path) -> Result<()> {
+/// Keeps history and logs.
+pub fn keep(world: &World, folder: &std::path::Path, kept: &std::path::Path) -> Result<()> {
     std::fs::create_dir_all(kept)?;
     world.history.save(&kept.join("history.jsonl"))?;
     for logs in ["services", "log"] {

@@ -14,9 +14,6 @@ use reqwest::{Method, RequestBuilder, StatusCode, header::HeaderMap, redirect::P
 use serde_json::Value;
 use tonic::transport::{Channel, Endpoint};
 
-/// Longer than any wait that a request asks for; shorter than a pause, so that clients go to the other instance.
-const TIMEOUT: Duration = Duration::from_secs(6);
-
 #[derive(Debug, Clone)]
 pub struct Answer {
     pub status: StatusCode,
@@ -58,6 +55,28 @@ impl Answer {
     }
 }
 
+/// How long a client waits.
+#[derive(Debug, Clone, Copy)]
+pub struct Patience {
+    /// For an answer: longer than any wait that a request asks for.
+    pub timeout: Duration,
+    /// For a version that is to be read, as `Prefer` asks.
+    pub wait_seconds: u32,
+}
+
+impl Patience {
+    /// Shorter than a pause, so that clients go to the other instance.
+    pub const SHORT: Self = Self {
+        timeout: Duration::from_secs(6),
+        wait_seconds: 2,
+    };
+
+    /// For a version that is to be read.
+    pub fn wait(self) -> Duration {
+        Duration::from_secs(self.wait_seconds.into())
+    }
+}
+
 /// Where the instances are.
 pub struct Urls {
     pub commands: Vec<String>,
@@ -74,16 +93,18 @@ pub struct Client {
     turn: Arc<AtomicUsize>,
     token: String,
     pub subject: String,
+    pub patience: Patience,
 }
 
 impl Client {
     /// `urls` lead to all instances of the command API, of the query API, and of its gRPC side.
-    pub fn new(urls: Urls, subject: &str, token: String) -> Result<Self> {
-        let channel = |url| Ok(Endpoint::from_shared(url)?.timeout(TIMEOUT).connect_lazy());
+    pub fn new(urls: Urls, subject: &str, token: String, patience: Patience) -> Result<Self> {
+        let timeout = patience.timeout;
+        let channel = |url| Ok(Endpoint::from_shared(url)?.timeout(timeout).connect_lazy());
         let grpc: Result<Vec<Channel>> = urls.grpc.into_iter().map(channel).collect();
         let http = reqwest::Client::builder()
             .redirect(Policy::none())
-            .timeout(TIMEOUT)
+            .timeout(timeout)
             .build()?;
         Ok(Self {
             http,
@@ -93,6 +114,7 @@ impl Client {
             turn: Arc::default(),
             token,
             subject: subject.to_owned(),
+            patience,
         })
     }
 

@@ -15,6 +15,8 @@ use anyhow::{Context, Result};
 use serde::Serialize;
 use uuid::Uuid;
 
+use crate::client::Answer;
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Kind {
@@ -107,10 +109,47 @@ pub struct Attempt {
     /// None if no answer came.
     pub status: Option<u16>,
     pub error: Option<String>,
+    /// The type of the problem that was answered.
+    pub problem: Option<String>,
     /// The client takes it for the answer.
     pub is_final: bool,
     pub id: Option<String>,
     pub version: Option<i64>,
+}
+
+impl Attempt {
+    /// One that an operation begins now.
+    pub fn of(operation: &Operation, began_ms: u64) -> Self {
+        Self {
+            request: operation.request,
+            kind: operation.kind,
+            key: operation.key.clone(),
+            attempt: operation.attempts,
+            began_ms,
+            ended_ms: 0,
+            status: None,
+            error: None,
+            problem: None,
+            is_final: false,
+            id: None,
+            version: None,
+        }
+    }
+
+    /// What came of it.
+    pub fn answered(&mut self, answer: &anyhow::Result<Answer>) {
+        match answer {
+            Ok(answer) => {
+                let text = |field| Some(answer.text(field)).filter(|text| !text.is_empty());
+                self.status = Some(answer.status.as_u16());
+                self.is_final = answer.is_final();
+                self.id = text("id");
+                self.version = answer.version();
+                self.problem = text("type").filter(|_| !answer.status.is_success());
+            }
+            Err(error) => self.error = Some(format!("{error:#}")),
+        }
+    }
 }
 
 /// A line of what is kept.
@@ -137,8 +176,9 @@ pub struct History {
     last_acknowledged_ms: AtomicU64,
 }
 
-impl History {
-    pub fn new() -> Self {
+impl Default for History {
+    /// Its time begins now.
+    fn default() -> Self {
         Self {
             began: Instant::now(),
             lines: Mutex::default(),
@@ -147,7 +187,9 @@ impl History {
             last_acknowledged_ms: AtomicU64::new(0),
         }
     }
+}
 
+impl History {
     /// Milliseconds since the campaign's load began.
     pub fn now_ms(&self) -> u64 {
         self.began.elapsed().as_millis() as u64

@@ -9,18 +9,22 @@
 //! afterwards Kafka, every table, every view, Redis and both buckets are read from the start and compared with that
 //! memory. Of the services' code it has what is no logic of theirs: `depot-schemas` names the topics, and `depot-service`
 //! signs the tokens, as an issuer does, and installs the provider of cryptography.
+//!
+//! The rehearsal of an upgrade (`tests/rolling`) has the same installation, load and check.
 
 pub mod campaign;
 mod canary;
 pub mod check;
-mod client;
+pub mod client;
 mod fault;
-mod history;
-mod inject;
-mod load;
-mod log;
+pub mod history;
+pub mod inject;
+pub mod interrupted;
+pub mod load;
+pub mod log;
 mod plan;
-mod site;
+pub mod settling;
+pub mod site;
 mod topics;
 
 pub use site::Programs;

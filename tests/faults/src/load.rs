@@ -43,6 +43,7 @@ const READERS: u64 = 2;
 const PATIENT: u32 = 60;
 
 /// What all workers share.
+#[derive(Default)]
 pub struct World {
     pub history: History,
     stop: AtomicBool,
@@ -55,16 +56,6 @@ pub struct World {
 }
 
 impl World {
-    pub fn new() -> Self {
-        Self {
-            history: History::new(),
-            stop: AtomicBool::new(false),
-            items: Mutex::default(),
-            own: Mutex::default(),
-            uploads: Mutex::default(),
-        }
-    }
-
     fn is_stopped(&self) -> bool {
         self.stop.load(Ordering::Relaxed)
     }

@@ -49,7 +49,7 @@ pub struct Site {
     instances: BTreeMap<(Service, u16), Mutex<Instance>>,
     programs: Programs,
     /// What every instance is told beside its addresses.
-    settings: &'static [(&'static str, &'static str)],
+    settings: Vec<(&'static str, &'static str)>,
 }
 
 impl Site {
@@ -57,7 +57,7 @@ impl Site {
     pub async fn start(
         folder: PathBuf,
         programs: Programs,
-        settings: &'static [(&'static str, &'static str)],
+        settings: Vec<(&'static str, &'static str)>,
     ) -> Result<Self> {
         let ports = Ports::find()?;
         let logs = folder.join("services");
@@ -143,7 +143,17 @@ impl Site {
 
     /// Runs the `depot` tool to its end, past all links; answers what it printed. Codes but 0 and `also` are errors.
     pub async fn tool(&self, arguments: &[&str], also: Option<i32>) -> Result<String> {
-        let mut command = Command::new(self.programs.folder.join("depot"));
+        self.tool_of(&self.programs, arguments, also).await
+    }
+
+    /// As `tool`, that of other programs.
+    pub async fn tool_of(
+        &self,
+        programs: &Programs,
+        arguments: &[&str],
+        also: Option<i32>,
+    ) -> Result<String> {
+        let mut command = Command::new(programs.folder.join("depot"));
         command
             .env_clear()
             .envs(environment::direct(self.ports))

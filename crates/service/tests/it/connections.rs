@@ -6,6 +6,7 @@ use std::time::Duration;
 use axum::Router;
 use axum::routing::get;
 use depot_service::connections::{ConnectionLimits, serve};
+use depot_service::health::Readiness;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
@@ -30,7 +31,14 @@ impl Server {
             head_timeout,
         };
         let stop = CancellationToken::new();
-        let serving = serve("test".to_owned(), listener, router, limits, stop.clone());
+        let serving = serve(
+            "test".to_owned(),
+            listener,
+            router,
+            limits,
+            Readiness::new(),
+            stop.clone(),
+        );
         Self {
             address,
             stop,

@@ -150,6 +150,45 @@ async fn a_request_under_way_is_finished_while_readiness_is_false_and_no_new_one
     assert!(TcpStream::connect(admin_address).await.is_err());
 }
 
+/// One answer of a connection that stays open, as far as its body, which is `here`.
+async fn next_answer(stream: &mut TcpStream) -> String {
+    stream
+        .write_all(b"GET /here HTTP/1.1\r\nhost: localhost\r\n\r\n")
+        .await
+        .unwrap();
+    let mut answer = Vec::new();
+    while !answer.ends_with(b"here") {
+        assert_ne!(stream.read_buf(&mut answer).await.unwrap(), 0, "closed early");
+    }
+    String::from_utf8(answer).unwrap()
+}
+
+#[tokio::test]
+async fn an_answer_after_the_signal_is_the_last_one_on_its_connection_and_says_so() {
+    let process = Process::new(Shutdown::new()).unwrap();
+    let public = bind(ProcessConfig::default().bind, 0).await.unwrap();
+    let mut stream = TcpStream::connect(public.local_addr().unwrap()).await.unwrap();
+    let router = Router::new().route("/here", get(async || "here"));
+    process.serve("public listener", public, router, ConnectionLimits::default());
+    for _ in 0..2 {
+        assert!(!next_answer(&mut stream).await.contains("connection: close"));
+    }
+    let (shutdown, readiness) = (process.shutdown.clone(), process.readiness.clone());
+    // Long: what is seen here is seen before it is over.
+    let policy = DrainPolicy {
+        notice: Duration::from_secs(600),
+        ..POLICY
+    };
+    let running = tokio::spawn(process.run_until_stopped(policy));
+    shutdown.request();
+    while !readiness.is_draining() {
+        tokio::task::yield_now().await;
+    }
+    assert!(next_answer(&mut stream).await.contains("connection: close"));
+    assert_eq!(stream.read(&mut [0]).await.unwrap(), 0, "and it is closed");
+    running.abort();
+}
+
 #[tokio::test]
 async fn a_port_in_use_is_an_error_that_names_it() {
     let ip = ProcessConfig::default().bind;

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use anyhow::Result;
 use reqwest::RequestBuilder;
 
 use crate::{
@@ -55,30 +56,16 @@ impl History {
 
     /// One attempt; answers what is an answer for good.
     async fn try_once(&self, operation: &Operation, request: RequestBuilder) -> Option<Answer> {
-        let mut attempt = Attempt {
-            request: operation.request,
-            kind: operation.kind,
-            key: operation.key.clone(),
-            attempt: operation.attempts,
-            began_ms: self.now_ms(),
-            ended_ms: 0,
-            status: None,
-            error: None,
-            is_final: false,
-            id: None,
-            version: None,
-        };
-        let answer = Client::send(request).await;
-        match &answer {
-            Ok(answer) => {
-                attempt.status = Some(answer.status.as_u16());
-                attempt.is_final = answer.is_final();
-                attempt.id = Some(answer.text("id")).filter(|id| !id.is_empty());
-                attempt.version = answer.version();
-            }
-            Err(error) => attempt.error = Some(format!("{error:#}")),
-        }
-        self.record_attempt(attempt);
+        let answer = self.attempt(operation, request).await;
         answer.ok().filter(Answer::is_final)
+    }
+
+    /// One request, and what came back, on record.
+    pub async fn attempt(&self, operation: &Operation, request: RequestBuilder) -> Result<Answer> {
+        let mut attempt = Attempt::of(operation, self.now_ms());
+        let answer = Client::send(request).await;
+        attempt.answered(&answer);
+        self.record_attempt(attempt);
+        answer
     }
 }

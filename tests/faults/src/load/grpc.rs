@@ -1,10 +1,12 @@
-use depot_proto::v1::{AtLeast, GetItemRequest};
-use tonic::{Code, Status};
+use std::error::Error as _;
+
+use depot_proto::v1::{AtLeast, GetItemRequest, Item};
+use tonic::{Code, Response, Status};
 use tonic_types::StatusExt as _;
 use uuid::Uuid;
 
 use super::Actor;
-use crate::history::{Kind, Outcome};
+use crate::history::{Attempt, Kind, Outcome};
 
 /// As HTTP says it, so that the history reads alike.
 const NOT_FOUND: u16 = 404;
@@ -18,13 +20,17 @@ impl Actor {
             id: item.to_string(),
             at_least: Some(AtLeast {
                 min_version: version.to_string(),
-                wait: None,
+                wait: self.client.patience.wait().try_into().ok(),
             }),
         };
-        let Ok(request) = self.client.with_token(message) else {
-            return;
-        };
-        match self.client.grpc().get_item(request).await {
+        let mut attempt = Attempt::of(&operation, self.world.history.now_ms());
+        let answer = self.get_item(message).await;
+        match &answer {
+            Err(status) if status.code() != Code::NotFound => attempt.error = Some(status.to_string()),
+            _ => attempt.is_final = true,
+        }
+        self.world.history.record_attempt(attempt);
+        match answer {
             Ok(found) => {
                 operation.outcome = Outcome::Ok;
                 // One that cannot be read is none, which the check takes for older than any.
@@ -47,6 +53,32 @@ impl Actor {
         }
         self.world.history.record(operation);
     }
+
+    /// Sent once more where the client says itself that it never left it, as clients of gRPC do by themselves ("transparent
+    /// retry"), and this one does by HTTP.
+    async fn get_item(&self, message: GetItemRequest) -> Result<Response<Item>, Status> {
+        let sent = || async {
+            let request = self.client.with_token(message.clone());
+            let request = request.map_err(|error| Status::internal(format!("{error:#}")))?;
+            self.client.grpc().get_item(request).await
+        };
+        match sent().await {
+            Err(status) if never_left(&status) => sent().await,
+            answer => answer,
+        }
+    }
+}
+
+/// The connection was closed while the request still waited for it.
+fn never_left(status: &Status) -> bool {
+    let mut cause = status.source();
+    while let Some(error) = cause {
+        if error.downcast_ref().is_some_and(hyper::Error::is_canceled) {
+            return true;
+        }
+        cause = error.source();
+    }
+    false
 }
 
 /// The version of an item that was deleted.

@@ -2,7 +2,7 @@ use uuid::Uuid;
 
 use super::{Actor, lock, recall};
 use crate::{
-    client::{Answer, Client},
+    client::Answer,
     history::{Kind, Operation, Outcome},
 };
 
@@ -55,11 +55,12 @@ impl Actor {
     async fn read(&self, mut operation: Operation, path: &str, version: i64, held: Option<i64>) {
         (operation.version, operation.attempts) = (Some(version), 1);
         let request = self.client.query(&format!("{path}?min_version={version}"));
-        let mut request = request.header("Prefer", "wait=2");
+        let wait = self.client.patience.wait_seconds;
+        let mut request = request.header("Prefer", format!("wait={wait}"));
         if let Some(held) = held {
             request = request.header("If-None-Match", format!("\"{held}\""));
         }
-        match Client::send(request).await {
+        match self.world.history.attempt(&operation, request).await {
             // A deleted item answers 410 with its version; what the reader has is as new as its tag says.
             Ok(answer) if answer.status.is_success() || [304, 410].contains(&answer.status.as_u16()) => {
                 operation.outcome = Outcome::Ok;

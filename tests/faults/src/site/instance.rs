@@ -111,12 +111,24 @@ impl Instance {
         Ok(())
     }
 
+    /// The same with another program, after it ended.
+    pub fn start_other(&mut self, program: Program) -> Result<()> {
+        let Program { path, arguments } = program;
+        (self.program, self.arguments) = (path, arguments);
+        self.start_again()
+    }
+
     /// SIGKILL, and the end awaited.
     pub async fn kill(&mut self) -> Result<()> {
         self.child
             .kill()
             .await
             .with_context(|| format!("kill {}", self.name()))
+    }
+
+    /// Whether it has ended, and said that nothing had to be dropped.
+    pub fn has_ended_in_order(&mut self) -> bool {
+        matches!(self.child.try_wait(), Ok(Some(status)) if status.success())
     }
 
     /// SIGTERM, and the end awaited. False for one that has not ended after its own deadline and more: it is killed, and

@@ -49,7 +49,7 @@ impl Ports {
         self.broker(node) + 2 + listener
     }
 
-    /// Three ports for an instance of a service.
+    /// Three ports for an instance of a service, the first of them: public, gRPC, admin; numbers count from 0.
     pub fn instance(self, service: u16, number: u16) -> u16 {
         self.base + 200 + 20 * service + 4 * number
     }

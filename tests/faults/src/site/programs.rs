@@ -11,7 +11,8 @@ pub struct Programs {
 }
 
 impl Programs {
-    pub(super) fn of(&self, service: Service) -> Program {
+    /// What a service is started from.
+    pub fn of(&self, service: Service) -> Program {
         match &self.sabotage {
             Some((path, _)) => Program {
                 path: path.clone(),
