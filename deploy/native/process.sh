@@ -83,6 +83,12 @@ port_is_open() { # PORT
     (exec 3<>"/dev/tcp/127.0.0.1/$1") 2>/dev/null
 }
 
+port_is_free() { # PORT
+    ! port_is_open "$1"
+}
+
 require_free_port() { # PORT NAME VARIABLE
-    ! port_is_open "$1" || die "port $1, for $2, is taken by a process that is not of this stack: set $3"
+    # A process whose first thread has ended is gone for whoever asks by its number; on a busy machine its other threads keep
+    # the port for a moment longer.
+    wait_for 10 port_is_free "$1" || die "port $1, for $2, is taken by a process that is not of this stack: set $3"
 }
