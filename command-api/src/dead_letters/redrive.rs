@@ -2,7 +2,8 @@
 
 use std::{sync::Arc, time::Duration};
 
-use depot_consumer::{ClosedApart, header};
+use depot_consumer::header;
+use depot_kafka_client::ClosedApart;
 use depot_schemas::{Entity, topics::Topics};
 use rdkafka::{
     ClientConfig,

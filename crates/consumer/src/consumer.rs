@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+use depot_kafka_client::{CLOSED_WITHIN, close_within};
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use tokio::sync::oneshot;
@@ -207,7 +208,12 @@ fn run(consumer: Arc<BaseConsumer<GroupContext>>, group: &Group) -> Result<(), C
     }
     group.end_all(&consumer);
     // Leaves the group, so that others need not wait for its session to time out.
-    drop(consumer);
+    if !close_within(consumer, CLOSED_WITHIN) {
+        tracing::warn!(
+            messaging.consumer.group.name = %group.name,
+            "Kafka did not let this member go in time; the group takes its partitions back when its session times out"
+        );
+    }
     group.take_failure().map_or(Ok(()), Err)
 }
 

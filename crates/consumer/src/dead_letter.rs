@@ -6,6 +6,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use depot_kafka_client::ClosedApart;
 use rdkafka::ClientConfig;
 use rdkafka::error::KafkaError;
 use rdkafka::message::{Header, OwnedHeaders};
@@ -13,7 +14,6 @@ use rdkafka::producer::{FutureProducer, FutureRecord};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
-use crate::closed_apart::ClosedApart;
 use crate::error::ConsumerError;
 use crate::handler::Poison;
 use crate::record::Record;

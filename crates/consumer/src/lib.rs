@@ -19,7 +19,6 @@
 
 mod attempt;
 mod batch;
-mod closed_apart;
 mod commit;
 mod commit_marks;
 mod consumer;
@@ -43,7 +42,6 @@ mod status;
 #[cfg(test)]
 mod unconnected;
 
-pub use closed_apart::ClosedApart;
 pub use consumer::Consumer;
 pub use dead_letter::{DeadLetters, dead_letter_topic, header};
 pub use error::ConsumerError;

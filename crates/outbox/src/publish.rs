@@ -15,6 +15,7 @@ use std::{
     time::Duration,
 };
 
+use depot_kafka_client::CLOSED_WITHIN;
 use depot_sabotage::Break;
 use rdkafka::{
     ClientConfig, ClientContext, Message,
@@ -328,11 +329,13 @@ impl Publisher {
         }
     }
 
-    /// Waits until a closed producer is gone.
+    /// Waits until a closed producer is gone, or for as long as that may take.
     pub(crate) async fn closed(&mut self) {
         if let Some(closing) = self.closing.take() {
             // Its only fault would be a panic in the client's own shutdown, after which it is gone as well.
-            let _ = closing.await;
+            if tokio::time::timeout(CLOSED_WITHIN, closing).await.is_err() {
+                tracing::warn!("Kafka did not let the relay's producer go in time; it ends with the process");
+            }
         }
     }
 

@@ -2,6 +2,7 @@
 
 use std::{collections::HashMap, fmt, sync::Arc, time::Duration};
 
+use depot_kafka_client::ClosedApart;
 use depot_schemas::topics::TopicSpec;
 use rdkafka::{
     ClientConfig,
@@ -54,7 +55,7 @@ enum Partitions {
 
 /// Looks at topics.
 pub struct Comparison {
-    admin: Arc<AdminClient<DefaultClientContext>>,
+    admin: Arc<ClosedApart<AdminClient<DefaultClientContext>>>,
     limit: Duration,
 }
 
@@ -66,7 +67,7 @@ impl Comparison {
     pub fn new(mut client: ClientConfig, limit: Duration) -> Result<Self, KafkaError> {
         // Whoever asks for the metadata of a topic that is not there makes it, where the broker does such.
         client.set("allow.auto.create.topics", "false");
-        let admin = Arc::new(client.create()?);
+        let admin = Arc::new(ClosedApart::new(client.create()?));
         Ok(Self { admin, limit })
     }
 

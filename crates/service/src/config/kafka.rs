@@ -87,6 +87,9 @@ impl KafkaConfig {
         let mut settings = vec![
             ("bootstrap.servers", self.brokers.clone()),
             ("security.protocol", self.security.protocol.clone()),
+            // Figures of the client for whoever runs the brokers (KIP-714): what is measured is in the metrics here, and a
+            // client that sends them waits for a second when it is closed.
+            ("enable.metrics.push", "false".to_owned()),
         ];
         if let Some((mechanism, user, password)) = &self.security.sasl {
             settings.push(("sasl.mechanism", mechanism.clone()));

@@ -1,4 +1,4 @@
-use depot_end_to_end::{Client, Depot, Service};
+use depot_end_to_end::{Backing, Client, Depot, OwnKafka, Service};
 use depot_service::auth::Role;
 use depot_test_stack::wait_until;
 use reqwest::StatusCode;
@@ -76,4 +76,34 @@ async fn a_read_waits_for_its_version_while_the_projector_is_stopped_and_gets_it
             .is_ok_and(|answer| answer.status == StatusCode::OK)
     })
     .await;
+}
+
+/// A client of Kafka says goodbye when it is closed, and one that is just asking waits for its answer.
+#[tokio::test(flavor = "multi_thread")]
+async fn services_that_are_stopped_while_kafka_is_silent_end_in_order() {
+    let kafka = OwnKafka::start().await.unwrap();
+    let backing = Backing::create_on_brokers(kafka.gate.address()).await.unwrap();
+    let mut depot = Depot::start_on(backing, &[]).await.unwrap();
+    let alice = depot.client("alice", Role::Writer);
+    kafka.gate.hold();
+    alice.create_item("k", &json!({"name": "a"})).await.unwrap();
+    for service in Service::ALL {
+        let ended_well = depot.process(service).terminate().await.unwrap();
+        assert!(ended_well, "{} at its work", service.name());
+    }
+    for service in Service::ALL {
+        depot.process(service).restart().unwrap();
+    }
+    for service in Service::ALL {
+        let live = depot.admin_url(service, "/livez");
+        wait_until(&format!("{} is live", service.name()), || async {
+            reqwest::get(&live)
+                .await
+                .is_ok_and(|answer| answer.status() == StatusCode::OK)
+        })
+        .await;
+        let ended_well = depot.process(service).terminate().await.unwrap();
+        assert!(ended_well, "{} at its start", service.name());
+    }
+    kafka.gate.open();
 }
