@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use depot_outbox::{Doorbell, NewEvent, Relay, RelayHandle, RelayOptions, StepOutcome, append, shard_of};
-use depot_test_stack::{ServiceRole, TestDatabase, settings, unique_name};
+use depot_test_stack::{ServiceRole, TestDatabase, settings, unique_name, wait_until_led};
 use rdkafka::{
     ClientConfig, Message, Offset, TopicPartitionList,
     admin::{AdminClient, AdminOptions, NewTopic, TopicReplication},
@@ -42,6 +42,12 @@ impl World {
             .await
             .unwrap();
         assert!(created.iter().all(Result::is_ok), "{created:?}");
+        wait_until_led(
+            depot_test_stack::settings().kafka_brokers(),
+            std::slice::from_ref(&world.topic),
+            3,
+        )
+        .await;
         world
     }
 
