@@ -38,7 +38,8 @@ pub struct TopicSpec {
 
 impl TopicSpec {
     /// The topic's settings beside partitions and replication. Events are kept for ever: the log is the source of the
-    /// views.
+    /// views. So are dead letters and what is to be tried again: a copy has the time of its origin, and a broker that deletes by
+    /// time would take one of an old event at its next look, before anybody has read it.
     pub fn settings(&self) -> Vec<(&'static str, String)> {
         vec![
             ("cleanup.policy", "delete".to_owned()),

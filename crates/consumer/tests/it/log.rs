@@ -58,7 +58,8 @@ impl Log {
         let names = self.all_topics();
         let topics: Vec<_> = names
             .iter()
-            .map(|name| NewTopic::new(name, partitions, TopicReplication::Fixed(1)))
+            // As the declared ones: records that say they are old would go with the broker's next look for such.
+            .map(|name| NewTopic::new(name, partitions, TopicReplication::Fixed(1)).set("retention.ms", "-1"))
             .collect();
         let options = AdminOptions::new()
             .operation_timeout(Some(TIMEOUT))
