@@ -1,4 +1,4 @@
-use std::{thread, time::Duration};
+use std::{fs, path::PathBuf, thread, time::Duration};
 
 use anyhow::{Context, Result};
 use depot_migrate::{Passwords, ServiceRole};
@@ -8,7 +8,7 @@ use sqlx::{
 };
 use url::Url;
 
-use crate::{settings, unique_name};
+use crate::{settings, settings::workspace_root, unique_name};
 
 /// A freshly migrated database, dropped with the value.
 ///
@@ -58,6 +58,28 @@ impl TestDatabase {
     /// A pool of the owner, all schemas writable.
     pub async fn owner_pool(&self) -> PgPool {
         pool(&self.owner_url(), "command", &[]).await
+    }
+
+    /// A pool of a superuser, for planting what the owner may not give: the owner itself where it is one, as in a container of
+    /// Postgres, and otherwise the one that deploy/native keeps for itself.
+    pub async fn superuser_pool(&self) -> PgPool {
+        let owner = self.owner_pool().await;
+        let is_superuser: bool =
+            sqlx::query_scalar("SELECT rolsuper FROM pg_roles WHERE rolname = current_user")
+                .fetch_one(&owner)
+                .await
+                .expect("every role is in the list");
+        if is_superuser {
+            return owner;
+        }
+        let file = stack_folder().join("postgres.password");
+        let password = fs::read_to_string(&file).expect("deploy/native/postgres.sh keeps it there");
+        let mut url = Url::parse(&self.owner_url()).expect("it was used to create this database");
+        let entered = url
+            .set_username("postgres")
+            .and(url.set_password(Some(password.trim())));
+        entered.expect("a URL with a host");
+        pool(url.as_str(), "command", &[]).await
     }
 
     /// A pool as the service of that role has it: its schema in the search path, and the server's time-outs, without
@@ -151,6 +173,11 @@ async fn make_template(owner: &mut PgConnection, template: &str) -> Result<()> {
     let mark = format!("ALTER DATABASE {template} WITH IS_TEMPLATE true");
     sqlx::raw_sql(AssertSqlSafe(mark)).execute(owner).await?;
     Ok(())
+}
+
+/// Where deploy/native keeps what its instances of the services need.
+fn stack_folder() -> PathBuf {
+    std::env::var_os("STACK_DIR").map_or_else(|| workspace_root().join(".stack"), PathBuf::from)
 }
 
 fn owner_url(database: &str) -> Result<String> {

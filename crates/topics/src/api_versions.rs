@@ -123,6 +123,22 @@ mod tests {
         bytes
     }
 
+    /// What is said of an answer of so many bytes, whatever they are.
+    async fn said_of_length(length: usize) -> String {
+        let (broker, mut asked) = tokio::io::duplex(2 * MAX_ANSWER_BYTES);
+        asked.write_u32(length as u32).await.unwrap();
+        asked.write_all(&vec![1; length]).await.unwrap();
+        ask(broker).await.unwrap_err().to_string()
+    }
+
+    #[tokio::test]
+    async fn an_answer_is_read_up_to_a_length_and_no_further() {
+        let longest = said_of_length(MAX_ANSWER_BYTES).await;
+        assert!(longest.contains("is to another request"), "{longest}");
+        let longer = said_of_length(MAX_ANSWER_BYTES + 2).await;
+        assert!(longer.contains("is too long"), "{longer}");
+    }
+
     #[test]
     fn what_is_absent_or_too_old_is_lacking() {
         let all = [

@@ -293,6 +293,37 @@ async fn each_right_too_many_is_refused_with_what_takes_it_away() {
     role.drop().await;
 }
 
+/// What a role is, rather than what it was granted; the last of it only a superuser can give.
+#[tokio::test]
+async fn a_role_that_passes_by_what_was_granted_is_refused() {
+    let role = OwnRole::create().await;
+    let superuser = role.database.superuser_pool().await;
+    for (attribute, words) in [
+        ("REPLICATION", "has REPLICATION"),
+        ("BYPASSRLS", "has BYPASSRLS"),
+        ("SUPERUSER", "is a superuser"),
+    ] {
+        run(&superuser, format!("ALTER ROLE {} {attribute}", role.name)).await;
+        let findings = role.look().await;
+        assert_found(&findings, Weight::Wrong, &[words, &role.name]);
+        run(&superuser, format!("ALTER ROLE {} NO{attribute}", role.name)).await;
+        assert_eq!(role.look().await, [], "after {attribute}");
+    }
+    for group in ["pg_read_all_data", "pg_execute_server_program"] {
+        run(&superuser, format!("GRANT {group} TO {}", role.name)).await;
+        let findings = role.look().await;
+        let words = [
+            format!("is a member of {group}"),
+            format!("REVOKE {group} FROM {}", role.name),
+        ];
+        let found = said(&findings);
+        assert!(words.iter().all(|words| found.contains(words)), "{found}");
+        run(&superuser, format!("REVOKE {group} FROM {}", role.name)).await;
+        assert_eq!(role.look().await, [], "after {group}");
+    }
+    role.drop().await;
+}
+
 #[tokio::test]
 async fn a_reader_that_may_write_is_refused() {
     let database = TestDatabase::create().await.unwrap();
