@@ -51,13 +51,13 @@ begin_load() {
 }
 
 run_round() { # NUMBER
-    cargo test --locked --workspace --exclude depot-end-to-end --no-fail-fast -- "${MEETINGS[@]}" >"$LOG.$1.log" 2>&1
+    cargo test --locked --workspace --lib --bins --tests --exclude depot-end-to-end --no-fail-fast -- "${MEETINGS[@]}" >"$LOG.$1.log" 2>&1
 }
 
 # A test that got another name would drop out unseen.
 every_name_is_a_test() {
     local name names
-    names=$(cargo test --locked --workspace --exclude depot-end-to-end -- --list 2>/dev/null)
+    names=$(cargo test --locked --workspace --lib --bins --tests --exclude depot-end-to-end -- --list 2>/dev/null)
     for name in "${MEETINGS[@]}"; do
         grep -q "$name.*: test$" <<<"$names" || die "no test is called $name"
     done
@@ -90,7 +90,7 @@ cd "$REPO_DIR"
 mkdir -p "${LOG%/*}"
 was_running=$(process_pid kafka || true)
 "$NATIVE_DIR/backing.sh" start
-cargo test --locked --workspace --exclude depot-end-to-end --no-run
+cargo test --locked --workspace --lib --bins --tests --exclude depot-end-to-end --no-run
 every_name_is_a_test
 trap end_load EXIT
 begin_load
