@@ -2,11 +2,11 @@
 # Changes the domain and the consumer in one place after the other, and lists the changes that no test notices: those that
 # .cargo/mutants.toml names, with the reason, are left out; any other fails the run. Wants cargo-mutants.
 #
-# The domain has tests that need nothing. The consumer's changes go through its unit tests, and what those do not notice
-# through its tests on Kafka, which take a minute each time.
+# mutants.py makes one program of all changes and runs the tests against each; what cannot be in it, cargo-mutants tries one by
+# one. The consumer's changes go through its unit tests, and what those do not notice through its tests on Kafka, which take
+# half a minute each time.
 #
-# MUTANTS_PACKAGES (depot-domain depot-consumer), MUTANTS_SHARD=0/4 takes a part, MUTANTS_MINUTES (240) is the longest that
-# each of the three may take. Arguments go to cargo-mutants: mutants.sh --file crates/consumer/src/retry.rs
+# MUTANTS_PACKAGES (depot-domain depot-consumer).
 STACK_PORT_OFFSET=${STACK_PORT_OFFSET:-$("$(dirname "$0")/port-offset.sh")}
 export STACK_PORT_OFFSET
 source "$(dirname "$0")/settings.sh"
@@ -19,9 +19,8 @@ TREE=$OUTPUT/tree
 # of the checkout, and could take what was built of a mutant for what lies there.
 export CARGO_TARGET_DIR=$OUTPUT/build
 read -ra PACKAGES <<<"${MUTANTS_PACKAGES:-depot-domain depot-consumer}"
-MINUTES=${MUTANTS_MINUTES:-240}
-SHARD=()
-[[ -z ${MUTANTS_SHARD:-} ]] || SHARD=(--shard "$MUTANTS_SHARD")
+# Programs of tests that run side by side.
+JOBS=$(nproc)
 # To end at the first test that fails is an option of the harness that is not stable yet. The variable allows it where the
 # tests run; set for the compiler, it would have everything compiled anew.
 FAIL_FAST=(-Zunstable-options --fail-fast)
@@ -42,57 +41,65 @@ clean_up() {
     [[ -z ${started_kafka:-} ]] || "$NATIVE_DIR/kafka.sh" stop
 }
 
-# Runs one stage; its lists are under $OUTPUT/STAGE/mutants.out.
-stage() { # STAGE PACKAGE ARGUMENT…
-    local name=$1 package=$2 status=0
-    shift 2
+# All changes in one program: the lists are $OUTPUT/PACKAGE/*.txt, those that cannot be in it apart.txt.
+together() { # PACKAGE STAGE…
+    local package=$1
+    shift
+    rm -rf "${OUTPUT:?}/$package"
+    nice python3 "$NATIVE_DIR/mutants.py" "$TREE" "$package" "$OUTPUT/$package" "$@"
+}
+
+# Tries changes one by one, by the names in a list; the lists are $OUTPUT/STAGE/mutants.out/*.txt.
+one_by_one() { # LIST STAGE PACKAGE ARGUMENT…
+    local list=$1 name=$2 package=$3 status=0 chosen=() line
+    shift 3
     rm -rf "${OUTPUT:?}/$name"
+    # As regular expressions.
+    while IFS= read -r line; do chosen+=(--re "^$line\$"); done < <(sed 's/[][\\.*^$+?(){}|]/\\&/g' "$list")
+    ((${#chosen[@]} > 0)) || return 0
     mkdir -p "$OUTPUT/$name"
-    timeout --signal INT "$((MINUTES * 60))" nice cargo mutants --in-place --package "$package" --no-shuffle \
-        --build-timeout 600 --output "$OUTPUT/$name" "$@" || status=$?
+    nice cargo mutants --in-place --package "$package" --no-shuffle --build-timeout 600 --output "$OUTPUT/$name" \
+        "${chosen[@]}" "$@" || status=$?
     case $status in
     # 2: some survive, 3: some ran out of time. Both are in the lists.
     0 | 2 | 3) ;;
-    124) say "$package: not all within $MINUTES minutes; MUTANTS_SHARD takes a part" && failed=1 ;;
     *) die "cargo-mutants ended with $status: see $OUTPUT/$name/mutants.out/log" ;;
     esac
 }
 
-list_of() { cat "$OUTPUT/$1/mutants.out/$2.txt" 2>/dev/null || true; }
-
-# The changes that a stage missed, as regular expressions of their names.
-missed_by() { list_of "$1" missed | sed 's/[][\\.*^$+?(){}|]/\\&/g; s/^/^/; s/$/$/'; }
-
-domain() { stage domain depot-domain --minimum-test-timeout 60 "${SHARD[@]}" "$@" -- -- "${FAIL_FAST[@]}"; }
+domain() {
+    together depot-domain "60 $JOBS depot_domain,bounds,changes"
+    one_by_one "$OUTPUT/depot-domain/apart.txt" domain-apart depot-domain --minimum-test-timeout 60 --cargo-arg=--tests \
+        -- -- "${FAIL_FAST[@]}"
+}
 
 consumer() {
-    local missed=() name
-    stage consumer-units depot-consumer --minimum-test-timeout 60 --cargo-arg=--lib "${SHARD[@]}" "$@" -- -- \
-        "${FAIL_FAST[@]}"
-    rm -rf "$OUTPUT/consumer-kafka"
-    while IFS= read -r name; do missed+=(--re "$name"); done < <(missed_by consumer-units)
-    ((${#missed[@]} > 0)) || return 0
     if ! process_pid kafka >/dev/null && is_private kafka; then
         started_kafka=yes
         "$NATIVE_DIR/kafka.sh" start
     fi
-    # They wait for Kafka most of the time, and for what a mutant never does.
+    # They wait for Kafka most of the time, and for what a mutant never does: so more of them side by side.
     export TEST_PATIENCE_SECONDS=${TEST_PATIENCE_SECONDS:-30}
-    stage consumer-kafka depot-consumer --timeout 180 --cargo-arg=--test=it "${missed[@]}" -- -- \
+    together depot-consumer "60 $JOBS depot_consumer" "300 $((2 * JOBS)) it --test-threads=8"
+    one_by_one "$OUTPUT/depot-consumer/apart.txt" consumer-apart depot-consumer --minimum-test-timeout 60 --cargo-arg=--lib \
+        -- -- "${FAIL_FAST[@]}"
+    list_of consumer-apart missed >"$OUTPUT/consumer-left.txt"
+    one_by_one "$OUTPUT/consumer-left.txt" consumer-kafka depot-consumer --timeout 300 --cargo-arg=--test=it -- -- \
         --test-threads=8 "${FAIL_FAST[@]}"
 }
 
-# What was missed by the last stage of a package; what the others counted adds up.
+list_of() { cat "$OUTPUT/$1/mutants.out/$2.txt" 2>/dev/null || true; }
+
+# What all stages counted, each change once; what was missed, by the last one that tried it.
 report() { # PACKAGE STAGE…
     local package=$1 list stage last=$2
     shift
     for stage in "$@"; do [[ ! -d $OUTPUT/$stage ]] || last=$stage; done
     for list in "${LISTS[@]}"; do
-        if [[ $list == missed ]]; then
-            list_of "$last" missed >"$OUTPUT/$package.$list"
-        else
-            for stage in "$@"; do list_of "$stage" "$list"; done >"$OUTPUT/$package.$list"
-        fi
+        {
+            cat "$OUTPUT/$package/$list.txt" 2>/dev/null || true
+            for stage in "$@"; do [[ $list == missed && $stage != "$last" ]] || list_of "$stage" "$list"; done
+        } | sort -u >"$OUTPUT/$package.$list"
         printf '%-16s %-9s %s\n' "$package" "$list" "$(wc -l <"$OUTPUT/$package.$list")"
     done
     cat "$OUTPUT/$package.missed"
@@ -108,12 +115,12 @@ failed=0
 for package in "${PACKAGES[@]}"; do
     case $package in
     depot-domain)
-        domain "$@"
-        report depot-domain domain
+        domain
+        report depot-domain domain-apart
         ;;
     depot-consumer)
-        consumer "$@"
-        report depot-consumer consumer-units consumer-kafka
+        consumer
+        report depot-consumer consumer-apart consumer-kafka
         ;;
     *) die "MUTANTS_PACKAGES: depot-domain and depot-consumer are known, not $package" ;;
     esac

@@ -207,14 +207,18 @@ fn run(consumer: Arc<BaseConsumer<GroupContext>>, group: &Group) -> Result<(), C
         step(&consumer);
     }
     group.end_all(&consumer);
-    // Leaves the group, so that others need not wait for its session to time out.
+    leave(consumer, group);
+    group.take_failure().map_or(Ok(()), Err)
+}
+
+/// Leaves the group, so that others need not wait for its session to time out.
+fn leave(consumer: Arc<BaseConsumer<GroupContext>>, group: &Group) {
     if !close_within(consumer, CLOSED_WITHIN) {
         tracing::warn!(
             messaging.consumer.group.name = %group.name,
             "Kafka did not let this member go in time; the group takes its partitions back when its session times out"
         );
     }
-    group.take_failure().map_or(Ok(()), Err)
 }
 
 fn poll_once(consumer: &BaseConsumer<GroupContext>, group: &Group) {
