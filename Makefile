@@ -10,7 +10,7 @@ SUB ?= alice
 .DEFAULT_GOAL := help
 .PHONY: help demo up services-up down reset status logs token build migrate migrate-status migrate-down topics buckets \
 	sqlx-prepare sqlx-check prove fmt lint deny advisories test test-all faults race stress tsan coverage mutants fuzz load \
-	saturate bench bench-quick bench-growth check-containers pin
+	saturate bench bench-quick bench-micro bench-growth check-containers pin
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-20s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -182,6 +182,9 @@ bench: ## measure every row against its limit and its peers, an hour: ROWS=a,b R
 
 bench-quick: ## a first reading of each row, or of ROWS=a,b
 	@loadtest/bench.sh --quick $(if $(ROWS),--rows $(ROWS))
+
+bench-micro: ## what a command, an event and a read take without any service (criterion), in nanoseconds
+	@cargo bench --locked --workspace --bench hot_path
 
 bench-growth: ## how cost grows with what lies behind: ROWS=growth-of-drain RESUME=1
 	@loadtest/bench.sh --growth $(if $(ROWS),--rows $(ROWS)) $(if $(RESUME),--resume)
