@@ -88,7 +88,10 @@ consumer() {
         --test-threads=8 "${FAIL_FAST[@]}"
 }
 
-list_of() { cat "$OUTPUT/$1/mutants.out/$2.txt" 2>/dev/null || true; }
+# There is none of a stage that had nothing to try.
+print_if_there() { [[ ! -f $1 ]] || cat "$1"; }
+
+list_of() { print_if_there "$OUTPUT/$1/mutants.out/$2.txt"; }
 
 # What all stages counted, each change once; what was missed, by the last one that tried it.
 report() { # PACKAGE STAGE…
@@ -97,7 +100,7 @@ report() { # PACKAGE STAGE…
     for stage in "$@"; do [[ ! -d $OUTPUT/$stage ]] || last=$stage; done
     for list in "${LISTS[@]}"; do
         {
-            cat "$OUTPUT/$package/$list.txt" 2>/dev/null || true
+            print_if_there "$OUTPUT/$package/$list.txt"
             for stage in "$@"; do [[ $list == missed && $stage != "$last" ]] || list_of "$stage" "$list"; done
         } | sort -u >"$OUTPUT/$package.$list"
         printf '%-16s %-9s %s\n' "$package" "$list" "$(wc -l <"$OUTPUT/$package.$list")"

@@ -31,12 +31,16 @@ MEETINGS=(
     the_last_to_go_leaves_nothing a_reader_that_does_not_keep_up only_so_many
     tasks_are_joined a_request_under_way_is_finished as_many_places one_call_a_rest
 )
+# Without those of documentation, which rustdoc is started for.
+TESTS=(--locked --workspace --lib --bins --tests --exclude depot-end-to-end)
 LOADS=()
+# Of the rounds that are under way: what is started in the background hears no Ctrl-C.
+UNDER_WAY=()
 
 # shellcheck disable=SC2317 # called by the trap
 end_load() {
     local pid
-    for pid in "${LOADS[@]}"; do
+    for pid in "${LOADS[@]}" "${UNDER_WAY[@]}"; do
         kill "$pid" 2>/dev/null || true
     done
 }
@@ -50,14 +54,15 @@ begin_load() {
     done
 }
 
+# In a process of its own.
 run_round() { # NUMBER
-    cargo test --locked --workspace --lib --bins --tests --exclude depot-end-to-end --no-fail-fast -- "${MEETINGS[@]}" >"$LOG.$1.log" 2>&1
+    exec cargo test "${TESTS[@]}" --no-fail-fast -- "${MEETINGS[@]}" >"$LOG.$1.log" 2>&1
 }
 
 # A test that got another name would drop out unseen.
 every_name_is_a_test() {
     local name names
-    names=$(cargo test --locked --workspace --lib --bins --tests --exclude depot-end-to-end -- --list 2>/dev/null)
+    names=$(cargo test "${TESTS[@]}" -- --list 2>/dev/null)
     for name in "${MEETINGS[@]}"; do
         grep -q "$name.*: test$" <<<"$names" || die "no test is called $name"
     done
@@ -65,15 +70,16 @@ every_name_is_a_test() {
 
 # As many as there is room for, beginning with that one.
 run_rounds() { # FIRST
-    local number last=$(($1 + SIDE_BY_SIDE - 1)) pids=() at status=0
+    local number last=$(($1 + SIDE_BY_SIDE - 1)) at status=0
+    UNDER_WAY=()
     ((last <= ROUNDS)) || last=$ROUNDS
     for ((number = $1; number <= last; number++)); do
         run_round "$number" &
-        pids+=($!)
+        UNDER_WAY+=($!)
     done
-    for at in "${!pids[@]}"; do
+    for at in "${!UNDER_WAY[@]}"; do
         number=$(($1 + at))
-        if wait "${pids[at]}"; then
+        if wait "${UNDER_WAY[at]}"; then
             tests=$(awk '/^test result:/ { passed += $4 } END { print passed + 0 }' "$LOG.$number.log")
             ((++passed))
             say "round $number of $ROUNDS: $tests tests passed, $((SECONDS - began)) s"
@@ -83,6 +89,7 @@ run_rounds() { # FIRST
             status=1
         fi
     done
+    UNDER_WAY=()
     return "$status"
 }
 
@@ -90,7 +97,7 @@ cd "$REPO_DIR"
 mkdir -p "${LOG%/*}"
 was_running=$(process_pid kafka || true)
 "$NATIVE_DIR/backing.sh" start
-cargo test --locked --workspace --lib --bins --tests --exclude depot-end-to-end --no-run
+cargo test "${TESTS[@]}" --no-run
 every_name_is_a_test
 trap end_load EXIT
 begin_load

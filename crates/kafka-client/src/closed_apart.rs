@@ -2,6 +2,8 @@
 
 use std::ops::Deref;
 
+use crate::closing::close_apart;
+
 /// Holds a client whose end blocks: it joins its threads, and waits for what they wait for. Dropped, it is closed on a
 /// thread of its own, never on one of the runtime, whose other tasks would stand still with it.
 #[derive(Debug)]
@@ -31,13 +33,9 @@ impl<T: Send + 'static> Deref for ClosedApart<T> {
 
 impl<T: Send + 'static> Drop for ClosedApart<T> {
     fn drop(&mut self) {
-        let client = self.client.take();
-        let close = std::thread::Builder::new()
-            .name("kafka-close".to_owned())
-            .spawn(move || drop(client));
-        if let Err(error) = close {
-            // What was not started has dropped it here.
-            tracing::warn!(%error, "a Kafka client was closed on the thread that needed it no more");
+        if let Some(client) = self.client.take() {
+            // Nobody waits for it.
+            drop(close_apart(client));
         }
     }
 }

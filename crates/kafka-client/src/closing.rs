@@ -1,4 +1,8 @@
-use std::{sync::mpsc, thread, time::Duration};
+use std::{
+    sync::mpsc::{self, Receiver, RecvTimeoutError},
+    thread,
+    time::Duration,
+};
 
 /// How long a client that is closed in order is waited for. What it has to say takes a few round trips; a broker that did not
 /// answer until then finds out by itself, when the session runs out.
@@ -10,22 +14,23 @@ pub const CLOSED_WITHIN: Duration = Duration::from_secs(5);
 /// Blocks: not for a thread of the runtime.
 #[must_use]
 pub fn close_within<T: Send + 'static>(client: T, limit: Duration) -> bool {
-    let (done, closed) = mpsc::channel();
+    close_apart(client).recv_timeout(limit) != Err(RecvTimeoutError::Timeout)
+}
+
+/// Closes a client on a thread of its own. Nothing is ever sent by what is returned: its other end goes when the client is gone.
+pub(crate) fn close_apart<T: Send + 'static>(client: T) -> Receiver<()> {
+    let (closing, closed) = mpsc::channel();
     let close = thread::Builder::new()
         .name("kafka-close".to_owned())
         .spawn(move || {
             drop(client);
-            // Nobody may be waiting any more.
-            let _ = done.send(());
+            drop(closing);
         });
-    match close {
-        Ok(_) => closed.recv_timeout(limit).is_ok(),
-        Err(error) => {
-            // What was not started has dropped it here.
-            tracing::warn!(%error, "a Kafka client was closed on the thread that needed it no more");
-            true
-        }
+    if let Err(error) = close {
+        // What was not started has dropped it here.
+        tracing::warn!(%error, "a Kafka client was closed on the thread that needed it no more");
     }
+    closed
 }
 
 #[cfg(test)]
