@@ -10,7 +10,7 @@ SUB ?= alice
 .DEFAULT_GOAL := help
 .PHONY: help demo up services-up down reset status logs token build migrate migrate-status migrate-down topics buckets \
 	sqlx-prepare sqlx-check prove fmt lint deny advisories test test-all faults race stress tsan coverage mutants fuzz load \
-	saturate bench bench-quick bench-micro bench-growth check-containers pin
+	saturate bench bench-quick bench-micro bench-growth profile check-containers pin
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-20s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -185,6 +185,9 @@ bench-quick: ## a first reading of each row, or of ROWS=a,b
 
 bench-micro: ## what a command, an event and a read take without any service (criterion), in nanoseconds
 	@cargo bench --locked --workspace --bench hot_path
+
+profile: ## flame graphs of the services while rows of the benchmark run: ROWS=accepted-commands
+	@loadtest/bench.sh --profile --quick --rows $(or $(ROWS),accepted-commands)
 
 bench-growth: ## how cost grows with what lies behind: ROWS=growth-of-drain RESUME=1
 	@loadtest/bench.sh --growth $(if $(ROWS),--rows $(ROWS)) $(if $(RESUME),--resume)

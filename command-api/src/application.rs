@@ -133,7 +133,7 @@ impl Application {
         let admin = process::bind(config.process.bind, config.process.admin_port).await?;
         let address = public.local_addr().map_err(StartError::Address)?;
         let admin_address = admin.local_addr().map_err(StartError::Address)?;
-        process.serve_admin(admin);
+        process.serve_admin(&config.process, admin);
         startup.run(&process);
         if config.relay_enabled {
             start_relay(&process, &config, &pool, doorbell, &cleared);

@@ -105,7 +105,7 @@ impl Application {
 
         let admin = process::bind(config.process.bind, config.process.admin_port).await?;
         let admin_address = admin.local_addr().map_err(BuildError::Address)?;
-        process.serve_admin(admin);
+        process.serve_admin(&config.process, admin);
         startup.run(&process);
         let state = process.readiness.part("projector");
         process

@@ -75,7 +75,7 @@ impl Application {
         let admin = process::bind(config.process.bind, config.process.admin_port).await?;
         let (http_address, grpc_address, admin_address) =
             (http.local_addr()?, grpc.local_addr()?, admin.local_addr()?);
-        process.serve_admin(admin);
+        process.serve_admin(&config.process, admin);
 
         let stop = process.shutdown.token();
         let (views, replica) = (primary(&config, &process)?, replica(&config, &process)?);

@@ -119,7 +119,7 @@ impl Application {
         let keeping = door.verifier().keep_keys(process.shutdown.last_token());
         process.shutdown.spawn_last("token keys", keeping);
         let desk = AdminDesk::new(door, known, config.sweep.grace, process.shutdown.token());
-        process.serve_admin_with(admin, admin::routes(desk));
+        process.serve_admin_with(&config.process, admin, admin::routes(desk));
         startup.run(&process);
         let state = process.readiness.part("object store");
         process

@@ -13,6 +13,7 @@
 //! | [`layers`] | what wraps every public router |
 //! | [`health`], [`shutdown`], [`process`] | probes, owned tasks, orderly end |
 //! | [`database`] | a Postgres pool with time-outs |
+//! | [`profiling`] | profiles of CPU time, and the tasks that there are |
 //! | [`startup`] | whether the installation is one that the program works with, asked once |
 
 pub mod auth;
@@ -27,6 +28,7 @@ pub mod metrics;
 pub mod params;
 pub mod problem;
 pub mod process;
+pub mod profiling;
 mod runtime;
 pub mod shutdown;
 pub mod startup;

@@ -8,9 +8,11 @@ use futures::FutureExt as _;
 use tokio::net::TcpListener;
 
 use crate::auth::Door;
+use crate::config::ProcessConfig;
 use crate::connections::{self, ConnectionLimits};
 use crate::health::{Readiness, admin_router_with};
 use crate::metrics::{Metrics, MetricsError};
+use crate::profiling;
 use crate::shutdown::{DrainError, DrainPolicy, Shutdown};
 use crate::startup::Clearance;
 
@@ -85,12 +87,16 @@ impl Process {
     }
 
     /// Serves the admin routes, also while the process drains.
-    pub fn serve_admin(&self, listener: TcpListener) {
-        self.serve_admin_with(listener, Router::new());
+    pub fn serve_admin(&self, config: &ProcessConfig, listener: TcpListener) {
+        self.serve_admin_with(config, listener, Router::new());
     }
 
     /// As [`serve_admin`](Self::serve_admin), with more routes, which say themselves who may call them.
-    pub fn serve_admin_with(&self, listener: TcpListener, more: Router) {
+    pub fn serve_admin_with(&self, config: &ProcessConfig, listener: TcpListener, more: Router) {
+        let more = match config.profiling {
+            true => more.merge(profiling::routes(&self.shutdown)),
+            false => more,
+        };
         let router = admin_router_with(self.readiness.clone(), self.metrics.clone(), more);
         let stop = self.shutdown.last_token();
         let limits = ConnectionLimits::default();

@@ -17,6 +17,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::health::Readiness;
 use crate::problem::chain;
+use crate::profiling::TaskAge;
 use crate::startup::Refusal;
 use group::TaskGroup;
 
@@ -191,6 +192,24 @@ impl Shutdown {
         );
     }
 
+    /// The tasks that have not ended, the oldest first.
+    #[must_use]
+    pub fn tasks(&self) -> Vec<TaskAge> {
+        let mut tasks = Vec::new();
+        for group in [&self.inner.work, &self.inner.last] {
+            let is_stopping = group.stop_token().is_cancelled();
+            let state = if is_stopping { "stopping" } else { "running" };
+            tasks.extend(group.running().into_iter().map(|task| (task, state)));
+        }
+        tasks.sort_by_key(|(task, _)| task.since);
+        let told = tasks.into_iter().map(|(task, state)| TaskAge {
+            name: task.name,
+            state: state.to_owned(),
+            age_seconds: task.since.elapsed().as_secs_f64(),
+        });
+        told.collect()
+    }
+
     fn spawn_in<E>(
         &self,
         group: &TaskGroup,
@@ -257,7 +276,7 @@ impl Shutdown {
 impl fmt::Debug for Shutdown {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Shutdown")
-            .field("running", &self.inner.work.running())
+            .field("running", &self.inner.work.names())
             .finish_non_exhaustive()
     }
 }

@@ -46,6 +46,7 @@ impl Installation {
             name: service.name().to_owned(),
             id,
             with_children: false,
+            admin: Some(self.depot.admin_url(service, "")),
         });
         services.chain(backing_services()).collect()
     }
@@ -88,6 +89,7 @@ pub fn backing_services() -> Vec<Watched> {
         name: "generator".to_owned(),
         id: std::process::id(),
         with_children: false,
+        admin: None,
     }];
     let Some(stack) = std::env::var_os("STACK_DIR") else {
         return watched;
@@ -101,6 +103,7 @@ pub fn backing_services() -> Vec<Watched> {
                 name: name.to_owned(),
                 id,
                 with_children: true,
+                admin: None,
             });
         }
     }

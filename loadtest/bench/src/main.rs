@@ -13,6 +13,7 @@ mod load;
 mod measurement;
 mod peers;
 mod processes;
+mod profiles;
 mod report;
 mod rows;
 mod tools;
@@ -73,6 +74,10 @@ struct Run {
     /// In how many of the rounds peers are measured: each takes minutes.
     #[arg(long, default_value_t = 1)]
     peer_rounds: u32,
+    /// Take flame graphs of the services meanwhile: loadtest/results/profiles. It takes time from them, so what is measured
+    /// is no result.
+    #[arg(long)]
+    profile: bool,
     /// Go on where a run ended, instead of measuring the rows anew.
     #[arg(long)]
     resume: bool,
@@ -131,8 +136,11 @@ async fn interrupted() -> Result<()> {
 async fn run(arguments: Run) -> Result<()> {
     ensure!(arguments.rounds > 0, "--rounds is at least 1");
     let rows = chosen(&arguments)?;
+    if arguments.profile {
+        profiles::ask();
+    }
     let bench = Bench {
-        results: results(arguments.quick),
+        results: results(arguments.quick || arguments.profile),
         rounds: if arguments.quick { 1 } else { arguments.rounds },
         peer_rounds: if arguments.quick { 0 } else { arguments.peer_rounds },
         quick: arguments.quick,
@@ -151,7 +159,7 @@ async fn run(arguments: Run) -> Result<()> {
             failed.push(row.name);
         }
     }
-    report::write(&bench.results, &page(bench.quick))?;
+    report::write(&bench.results, &page(arguments.quick || arguments.profile))?;
     ensure!(failed.is_empty(), "not measured: {}", failed.join(", "));
     Ok(())
 }

@@ -9,8 +9,10 @@ use std::{
 use anyhow::{Context as _, Result};
 use serde::{Deserialize, Serialize};
 
+use crate::profiles::Stacks;
+
 /// What a process used while something was measured.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Use {
     /// User and system time, of all its threads.
     pub cpu_seconds: f64,
@@ -18,6 +20,9 @@ pub struct Use {
     pub rss_before_bytes: u64,
     pub rss_bytes: u64,
     pub rss_peak_bytes: u64,
+    /// Where it was profiled: kept beside the measurement, as pictures.
+    #[serde(skip)]
+    pub stacks: Option<Stacks>,
 }
 
 /// A measurement: `what` of `row` in one round.
@@ -115,6 +120,15 @@ impl Results {
         let file = self.file(&measurement.row, measurement.round, &measurement.what);
         fs::create_dir_all(file.parent().context("a file lies in a folder")?)?;
         let beside = file.with_extension("new");
+        let Measurement { row, round, what, .. } = measurement;
+        for (process, used) in &measurement.processes {
+            if let Some(stacks) = &used.stacks {
+                stacks.write(
+                    &self.0.join("profiles"),
+                    &format!("{row}-{round}-{what}-{process}"),
+                )?;
+            }
+        }
         fs::write(&beside, serde_json::to_vec_pretty(measurement)?)?;
         fs::rename(&beside, &file).with_context(|| file.display().to_string())
     }

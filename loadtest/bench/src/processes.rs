@@ -9,7 +9,7 @@ use std::{
 
 use anyhow::{Context as _, Result};
 
-use crate::measurement::Use;
+use crate::{measurement::Use, profiles::Profiling};
 
 /// Of every Linux: `CONFIG_HZ` changes the kernel's own clock, not this one.
 const TICKS_A_SECOND: f64 = 100.0;
@@ -23,6 +23,8 @@ pub struct Watched {
     pub name: String,
     pub id: u32,
     pub with_children: bool,
+    /// The URL of the admin port of one that can be profiled.
+    pub admin: Option<String>,
 }
 
 #[derive(Debug, Clone, Copy, Default)]
@@ -37,6 +39,7 @@ pub struct Watch {
     before: Vec<Sample>,
     peaks: Arc<Mutex<Vec<u64>>>,
     sampler: tokio::task::JoinHandle<()>,
+    profiling: Vec<Option<Profiling>>,
 }
 
 impl Watch {
@@ -44,11 +47,16 @@ impl Watch {
         let before = watched.iter().map(sample).collect::<Result<Vec<_>>>()?;
         let peaks = Arc::new(Mutex::new(vec![0; watched.len()]));
         let sampler = tokio::spawn(keep_peaks(watched.clone(), Arc::clone(&peaks)));
+        let profiling = watched
+            .iter()
+            .map(|watched| Profiling::start(watched.admin.as_ref()?));
+        let profiling = profiling.collect();
         Ok(Self {
             watched,
             before,
             peaks,
             sampler,
+            profiling,
         })
     }
 
@@ -60,13 +68,15 @@ impl Watch {
         self.sampler.abort();
         let peaks = self.peaks.lock().unwrap_or_else(PoisonError::into_inner);
         let mut uses = BTreeMap::new();
-        for ((watched, before), peak) in self.watched.iter().zip(&self.before).zip(peaks.iter()) {
+        let seen = self.before.iter().zip(peaks.iter()).zip(self.profiling);
+        for (watched, ((before, peak), profiling)) in self.watched.iter().zip(seen) {
             let now = sample(watched)?;
             let used = Use {
                 cpu_seconds: now.ticks.saturating_sub(before.ticks) as f64 / TICKS_A_SECOND,
                 rss_before_bytes: before.rss_bytes,
                 rss_bytes: now.rss_bytes,
                 rss_peak_bytes: now.rss_bytes.max(*peak).max(before.rss_bytes),
+                stacks: profiling.map(Profiling::end),
             };
             uses.insert(watched.name.clone(), used);
         }
@@ -148,6 +158,7 @@ mod tests {
             name: "own".into(),
             id: std::process::id(),
             with_children: false,
+            admin: None,
         };
         let watch = Watch::start(vec![own]).unwrap();
         let begin = std::time::Instant::now();

@@ -1,7 +1,7 @@
 //! Named tasks that are stopped together.
 
 use std::future::Future;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio_util::sync::CancellationToken;
 
@@ -11,7 +11,14 @@ use super::roster::Roster;
 pub(super) struct TaskGroup {
     stop: CancellationToken,
     kill: CancellationToken,
-    tasks: Roster,
+    tasks: Roster<Task>,
+}
+
+/// A task that was spawned.
+#[derive(Debug, Clone)]
+pub(super) struct Task {
+    pub(super) name: String,
+    pub(super) since: Instant,
 }
 
 impl TaskGroup {
@@ -19,13 +26,22 @@ impl TaskGroup {
         self.stop.clone()
     }
 
-    /// The names of the tasks that have not ended, in the order of spawning.
-    pub(super) fn running(&self) -> Vec<String> {
+    /// The tasks that have not ended, in the order of spawning.
+    pub(super) fn running(&self) -> Vec<Task> {
         self.tasks.present()
     }
 
+    /// Their names.
+    pub(super) fn names(&self) -> Vec<String> {
+        self.running().into_iter().map(|task| task.name).collect()
+    }
+
     pub(super) fn spawn(&self, name: &str, task: impl Future<Output = ()> + Send + 'static) {
-        let (entry, kill) = (self.tasks.enter(name), self.kill.clone());
+        let spawned = Task {
+            name: name.to_owned(),
+            since: Instant::now(),
+        };
+        let (entry, kill) = (self.tasks.enter(spawned), self.kill.clone());
         // The runtime keeps the task; its handle is not needed, since outcomes are reported by the task itself.
         drop(tokio::spawn(async move {
             // Declared before the task is run, and so dropped when nothing of the task is left.
@@ -44,7 +60,7 @@ impl TaskGroup {
         if matches!(in_time, Some(Ok(()))) {
             return Vec::new();
         }
-        let unfinished = self.running();
+        let unfinished = self.names();
         self.kill.cancel();
         unfinished
     }

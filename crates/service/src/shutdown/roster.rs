@@ -1,4 +1,4 @@
-//! Who is there: names that are entered, taken out, and waited for.
+//! Who is there: those who are entered, taken out, and waited for.
 
 use std::{
     collections::BTreeMap,
@@ -12,34 +12,47 @@ use loom::sync::{Arc, Mutex, MutexGuard};
 #[cfg(not(loom))]
 use std::sync::{Arc, Mutex, MutexGuard};
 
-/// The names that are entered. Cheap to clone.
-#[derive(Debug, Clone, Default)]
-pub(super) struct Roster {
-    state: Arc<Mutex<State>>,
+/// Those who are entered. Cheap to clone.
+#[derive(Debug, Clone)]
+pub(super) struct Roster<T> {
+    state: Arc<Mutex<State<T>>>,
 }
 
-#[derive(Debug, Default)]
-struct State {
-    present: BTreeMap<u64, String>,
+#[derive(Debug)]
+struct State<T> {
+    present: BTreeMap<u64, T>,
     next_id: u64,
     waiting: Vec<Waker>,
 }
 
-impl Roster {
-    /// Enters a name, until what is returned is dropped.
-    pub(super) fn enter(&self, name: &str) -> Entry {
+impl<T> Default for Roster<T> {
+    fn default() -> Self {
+        let state = State {
+            present: BTreeMap::new(),
+            next_id: 0,
+            waiting: Vec::new(),
+        };
+        Self {
+            state: Arc::new(Mutex::new(state)),
+        }
+    }
+}
+
+impl<T: Clone> Roster<T> {
+    /// Enters somebody, until what is returned is dropped.
+    pub(super) fn enter(&self, who: T) -> Entry<T> {
         let mut state = self.state();
         let id = state.next_id;
         state.next_id += 1;
-        state.present.insert(id, name.to_owned());
+        state.present.insert(id, who);
         Entry {
             id,
             roster: self.clone(),
         }
     }
 
-    /// The names that are there, in the order of entering.
-    pub(super) fn present(&self) -> Vec<String> {
+    /// Those who are there, in the order of entering.
+    pub(super) fn present(&self) -> Vec<T> {
         self.state().present.values().cloned().collect()
     }
 
@@ -63,7 +76,9 @@ impl Roster {
         }
         Poll::Pending
     }
+}
 
+impl<T> Roster<T> {
     fn leave(&self, id: u64) {
         let waiting = {
             let mut state = self.state();
@@ -77,19 +92,19 @@ impl Roster {
         waiting.into_iter().for_each(Waker::wake);
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
+    fn state(&self) -> MutexGuard<'_, State<T>> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// A name that is entered, and taken out when this is dropped.
+/// Somebody who is entered, and taken out when this is dropped.
 #[derive(Debug)]
-pub(super) struct Entry {
+pub(super) struct Entry<T> {
     id: u64,
-    roster: Roster,
+    roster: Roster<T>,
 }
 
-impl Drop for Entry {
+impl<T> Drop for Entry<T> {
     fn drop(&mut self) {
         self.roster.leave(self.id);
     }

@@ -12,6 +12,7 @@ mod keys;
 mod layers;
 mod params;
 mod problem;
+mod profiling;
 mod rate_limit;
 mod requests;
 mod shutdown;

@@ -124,7 +124,7 @@ async fn a_request_under_way_is_finished_while_readiness_is_false_and_no_new_one
         Router::new().route("/slow", get(slow)),
         ConnectionLimits::default(),
     );
-    process.serve_admin(admin);
+    process.serve_admin(&config, admin);
     let readyz = async || request(&mut TcpStream::connect(admin_address).await.unwrap(), "/readyz").await;
     assert!(readyz().await.starts_with("HTTP/1.1 200"));
 

@@ -45,6 +45,7 @@ impl BareServer {
             name: "bare".to_owned(),
             id: self.child.id().context("the bare server has ended")?,
             with_children: false,
+            admin: None,
         })
     }
 }

@@ -95,7 +95,7 @@ fn measure(rounds: &[&Measurement]) -> Measure {
             figures.entry(name.clone()).or_default().push(*value);
         }
         for (process, used) in &found.processes {
-            uses.entry(process.clone()).or_default().push(*used);
+            uses.entry(process.clone()).or_default().push(used.clone());
         }
     }
     let spreads = figures.into_iter().map(|(name, values)| (name, spread(values)));

@@ -172,6 +172,7 @@ impl Backlog {
     }
 
     async fn start_command_api(&mut self) -> Result<(Watch, u32)> {
+        let admin = self.installation.depot.admin_url(Service::CommandApi, "");
         let process = self.installation.depot.process(Service::CommandApi);
         process.restart()?;
         let id = process.id().context("it was just started")?;
@@ -179,6 +180,7 @@ impl Backlog {
             name: Service::CommandApi.name().to_owned(),
             id,
             with_children: false,
+            admin: Some(admin),
         };
         Ok((Watch::start(vec![watched])?, id))
     }

@@ -113,12 +113,14 @@ async fn catch_up(installation: &mut Installation, events: i64) -> Result<Found>
     // What Redis holds is of an older generation then, and is never read.
     let older = "UPDATE read.cache_generation SET generation = generation + 1";
     sqlx::query(older).execute(&pool).await?;
+    let admin = installation.depot.admin_url(Service::Projector, "");
     let process = installation.depot.process(Service::Projector);
     process.restart()?;
     let watched = Watched {
         name: Service::Projector.name().to_owned(),
         id: process.id().context("it was just started")?,
         with_children: false,
+        admin: Some(admin),
     };
     let watch = Watch::start(vec![watched])?;
     let caught_up = watch_offsets(installation, events).await;

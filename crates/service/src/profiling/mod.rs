@@ -1,0 +1,12 @@
+//! What a process spends its time on, told by itself: `GET /debug/pprof/profile` and `/debug/pprof/flamegraph` sample its
+//! stacks, `GET /debug/tasks` lists its tasks.
+//!
+//! On the admin port, where `PROFILING` is on. A profile shows functions and lines, never data.
+
+mod cpu;
+mod routes;
+mod tasks;
+
+pub use cpu::{CpuProfile, ProfileError};
+pub use routes::routes;
+pub use tasks::{TaskAge, TaskList};

@@ -1,0 +1,93 @@
+//! The routes of profiling.
+
+use std::time::Duration;
+
+use axum::extract::State;
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use axum::{Json, Router};
+use http::HeaderValue;
+use http::header::{CONTENT_DISPOSITION, CONTENT_TYPE};
+use serde::Deserialize;
+
+use super::{CpuProfile, ProfileError, TaskList};
+use crate::params::QueryParams;
+use crate::problem::Problem;
+use crate::shutdown::Shutdown;
+
+/// As `go tool pprof` takes one that asks for no time.
+const DEFAULT_SECONDS: u64 = 30;
+const MOST_SECONDS: u64 = 300;
+/// Not a divisor of what anything else is timed by.
+const DEFAULT_HERTZ: u32 = 99;
+const MOST_HERTZ: u32 = 1_000;
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ProfileParams {
+    seconds: Option<u64>,
+    hz: Option<u32>,
+}
+
+/// `GET /debug/pprof/profile`, `GET /debug/pprof/flamegraph`, `GET /debug/tasks`.
+pub fn routes(shutdown: &Shutdown) -> Router {
+    Router::new()
+        .route("/debug/pprof/profile", get(profile))
+        .route("/debug/pprof/flamegraph", get(flamegraph))
+        .route("/debug/tasks", get(tasks))
+        .with_state(shutdown.clone())
+}
+
+async fn profile(QueryParams(params): QueryParams<ProfileParams>) -> Result<Response, Problem> {
+    let profile = take(&params).await?;
+    let body = profile.to_pprof().map_err(|error| explain(&error))?;
+    let headers = [
+        (CONTENT_TYPE, HeaderValue::from_static("application/octet-stream")),
+        (
+            CONTENT_DISPOSITION,
+            HeaderValue::from_static(r#"attachment; filename="profile.pb""#),
+        ),
+    ];
+    Ok((headers, body).into_response())
+}
+
+async fn flamegraph(QueryParams(params): QueryParams<ProfileParams>) -> Result<Response, Problem> {
+    let profile = take(&params).await?;
+    let body = profile.to_flamegraph().map_err(|error| explain(&error))?;
+    Ok(([(CONTENT_TYPE, "image/svg+xml")], body).into_response())
+}
+
+async fn take(params: &ProfileParams) -> Result<CpuProfile, Problem> {
+    let seconds = within("seconds", params.seconds.unwrap_or(DEFAULT_SECONDS), MOST_SECONDS)?;
+    let hertz = within("hz", params.hz.unwrap_or(DEFAULT_HERTZ), MOST_HERTZ)?;
+    let taking = CpuProfile::take(Duration::from_secs(seconds), hertz);
+    taking.await.map_err(|error| explain(&error))
+}
+
+fn within<T: Copy + PartialOrd + From<u8> + std::fmt::Display>(
+    name: &str,
+    value: T,
+    most: T,
+) -> Result<T, Problem> {
+    if value < T::from(1) || value > most {
+        return Err(Problem::invalid_parameter(name, format!("from 1 to {most}")));
+    }
+    Ok(value)
+}
+
+fn explain(error: &ProfileError) -> Problem {
+    match error {
+        ProfileError::Taken => Problem::overloaded().with_detail(error.to_string()),
+        ProfileError::Profiler(_) | ProfileError::Naming(_) => Problem::internal(error),
+    }
+}
+
+async fn tasks(State(shutdown): State<Shutdown>) -> Json<TaskList> {
+    let runtime = tokio::runtime::Handle::current().metrics();
+    Json(TaskList {
+        tasks: shutdown.tasks(),
+        alive: runtime.num_alive_tasks(),
+        queued: runtime.global_queue_depth(),
+        workers: runtime.num_workers(),
+    })
+}
