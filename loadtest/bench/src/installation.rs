@@ -12,6 +12,9 @@ use crate::processes::Watched;
 /// As the product is delivered, but for the limit of requests of one principal: the load has one.
 const SETTINGS: [(&str, &str); 2] = [("RATE_LIMIT_PER_SECOND", "0"), ("SAGA_SWEEP_ENABLED", "false")];
 
+/// On any machine that is worth measuring on.
+const SETTLES_WITHIN: std::time::Duration = std::time::Duration::from_secs(300);
+
 pub struct Installation {
     pub depot: Depot,
     pub token: String,
@@ -20,7 +23,12 @@ pub struct Installation {
 impl Installation {
     /// All four services, ready.
     pub async fn start(overrides: &[(&str, &str)]) -> Result<Self> {
-        let backing = Backing::create_of(PARTITIONS).await?;
+        Self::of_partitions(PARTITIONS, overrides).await
+    }
+
+    /// The same with so many partitions of each topic.
+    pub async fn of_partitions(partitions: i32, overrides: &[(&str, &str)]) -> Result<Self> {
+        let backing = Backing::create_of(partitions).await?;
         let depot = Depot::start_on(backing, &[&SETTINGS[..], overrides].concat()).await?;
         let token = depot.token("bench", Role::Writer);
         Ok(Self { depot, token })
@@ -59,17 +67,49 @@ impl Installation {
             }
             anyhow::Ok(())
         };
-        let limit = std::time::Duration::from_secs(300);
-        tokio::time::timeout(limit, waiting)
+        tokio::time::timeout(SETTLES_WITHIN, waiting)
             .await
             .context("what was accepted is not in the views after five minutes")?
     }
 
+    /// Waits until everything in the outbox is published.
+    pub async fn settle_outbox(&self) -> Result<()> {
+        let waiting = async {
+            while self.unpublished().await? > 0 {
+                tokio::time::sleep(std::time::Duration::from_millis(200)).await;
+            }
+            anyhow::Ok(())
+        };
+        tokio::time::timeout(SETTLES_WITHIN, waiting)
+            .await
+            .context("what is in the outbox is not published after five minutes")?
+    }
+
+    /// Waits until so many instances of command-api share the shards of the outbox evenly.
+    pub async fn settle_shards(&self, instances: usize) -> Result<()> {
+        let waiting = async {
+            while self.owners_of_shards().await? != instances as i64 {
+                tokio::time::sleep(std::time::Duration::from_millis(200)).await;
+            }
+            anyhow::Ok(())
+        };
+        tokio::time::timeout(SETTLES_WITHIN, waiting)
+            .await
+            .context("the shards are not shared after five minutes")?
+    }
+
     /// Rows of the outbox that no position of a shard sees.
-    async fn unpublished(&self) -> Result<i64> {
+    pub async fn unpublished(&self) -> Result<i64> {
         let count = sqlx::query_scalar(
             "SELECT count(*) FROM command.outbox o JOIN command.outbox_shards s USING (shard)
              WHERE o.xid >= pg_snapshot_xmax(s.position)::text::bigint",
+        );
+        Ok(count.fetch_one(&self.depot.database).await?)
+    }
+
+    async fn owners_of_shards(&self) -> Result<i64> {
+        let count = sqlx::query_scalar(
+            "SELECT count(DISTINCT holder) FROM command.outbox_shards WHERE expires_at > now()",
         );
         Ok(count.fetch_one(&self.depot.database).await?)
     }

@@ -21,4 +21,4 @@ pub use log::{LogRecord, produce_raw, read_topic};
 pub use own::{Folder, OwnKafka, OwnStore, ReplicatedPostgres, TlsKafka, TlsPostgres};
 pub use process::{Service, ServiceProcess, built_program, run_program};
 pub use scanner::Scanner;
-pub use stack::{Depot, free_ports};
+pub use stack::{Another, Depot, free_ports};

@@ -31,6 +31,13 @@ pub struct Depot {
     logs: PathBuf,
 }
 
+/// An instance of a service beside the first.
+pub struct Another {
+    pub process: ServiceProcess,
+    /// Of its API, where it has one.
+    pub url: Option<String>,
+}
+
 impl Depot {
     /// Starts all four services and waits until they are ready.
     pub async fn start() -> Result<Self> {
@@ -98,25 +105,31 @@ impl Depot {
         Ok(depot)
     }
 
-    /// Another command-api beside the first, and its URL. It ends with the value.
-    pub async fn start_second_command_api(&self) -> Result<(ServiceProcess, String)> {
-        let ports = free_ports(["COMMAND_API_PORT", "COMMAND_API_ADMIN_PORT"].into_iter())?;
+    /// Another instance of a service beside the first. It ends with the value.
+    pub async fn start_another(&self, service: Service) -> Result<Another> {
+        let public = match service {
+            Service::CommandApi => Some("COMMAND_API_PORT"),
+            Service::QueryApi => Some("QUERY_API_PORT"),
+            Service::Projector | Service::Uploader => None,
+        };
+        let grpc = (service == Service::QueryApi).then_some("QUERY_API_GRPC_PORT");
+        let admin = admin_variable(service);
+        let ports = free_ports(public.into_iter().chain(grpc).chain([admin]))?;
         let mut environment = self.environment();
         environment.extend(
             ports
                 .iter()
                 .map(|(name, port)| ((*name).to_owned(), port.to_string())),
         );
-        let logs = self.logs.join("second");
+        let logs = self.logs.join(format!("another-{}", ports[admin]));
         fs::create_dir_all(&logs)?;
-        let mut process = ServiceProcess::start(Service::CommandApi, environment, &logs)?;
+        let mut process = ServiceProcess::start(service, environment, &logs)?;
         let address = |name: &str| format!("http://127.0.0.1:{}", ports[name]);
-        wait_for_ready(
-            &mut process,
-            &format!("{}/readyz", address("COMMAND_API_ADMIN_PORT")),
-        )
-        .await;
-        Ok((process, address("COMMAND_API_PORT")))
+        wait_for_ready(&mut process, &format!("{}/readyz", address(admin))).await;
+        Ok(Another {
+            process,
+            url: public.map(address),
+        })
     }
 
     /// What the services have written so far.

@@ -37,17 +37,27 @@ impl Backlog {
     /// An installation of which only command-api is ever run, with so many rows to be published; the limit's copy has the
     /// same rows, with their headers in full.
     pub async fn of(rows: u64) -> Result<Self> {
-        Self::behind(0, rows).await
+        Self::with(PARTITIONS, 0, rows).await
+    }
+
+    /// The same in topics of so many partitions.
+    pub async fn into_partitions(partitions: i32, rows: u64) -> Result<Self> {
+        Self::with(partitions, 0, rows).await
     }
 
     /// The same with so many rows before it that are published already, and were not dropped yet.
     pub async fn behind(published: i64, rows: u64) -> Result<Self> {
-        let installation = Installation::start(&[("SAGA_ENABLED", "false")]).await?;
+        Self::with(PARTITIONS, published, rows).await
+    }
+
+    async fn with(partitions: i32, published: i64, rows: u64) -> Result<Self> {
+        let settings = [("SAGA_ENABLED", "false")];
+        let installation = Installation::of_partitions(partitions, &settings).await?;
         let installation = installation.without(&Service::ALL).await?;
         let origin = publish(&installation.depot.database, published).await?;
         let backlog = Self {
             installation,
-            bare: TestTopics::create(PARTITIONS).await?,
+            bare: TestTopics::create(partitions).await?,
             rows: rows as i64,
             origin,
         };

@@ -31,7 +31,7 @@ use crate::{
 const TIMEOUT: Duration = Duration::from_secs(10);
 
 pub struct BareHops {
-    database: TestDatabase,
+    pub database: TestDatabase,
     topics: TestTopics,
 }
 

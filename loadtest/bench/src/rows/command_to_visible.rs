@@ -77,7 +77,8 @@ struct Client {
     request: Vec<u8>,
 }
 
-async fn visible(installation: &Installation, rate: f64, lasting: Duration) -> Result<Found> {
+/// Commands at a rate, each until its version is read.
+pub(super) async fn visible(installation: &Installation, rate: f64, lasting: Duration) -> Result<Found> {
     let commands = Installation::address(&installation.depot.command_url());
     let queries = Installation::address(&installation.depot.query_url());
     let mut clients = Vec::new();

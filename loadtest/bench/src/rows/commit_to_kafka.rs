@@ -83,7 +83,8 @@ async fn run(bench: &Bench) -> Result<()> {
     Ok(())
 }
 
-async fn commit_to_kafka(installation: &Installation, lasting: Duration) -> Result<Found> {
+/// Commands at the row's rate, to the first command-api; their events are published by all that there are.
+pub(super) async fn commit_to_kafka(installation: &Installation, lasting: Duration) -> Result<Found> {
     let topic = installation.depot.topics().events(Entity::Items);
     let listener = Listener::start(&topic).await?;
     let from: i64 = sqlx::query_scalar("SELECT last_value FROM command.outbox_id_seq")

@@ -1,51 +1,38 @@
 use anyhow::Result;
 
-use super::{Row, backlog::Backlog, growth};
-use crate::{
-    bench::{Bench, Place},
-    installation::backing_services,
+use super::{
+    Row,
+    backlog::Backlog,
+    growth::{self, Grows},
 };
+use crate::{bench::Bench, measurement::Found};
 
-const NAME: &str = "growth-of-drain";
 /// Ten times what the other rows have behind them.
 const FACTOR: i64 = 10;
 
 pub const ROW: Row = Row {
-    name: NAME,
+    name: Backlog::NAME,
     about: "outbox-drain of 200,000 rows with 10,000, 1,000,000 and 10,000,000 published rows before them that are not \
             dropped yet.",
-    measures: &[
-        "limit-least",
-        "ours-least",
-        "limit-middle",
-        "ours-middle",
-        "limit-most",
-        "ours-most",
-        growth::GROWTH,
-    ],
+    measures: growth::MEASURES,
     peers: &[],
-    goals: &[growth::GOAL],
-    run: |bench| Box::pin(run(bench)),
+    goals: growth::GOALS,
+    run: |bench| Box::pin(growth::run::<Backlog>(bench)),
 };
 
-async fn run(bench: &Bench) -> Result<()> {
-    for (size, behind) in growth::sizes(bench) {
+impl Grows for Backlog {
+    const NAME: &'static str = "growth-of-drain";
+
+    async fn with(bench: &Bench, behind: i64) -> Result<Self> {
         let rows = bench.sized(50_000, 200_000) as u64;
-        let mut backlog = Backlog::behind(behind * FACTOR, rows).await?;
-        let (limit, ours) = (format!("limit-{size}"), format!("ours-{size}"));
-        for round in bench.rounds() {
-            let place = |what| Place {
-                row: NAME,
-                round,
-                what,
-            };
-            bench
-                .measure(place(&limit), backing_services(), backlog.drain_bare())
-                .await?;
-            bench
-                .measure(place(&ours), backing_services(), backlog.drain())
-                .await?;
-        }
+        Self::behind(behind * FACTOR, rows).await
     }
-    growth::compare(bench, NAME).await
+
+    async fn limit(&mut self, _bench: &Bench) -> Result<Found> {
+        self.drain_bare().await
+    }
+
+    async fn ours(&mut self, _bench: &Bench) -> Result<Found> {
+        self.drain().await
+    }
 }

@@ -37,16 +37,11 @@ pub const ROW: Row = Row {
 };
 
 async fn run(bench: &Bench) -> Result<()> {
-    let installation = Installation::start(&[("LOCAL_CACHE_TTL_MS", "0")]).await?;
-    let ids = visible_items(&installation, ITEMS).await?;
-    let key = key_of(&installation, &ids[0]).await?;
-    let query = Installation::address(&installation.depot.query_url());
-    let reads = ReadItems::new(&query, &installation.token, ids);
-    let address = settings().redis_addr();
+    let reads = Reads::new().await?;
     let requests = bench.sized(100_000, 400_000);
-    let attempt = |clients| redis_get(address, &key, clients, requests / 2);
+    let attempt = |clients| reads.bare(clients, requests / 2);
     let clients = bench.best_clients(NAME, LIMIT, &CLIENTS, attempt).await?;
-    let attempt = |connections| from_redis(&query, &reads, connections, bench.trial());
+    let attempt = |connections| reads.over_rest(connections, bench.trial());
     let connections = bench.best_clients(NAME, OURS, &CONNECTIONS, attempt).await?;
     for round in bench.rounds() {
         let place = |what| Place {
@@ -54,22 +49,52 @@ async fn run(bench: &Bench) -> Result<()> {
             round,
             what,
         };
-        let limit = redis_get(address, &key, clients, requests);
+        let limit = reads.bare(clients, requests);
         bench.measure(place(LIMIT), backing_services(), limit).await?;
-        let ours = from_redis(&query, &reads, connections, bench.steady());
-        bench.measure(place(OURS), installation.watched(), ours).await?;
+        let ours = reads.over_rest(connections, bench.steady());
+        bench
+            .measure(place(OURS), reads.installation.watched(), ours)
+            .await?;
     }
     Ok(())
 }
 
-/// With how many of the reads Redis has had: one each, or the cache was not off.
-async fn from_redis(query: &str, reads: &ReadItems, connections: usize, lasting: Duration) -> Result<Found> {
-    let (before, reads) = (hits().await?, reads.clone());
-    let load = closed(query, connections, lasting, move |number, request| {
-        reads.write(number, request)
-    });
-    let found = load.await?.found(connections);
-    Ok(found.and("reads_of_redis", (hits().await? - before) as f64))
+/// Items that are in Redis, and an installation whose query-api keeps none itself.
+pub struct Reads {
+    pub installation: Installation,
+    requests: ReadItems,
+    key: String,
+}
+
+impl Reads {
+    pub async fn new() -> Result<Self> {
+        let installation = Installation::start(&[("LOCAL_CACHE_TTL_MS", "0")]).await?;
+        let ids = visible_items(&installation, ITEMS).await?;
+        let key = key_of(&installation, &ids[0]).await?;
+        let query = Installation::address(&installation.depot.query_url());
+        let requests = ReadItems::new(&query, &installation.token, ids);
+        Ok(Self {
+            installation,
+            requests,
+            key,
+        })
+    }
+
+    /// GET of such a value, by redis-benchmark.
+    pub async fn bare(&self, clients: usize, requests: usize) -> Result<Found> {
+        redis_get(settings().redis_addr(), &self.key, clients, requests).await
+    }
+
+    /// With how many of the reads Redis has had: one each, or the cache was not off.
+    pub async fn over_rest(&self, connections: usize, lasting: Duration) -> Result<Found> {
+        let (before, requests) = (hits().await?, self.requests.clone());
+        let query = Installation::address(&self.installation.depot.query_url());
+        let load = closed(&query, connections, lasting, move |number, request| {
+            requests.write(number, request)
+        });
+        let found = load.await?.found(connections);
+        Ok(found.and("reads_of_redis", (hits().await? - before) as f64))
+    }
 }
 
 async fn hits() -> Result<u64> {

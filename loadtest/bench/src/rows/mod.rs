@@ -11,15 +11,21 @@ mod cpu_and_memory;
 mod files;
 mod files_moved;
 mod growth;
+mod growth_of_catch_up;
 mod growth_of_commands;
 mod growth_of_drain;
 mod growth_of_lists;
+mod growth_of_reads;
+mod growth_of_visible;
 mod hot_item;
+mod instances;
 mod item_over_grpc;
 mod item_over_redis;
 mod items;
 mod list_of_50;
 mod outbox_drain;
+mod outbox_size;
+mod partitions;
 mod prepared_views;
 mod projector_catch_up;
 mod relay_memory;
@@ -62,5 +68,11 @@ pub const ROWS: &[Row] = &[
 pub const GROWTH: &[Row] = &[
     growth_of_commands::ROW,
     growth_of_drain::ROW,
+    growth_of_catch_up::ROW,
+    growth_of_reads::ROW,
     growth_of_lists::ROW,
+    growth_of_visible::ROW,
+    partitions::ROW,
+    instances::ROW,
+    outbox_size::ROW,
 ];

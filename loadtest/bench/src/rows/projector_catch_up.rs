@@ -2,14 +2,17 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, ensure};
 use depot_end_to_end::Service;
-use depot_schemas::Entity;
+use depot_schemas::{Entity, topics::PARTITIONS};
 use depot_test_stack::settings;
 use rdkafka::{
     message::{Header, OwnedHeaders},
     producer::{BaseProducer, BaseRecord, Producer as _},
 };
 
-use super::{Row, prepared_views::PreparedViews};
+use super::{
+    Row,
+    prepared_views::{PreparedViews, empty_views},
+};
 use crate::{
     bench::{Bench, Place},
     events::item_created,
@@ -51,13 +54,10 @@ const fn goal(against: &'static str, bound: f64) -> Goal {
 
 async fn run(bench: &Bench) -> Result<()> {
     let events = bench.sized(30_000, 300_000);
-    let installation = Installation::start(&[]).await?;
-    let mut installation = installation.without(&Service::ALL).await?;
-    let topic = installation.depot.topics().events(Entity::Items);
-    tokio::task::spawn_blocking(move || produce(&topic, events as u64)).await??;
+    let mut catch_up = CatchUp::over(PARTITIONS, events as u64).await?;
     // Fills the views once, for the limit's files.
-    catch_up(&mut installation, events as i64).await?;
-    let prepared = PreparedViews::of(&installation.depot.database).await?;
+    catch_up.build_anew().await?;
+    let prepared = PreparedViews::of(&catch_up.installation.depot.database).await?;
     let attempt = |sessions| prepared.upsert(sessions);
     let sessions = bench.best_clients(NAME, LIMIT, &SESSIONS, attempt).await?;
     for round in bench.rounds() {
@@ -68,7 +68,7 @@ async fn run(bench: &Bench) -> Result<()> {
         };
         let limit = prepared.upsert(sessions);
         bench.measure(place(LIMIT), backing_services(), limit).await?;
-        let ours = catch_up(&mut installation, events as i64);
+        let ours = catch_up.build_anew();
         bench.measure(place(OURS), backing_services(), ours).await?;
         for peer in ROW.peers {
             let arguments = ["sink".to_owned(), events.to_string()];
@@ -104,32 +104,66 @@ fn produce(topic: &str, events: u64) -> Result<()> {
     Ok(())
 }
 
-/// Forgets all views and lets a projector build them again.
-async fn catch_up(installation: &mut Installation, events: i64) -> Result<Found> {
-    let pool = installation.depot.database.clone();
-    let empty = "TRUNCATE read.offsets, read.items, read.item_history, read.uploads, read.tag_statistics, \
-                 read.owner_statistics, read.pending_cache";
-    sqlx::query(empty).execute(&pool).await?;
-    // What Redis holds is of an older generation then, and is never read.
-    let older = "UPDATE read.cache_generation SET generation = generation + 1";
-    sqlx::query(older).execute(&pool).await?;
-    let admin = installation.depot.admin_url(Service::Projector, "");
-    let process = installation.depot.process(Service::Projector);
-    process.restart()?;
-    let watched = Watched {
-        name: Service::Projector.name().to_owned(),
-        id: process.id().context("it was just started")?,
-        with_children: false,
-        admin: Some(admin),
-    };
-    let watch = Watch::start(vec![watched])?;
-    let caught_up = watch_offsets(installation, events).await;
-    let uses = watch.end()?;
-    let ended_well = installation.depot.process(Service::Projector).terminate().await?;
-    ensure!(ended_well, "the projector did not end well");
-    let mut found = caught_up?;
-    found.processes = uses;
-    Ok(found)
+/// Events in the log, and an installation of which only the projector is ever run.
+pub struct CatchUp {
+    pub installation: Installation,
+    events: i64,
+}
+
+impl CatchUp {
+    /// With the creation of so many items in a log of so many partitions.
+    pub async fn over(partitions: i32, events: u64) -> Result<Self> {
+        let installation = Installation::of_partitions(partitions, &[]).await?;
+        let installation = installation.without(&Service::ALL).await?;
+        let topic = installation.depot.topics().events(Entity::Items);
+        tokio::task::spawn_blocking(move || produce(&topic, events)).await??;
+        Ok(Self {
+            installation,
+            events: events as i64,
+        })
+    }
+
+    /// Forgets what the views have of it and lets a projector build it again.
+    pub async fn build_anew(&mut self) -> Result<Found> {
+        self.build_anew_by(1).await
+    }
+
+    /// Lets so many projectors build it together; what is told of a process is told of the first.
+    pub async fn build_anew_by(&mut self, projectors: usize) -> Result<Found> {
+        let installation = &mut self.installation;
+        let pool = installation.depot.database.clone();
+        empty_views(&pool).await?;
+        sqlx::query("TRUNCATE read.offsets, read.pending_cache")
+            .execute(&pool)
+            .await?;
+        // What Redis holds is of an older generation then, and is never read.
+        let older = "UPDATE read.cache_generation SET generation = generation + 1";
+        sqlx::query(older).execute(&pool).await?;
+        let admin = installation.depot.admin_url(Service::Projector, "");
+        let process = installation.depot.process(Service::Projector);
+        process.restart()?;
+        let watched = Watched {
+            name: Service::Projector.name().to_owned(),
+            id: process.id().context("it was just started")?,
+            with_children: false,
+            admin: Some(admin),
+        };
+        let watch = Watch::start(vec![watched])?;
+        let mut others = Vec::new();
+        for _ in 1..projectors {
+            others.push(installation.depot.start_another(Service::Projector).await?);
+        }
+        let caught_up = watch_offsets(installation, self.events).await;
+        let uses = watch.end()?;
+        for mut other in others {
+            ensure!(other.process.terminate().await?, "a projector did not end well");
+        }
+        let ended_well = installation.depot.process(Service::Projector).terminate().await?;
+        ensure!(ended_well, "the projector did not end well");
+        let mut found = caught_up?;
+        found.processes = uses;
+        Ok(found)
+    }
 }
 
 async fn watch_offsets(installation: &Installation, events: i64) -> Result<Found> {

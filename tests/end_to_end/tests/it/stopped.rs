@@ -20,14 +20,18 @@ async fn relays_with_shards(depot: &Depot) -> i64 {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_stopped_relay_loses_its_shards_and_what_it_sends_when_it_wakes_changes_nothing() {
     let mut depot = Depot::start().await.unwrap();
-    let (_second, second_url) = depot.start_second_command_api().await.unwrap();
+    let second = depot.start_another(Service::CommandApi).await.unwrap();
     wait_until("both relays hold shards", || async {
         relays_with_shards(&depot).await == 2
     })
     .await;
 
     let token = depot.token("alice", Role::Writer);
-    let load = Load::start(&Client::new(second_url, depot.query_url(), &token));
+    let load = Load::start(&Client::new(
+        second.url.clone().unwrap(),
+        depot.query_url(),
+        &token,
+    ));
     verify::wait_for_work_in_flight(&depot).await;
     for _ in 0..2 {
         depot.process(Service::CommandApi).signal("STOP").await.unwrap();
