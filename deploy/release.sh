@@ -30,6 +30,7 @@ programs() {
     cargo build --release --locked --workspace --exclude depot-bench --bins
     rm -rf "$DIST"
     install -D -t "$DIST/$folder" target/release/{command-api,query-api,projector,uploader,depot}
+    strip --strip-debug "$DIST/$folder"/*
     install -m 644 -t "$DIST/$folder" LICENSE
     tar -C "$DIST" --sort=name --mtime=@0 --owner=0 --group=0 --numeric-owner -c "$folder" | gzip -n >"$DIST/$folder.tar.gz"
     rm -rf "${DIST:?}/$folder"
