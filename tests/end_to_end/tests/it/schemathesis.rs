@@ -38,7 +38,8 @@ async fn what_is_answered_is_documented_and_no_5xx() {
         let tested = Tested::of(summary);
         // A run that has found nothing to ask ends well too.
         if output.status.success() && tested.is_all() {
-            println!("{name}: {summary}");
+            // Past what captures the test's output.
+            writeln!(std::io::stderr(), "{name}: {summary}").unwrap();
         } else {
             println!("{name}: {out}{}", String::from_utf8_lossy(&output.stderr));
             failed.push((name, tested));
