@@ -234,20 +234,25 @@ impl<P: ParkedKeys> Retries<P> {
             // A copy that was left behind, or the row was written and the copy was not: it belongs there.
             Place::Oldest(slot) => self.send(record, slot, failures_of(record)).await,
             Place::Behind(oldest) => {
-                // In the same tier the older one's copy must lie further back in this partition: this one goes
-                // behind it. The delay keeps that from becoming a loop without a pause.
-                let delay = match self.topics.tiers.first() {
-                    Some(first) if oldest.tier == tier => first.delay,
-                    _ => Duration::ZERO,
-                };
-                let soonest = self.slot(oldest.tier, delay);
-                let slot = Slot {
-                    not_before: soonest.not_before.max(oldest.not_before),
-                    ..soonest
-                };
+                let slot = self.slot_behind(oldest, tier);
                 self.park(key, &origin, slot).await?;
                 self.send(record, slot, failures_of(record)).await
             }
+        }
+    }
+
+    /// Where a message of tier `tier` goes that an older one of its key is before: into the older one's tier, and not before it.
+    fn slot_behind(&self, oldest: Slot, tier: usize) -> Slot {
+        // In the same tier the older one's copy must lie further back in this partition: this one goes
+        // behind it. The delay keeps that from becoming a loop without a pause.
+        let delay = match self.topics.tiers.first() {
+            Some(first) if oldest.tier == tier => first.delay,
+            _ => Duration::ZERO,
+        };
+        let soonest = self.slot(oldest.tier, delay);
+        Slot {
+            not_before: soonest.not_before.max(oldest.not_before),
+            ..soonest
         }
     }
 
@@ -511,6 +516,29 @@ mod client_tests {
         assert_eq!(slot.tier, 1);
         let delay = slot.not_before - before;
         assert!((60.0..90.0).contains(&delay.as_seconds_f64()), "{delay}");
+    }
+
+    #[tokio::test]
+    async fn who_is_behind_an_older_one_goes_to_its_tier_and_waits_as_long_as_it_does() {
+        let retries = retries_of(["a", "b"]).await;
+        let now = OffsetDateTime::now_utc();
+        let later = Slot {
+            tier: 1,
+            not_before: now + Duration::from_secs(3_600),
+        };
+        assert_eq!(retries.slot_behind(later, 0), later);
+        assert_eq!(retries.slot_behind(later, 1), later);
+        // One that is due: in another tier there is nothing to wait for, in the same one the first tier's delay.
+        let due = Slot {
+            tier: 1,
+            not_before: now - Duration::from_secs(3_600),
+        };
+        for (tier, delay) in [(0, 0.0), (1, 60.0)] {
+            let slot = retries.slot_behind(due, tier);
+            let waits = (slot.not_before - now).as_seconds_f64();
+            assert!((delay..delay + 30.0).contains(&waits), "{tier}: {waits}");
+            assert_eq!(slot.tier, 1);
+        }
     }
 
     #[tokio::test]
