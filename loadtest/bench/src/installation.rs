@@ -1,6 +1,6 @@
 //! What is measured: the four services on a database and topics of their own, with everything that uses the processor.
 
-use std::{fs, path::PathBuf};
+use std::{fs, path::PathBuf, time::Duration};
 
 use anyhow::{Context as _, Result, ensure};
 use depot_end_to_end::{Backing, Depot, Service};
@@ -13,7 +13,8 @@ use crate::processes::Watched;
 const SETTINGS: [(&str, &str); 2] = [("RATE_LIMIT_PER_SECOND", "0"), ("SAGA_SWEEP_ENABLED", "false")];
 
 /// On any machine that is worth measuring on.
-const SETTLES_WITHIN: std::time::Duration = std::time::Duration::from_secs(300);
+const SETTLES_WITHIN: Duration = Duration::from_secs(300);
+const LOOK_EVERY: Duration = Duration::from_millis(200);
 
 pub struct Installation {
     pub depot: Depot,
@@ -61,45 +62,25 @@ impl Installation {
 
     /// Waits until everything that was accepted is in the views.
     pub async fn settle(&self) -> Result<()> {
-        let waiting = async {
-            while self.unpublished().await? > 0 || self.unprojected().await? > 0 {
-                tokio::time::sleep(std::time::Duration::from_millis(200)).await;
-            }
-            anyhow::Ok(())
-        };
-        tokio::time::timeout(SETTLES_WITHIN, waiting)
-            .await
-            .context("what was accepted is not in the views after five minutes")?
+        let is_settled =
+            async || anyhow::Ok(self.unpublished().await? == 0 && self.unprojected().await? == 0);
+        wait_until("what was accepted is in the views", is_settled).await
     }
 
-    /// Waits until everything in the outbox is published.
-    pub async fn settle_outbox(&self) -> Result<()> {
-        let waiting = async {
-            while self.unpublished().await? > 0 {
-                tokio::time::sleep(std::time::Duration::from_millis(200)).await;
-            }
-            anyhow::Ok(())
-        };
-        tokio::time::timeout(SETTLES_WITHIN, waiting)
-            .await
-            .context("what is in the outbox is not published after five minutes")?
+    /// Waits until no more than so many rows of the outbox wait for the relay.
+    pub async fn wait_for_relay(&self, unpublished: i64) -> Result<()> {
+        let is_published = async || anyhow::Ok(self.unpublished().await? <= unpublished);
+        wait_until("what is in the outbox is published", is_published).await
     }
 
-    /// Waits until so many instances of command-api share the shards of the outbox evenly.
+    /// Waits until so many instances of command-api have shards of the outbox.
     pub async fn settle_shards(&self, instances: usize) -> Result<()> {
-        let waiting = async {
-            while self.owners_of_shards().await? != instances as i64 {
-                tokio::time::sleep(std::time::Duration::from_millis(200)).await;
-            }
-            anyhow::Ok(())
-        };
-        tokio::time::timeout(SETTLES_WITHIN, waiting)
-            .await
-            .context("the shards are not shared after five minutes")?
+        let is_shared = async || anyhow::Ok(self.owners_of_shards().await? == instances as i64);
+        wait_until("each command-api has shards", is_shared).await
     }
 
     /// Rows of the outbox that no position of a shard sees.
-    pub async fn unpublished(&self) -> Result<i64> {
+    async fn unpublished(&self) -> Result<i64> {
         let count = sqlx::query_scalar(
             "SELECT count(*) FROM command.outbox o JOIN command.outbox_shards s USING (shard)
              WHERE o.xid >= pg_snapshot_xmax(s.position)::text::bigint",
@@ -121,6 +102,17 @@ impl Installation {
         );
         Ok(difference.fetch_one(&self.depot.database).await?)
     }
+}
+
+async fn wait_until(what: &str, holds: impl AsyncFn() -> Result<bool>) -> Result<()> {
+    let waiting = async {
+        while !holds().await? {
+            tokio::time::sleep(LOOK_EVERY).await;
+        }
+        anyhow::Ok(())
+    };
+    let in_time = tokio::time::timeout(SETTLES_WITHIN, waiting).await;
+    in_time.with_context(|| format!("waited for five minutes until {what}"))?
 }
 
 /// Who makes the load: this process with the tools that it ran to their end, and the servers of the stack.

@@ -74,9 +74,9 @@ struct Run {
     /// In how many of the rounds peers are measured: each takes minutes.
     #[arg(long, default_value_t = 1)]
     peer_rounds: u32,
-    /// Take flame graphs of the services meanwhile: loadtest/results/profiles. It takes time from them, so what is measured
-    /// is no result.
-    #[arg(long)]
+    /// Take flame graphs of the services meanwhile: loadtest/results/quick/profiles. It takes time from them, so it is for
+    /// first readings alone.
+    #[arg(long, requires = "quick")]
     profile: bool,
     /// Go on where a run ended, instead of measuring the rows anew.
     #[arg(long)]
@@ -140,7 +140,7 @@ async fn run(arguments: Run) -> Result<()> {
         profiles::ask();
     }
     let bench = Bench {
-        results: results(arguments.quick || arguments.profile),
+        results: results(arguments.quick),
         rounds: if arguments.quick { 1 } else { arguments.rounds },
         peer_rounds: if arguments.quick { 0 } else { arguments.peer_rounds },
         quick: arguments.quick,
@@ -159,7 +159,7 @@ async fn run(arguments: Run) -> Result<()> {
             failed.push(row.name);
         }
     }
-    report::write(&bench.results, &page(arguments.quick || arguments.profile))?;
+    report::write(&bench.results, &page(arguments.quick))?;
     ensure!(failed.is_empty(), "not measured: {}", failed.join(", "));
     Ok(())
 }

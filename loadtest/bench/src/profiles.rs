@@ -9,6 +9,7 @@ use std::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
+    time::Duration,
 };
 
 use anyhow::{Context as _, Result, ensure};
@@ -18,6 +19,7 @@ use pprof::protos::{Message as _, Profile};
 /// Of one piece: what is under way when the measurement ends is not counted.
 const PIECE_SECONDS: u64 = 2;
 const HERTZ: u32 = 199;
+const AGAIN_AFTER: Duration = Duration::from_millis(100);
 
 /// Set where `--profile` was given, before anything is measured.
 static ASKED_FOR: AtomicBool = AtomicBool::new(false);
@@ -65,8 +67,16 @@ impl Stacks {
 
 /// Takes profiles of one service until it is told to end.
 pub struct Profiling {
-    stacks: Arc<Mutex<Stacks>>,
+    url: String,
+    taken: Arc<Mutex<Taken>>,
     task: tokio::task::JoinHandle<()>,
+}
+
+#[derive(Default)]
+struct Taken {
+    stacks: Stacks,
+    /// Why the last piece that there is not is missing.
+    missing: Option<anyhow::Error>,
 }
 
 impl Profiling {
@@ -76,27 +86,38 @@ impl Profiling {
             return None;
         }
         let url = format!("{admin}/debug/pprof/profile?seconds={PIECE_SECONDS}&hz={HERTZ}");
-        let stacks = Arc::new(Mutex::new(Stacks::default()));
-        let kept = Arc::clone(&stacks);
-        let task = tokio::spawn(async move {
-            loop {
-                // One that starts has no port yet, and one that ends has none any more.
-                let Ok(piece) = take(&url).await else {
-                    tokio::time::sleep(std::time::Duration::from_millis(100)).await;
-                    continue;
-                };
-                let added = kept.lock().unwrap_or_else(PoisonError::into_inner).add(&piece);
-                if let Err(error) = added {
-                    eprintln!("{url}: {error:#}");
-                }
-            }
-        });
-        Some(Self { stacks, task })
+        let taken = Arc::new(Mutex::new(Taken::default()));
+        let task = tokio::spawn(keep_taking(url.clone(), Arc::clone(&taken)));
+        Some(Self { url, taken, task })
     }
 
+    /// What was seen. Says so if it is nothing, and why.
     pub fn end(self) -> Stacks {
         self.task.abort();
-        std::mem::take(&mut *self.stacks.lock().unwrap_or_else(PoisonError::into_inner))
+        let taken = std::mem::take(&mut *self.taken.lock().unwrap_or_else(PoisonError::into_inner));
+        if taken.stacks.0.is_empty() {
+            let why = taken.missing.map_or_else(
+                || "the measurement was shorter than a profile".to_owned(),
+                |error| format!("{error:#}"),
+            );
+            eprintln!("no profile of {}: {why}", self.url);
+        }
+        taken.stacks
+    }
+}
+
+async fn keep_taking(url: String, taken: Arc<Mutex<Taken>>) {
+    loop {
+        let piece = take(&url).await;
+        let is_missing = {
+            let mut taken = taken.lock().unwrap_or_else(PoisonError::into_inner);
+            taken.missing = piece.and_then(|piece| taken.stacks.add(&piece)).err();
+            taken.missing.is_some()
+        };
+        if is_missing {
+            // One that starts has no port yet, and one that ends has none any more.
+            tokio::time::sleep(AGAIN_AFTER).await;
+        }
     }
 }
 

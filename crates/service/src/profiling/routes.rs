@@ -38,8 +38,11 @@ pub fn routes(shutdown: &Shutdown) -> Router {
         .with_state(shutdown.clone())
 }
 
-async fn profile(QueryParams(params): QueryParams<ProfileParams>) -> Result<Response, Problem> {
-    let profile = take(&params).await?;
+async fn profile(
+    State(shutdown): State<Shutdown>,
+    QueryParams(params): QueryParams<ProfileParams>,
+) -> Result<Response, Problem> {
+    let profile = take(&params, &shutdown).await?;
     let body = profile.to_pprof().map_err(|error| explain(&error))?;
     let headers = [
         (CONTENT_TYPE, HeaderValue::from_static("application/octet-stream")),
@@ -51,17 +54,23 @@ async fn profile(QueryParams(params): QueryParams<ProfileParams>) -> Result<Resp
     Ok((headers, body).into_response())
 }
 
-async fn flamegraph(QueryParams(params): QueryParams<ProfileParams>) -> Result<Response, Problem> {
-    let profile = take(&params).await?;
+async fn flamegraph(
+    State(shutdown): State<Shutdown>,
+    QueryParams(params): QueryParams<ProfileParams>,
+) -> Result<Response, Problem> {
+    let profile = take(&params, &shutdown).await?;
     let body = profile.to_flamegraph().map_err(|error| explain(&error))?;
     Ok(([(CONTENT_TYPE, "image/svg+xml")], body).into_response())
 }
 
-async fn take(params: &ProfileParams) -> Result<CpuProfile, Problem> {
+/// A process that ends does not wait for a profile.
+async fn take(params: &ProfileParams, shutdown: &Shutdown) -> Result<CpuProfile, Problem> {
     let seconds = within("seconds", params.seconds.unwrap_or(DEFAULT_SECONDS), MOST_SECONDS)?;
     let hertz = within("hz", params.hz.unwrap_or(DEFAULT_HERTZ), MOST_HERTZ)?;
     let taking = CpuProfile::take(Duration::from_secs(seconds), hertz);
-    taking.await.map_err(|error| explain(&error))
+    let taken = shutdown.last_token().run_until_cancelled_owned(taking).await;
+    let ends = || Problem::overloaded().with_detail("The process ends.");
+    taken.ok_or_else(ends)?.map_err(|error| explain(&error))
 }
 
 fn within<T: Copy + PartialOrd + From<u8> + std::fmt::Display>(

@@ -49,3 +49,50 @@ impl Clearance {
         Some(work.await)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use futures::FutureExt as _;
+
+    use super::*;
+
+    #[test]
+    fn one_that_needs_nothing_is_given_and_another_is_not_until_it_is() {
+        let nothing = Clearance::none_needed();
+        assert!(nothing.is_given() && nothing.given().now_or_never().is_some());
+        let needed = Clearance::default();
+        assert!(!needed.is_given() && needed.given().now_or_never().is_none());
+        needed.give();
+        assert!(needed.is_given() && needed.given().now_or_never().is_some());
+    }
+
+    #[test]
+    fn two_together_are_given_when_both_are_in_whatever_order() {
+        for first in [0, 1] {
+            let parts = [Clearance::default(), Clearance::default()];
+            let both = parts[0].and(&parts[1]);
+            parts[first].give();
+            assert!(!both.is_given() && both.given().now_or_never().is_none());
+            parts[1 - first].give();
+            assert!(both.is_given() && both.given().now_or_never().is_some());
+        }
+        let alone = Clearance::default();
+        let with_nothing = alone.and(&Clearance::none_needed());
+        assert!(!with_nothing.is_given());
+        alone.give();
+        assert!(with_nothing.is_given());
+    }
+
+    #[test]
+    fn work_begins_when_it_is_given_and_never_after_a_stop_that_came_first() {
+        let stop = CancellationToken::new();
+        let given = Clearance::none_needed();
+        assert_eq!(
+            given.then(stop.clone(), async { 7 }).now_or_never(),
+            Some(Some(7))
+        );
+        let work = Clearance::default().then(stop.clone(), async { 7 });
+        stop.cancel();
+        assert_eq!(work.now_or_never(), Some(None));
+    }
+}

@@ -4,6 +4,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use axum::Router;
+use bytes::Bytes;
 use depot_service::config::{Environment, ProcessConfig};
 use depot_service::health::{Readiness, admin_router_with};
 use depot_service::metrics::Metrics;
@@ -68,18 +69,25 @@ fn burn_a_little(mut sum: u64) -> u64 {
     sum
 }
 
-/// A machine that is busy with other things may give the burner next to nothing in a second: it is asked again.
-const TRIES: usize = 60;
-
-#[tokio::test]
-async fn a_profile_in_the_format_of_pprof_names_what_ran_and_who_called_it() {
+/// Asks for a profile until one shows what is looked for. A machine that is busy with other things may give the burner next to
+/// nothing in a second.
+async fn until_seen(path: &str, media_type: &str, is_seen: impl Fn(Bytes) -> bool) {
     let (_one, _burner) = (profiler().await, Burner::start());
     let router = router(&Shutdown::new());
-    for _ in 0..TRIES {
-        let response = get(&router, "/debug/pprof/profile?seconds=1&hz=999").await;
+    for _ in 0..60 {
+        let response = get(&router, &format!("{path}?seconds=1&hz=999")).await;
         assert_eq!(response.status(), 200);
-        assert_eq!(header(&response, "content-type"), "application/octet-stream");
-        let bytes = response.into_body().collect().await.unwrap().to_bytes();
+        assert_eq!(header(&response, "content-type"), media_type);
+        if is_seen(response.into_body().collect().await.unwrap().to_bytes()) {
+            return;
+        }
+    }
+    panic!("the function that ran was never seen");
+}
+
+#[tokio::test]
+async fn a_profile_in_the_format_of_pprof_names_what_ran() {
+    let is_named = |bytes| {
         let profile = Profile::decode(bytes).unwrap();
         let text = |index: i64| profile.string_table[usize::try_from(index).unwrap()].as_str();
         let kinds: Vec<_> = profile
@@ -88,32 +96,20 @@ async fn a_profile_in_the_format_of_pprof_names_what_ran_and_who_called_it() {
             .map(|kind| (text(kind.ty), text(kind.unit)))
             .collect();
         assert_eq!(kinds, [("samples", "count"), ("cpu", "nanoseconds")]);
-        if profile
-            .function
-            .iter()
-            .any(|function| text(function.name).ends_with("burn_until"))
-        {
-            return;
-        }
-    }
-    panic!("the function that ran was never seen");
+        let mut functions = profile.function.iter();
+        functions.any(|function| text(function.name).ends_with("burn_until"))
+    };
+    until_seen("/debug/pprof/profile", "application/octet-stream", is_named).await;
 }
 
 #[tokio::test]
 async fn a_flame_graph_is_a_picture_with_names() {
-    let (_one, _burner) = (profiler().await, Burner::start());
-    let router = router(&Shutdown::new());
-    for _ in 0..TRIES {
-        let response = get(&router, "/debug/pprof/flamegraph?seconds=1&hz=999").await;
-        assert_eq!(response.status(), 200);
-        assert_eq!(header(&response, "content-type"), "image/svg+xml");
-        let picture = body_text(response).await;
+    let is_named = |bytes: Bytes| {
+        let picture = std::str::from_utf8(&bytes).unwrap();
         assert!(picture.contains("<svg"), "{picture}");
-        if picture.contains("burn_until") {
-            return;
-        }
-    }
-    panic!("the function that ran was never seen");
+        picture.contains("burn_until")
+    };
+    until_seen("/debug/pprof/flamegraph", "image/svg+xml", is_named).await;
 }
 
 #[tokio::test]
@@ -132,6 +128,28 @@ async fn one_profile_at_a_time_and_who_goes_away_makes_room() {
     assert!(refused.detail.as_deref().unwrap().contains("another profile"));
     drop(first);
     assert_eq!(get(&router, "/debug/pprof/profile?seconds=1").await.status(), 200);
+}
+
+/// It would keep the admin listener past its deadline otherwise, and the process would not end in order.
+#[tokio::test]
+async fn a_process_that_ends_does_not_wait_for_a_profile() {
+    let _one = profiler().await;
+    let shutdown = Shutdown::new();
+    let router = router(&shutdown);
+    let mut profile = Box::pin(get(&router, "/debug/pprof/profile?seconds=300"));
+    assert!(futures::poll!(profile.as_mut()).is_pending());
+    let policy = ProcessConfig::default().drain;
+    shutdown.drain(&Readiness::new(), policy).await.unwrap();
+    let answer = tokio::time::timeout(Duration::from_secs(100), profile).await;
+    let refused = problem(answer.expect("it is waited for")).await;
+    assert_eq!(
+        (refused.status, refused.detail.as_deref()),
+        (503, Some("The process ends."))
+    );
+    assert_eq!(
+        get(&router, "/debug/pprof/profile?seconds=300").await.status(),
+        503
+    );
 }
 
 #[tokio::test]

@@ -3,6 +3,7 @@
 use anyhow::{Context as _, Result, ensure};
 use sqlx::PgPool;
 
+use super::Row;
 use crate::{
     bench::{Bench, Place},
     goal::{Bound, Goal},
@@ -14,7 +15,7 @@ use crate::{
 /// The measure that says how many times dearer the largest size is than the smallest.
 const GROWTH: &str = "growth";
 
-pub const MEASURES: &[&str] = &[
+const MEASURES: &[&str] = &[
     "limit-least",
     "ours-least",
     "limit-middle",
@@ -25,7 +26,7 @@ pub const MEASURES: &[&str] = &[
 ];
 
 /// Ours may grow dearer by 1.2 times as much as the bare measure does.
-pub const GOALS: &[Goal] = &[Goal {
+const GOALS: &[Goal] = &[Goal {
     ours: (GROWTH, "ours"),
     against: (GROWTH, "limit"),
     bound: Bound::AtMost(1.2),
@@ -39,7 +40,7 @@ pub enum Figure {
 }
 
 /// Something that is measured with rows behind it.
-pub trait Grows: Sized {
+pub trait Grows: Sized + 'static {
     const NAME: &'static str;
     const FIGURE: Figure = Figure::PerSecond;
 
@@ -63,8 +64,20 @@ pub trait Grows: Sized {
     }
 }
 
+/// The row of what grows.
+pub const fn row<G: Grows>(about: &'static str) -> Row {
+    Row {
+        name: G::NAME,
+        about,
+        measures: MEASURES,
+        peers: &[],
+        goals: GOALS,
+        run: |bench| Box::pin(run::<G>(bench)),
+    }
+}
+
 /// Measures all sizes, and compares the largest with the smallest.
-pub async fn run<G: Grows>(bench: &Bench) -> Result<()> {
+async fn run<G: Grows>(bench: &Bench) -> Result<()> {
     for (size, behind) in sizes(bench) {
         let (limit, ours) = (format!("limit-{size}"), format!("ours-{size}"));
         let is_known = |what: &str, round| anyhow::Ok(bench.results.read(G::NAME, round, what)?.is_some());

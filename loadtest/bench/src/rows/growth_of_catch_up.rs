@@ -12,14 +12,9 @@ use crate::{bench::Bench, measurement::Found};
 /// Sessions of psql, so that sizes are compared and not their numbers.
 const SESSIONS: usize = 4;
 
-pub const ROW: Row = Row {
-    name: GrownViews::NAME,
-    about: "projector-catch-up over 100,000 events with 1,000, 100,000 and 1,000,000 other items in the views.",
-    measures: growth::MEASURES,
-    peers: &[],
-    goals: growth::GOALS,
-    run: |bench| Box::pin(growth::run::<GrownViews>(bench)),
-};
+pub const ROW: Row = growth::row::<GrownViews>(
+    "projector-catch-up over 100,000 events with 1,000, 100,000 and 1,000,000 other items in the views.",
+);
 
 struct GrownViews {
     catch_up: CatchUp,

@@ -10,15 +10,10 @@ use crate::{bench::Bench, installation::Installation, measurement::Found, proces
 /// Of both, so that sizes are compared and not numbers of clients.
 const CLIENTS: usize = 16;
 
-pub const ROW: Row = Row {
-    name: Commands::NAME,
-    about: "accepted-commands with 1,000, 100,000 and 1,000,000 items, answers and rows of views there already; the limit is \
+pub const ROW: Row = growth::row::<Commands>(
+    "accepted-commands with 1,000, 100,000 and 1,000,000 items, answers and rows of views there already; the limit is \
             the best single statement on a database with as many.",
-    measures: growth::MEASURES,
-    peers: &[],
-    goals: growth::GOALS,
-    run: |bench| Box::pin(growth::run::<Commands>(bench)),
-};
+);
 
 struct Commands {
     installation: Installation,

@@ -10,15 +10,10 @@ use crate::{bench::Bench, measurement::Found};
 /// Ten times what the other rows have behind them.
 const FACTOR: i64 = 10;
 
-pub const ROW: Row = Row {
-    name: Backlog::NAME,
-    about: "outbox-drain of 200,000 rows with 10,000, 1,000,000 and 10,000,000 published rows before them that are not \
+pub const ROW: Row = growth::row::<Backlog>(
+    "outbox-drain of 200,000 rows with 10,000, 1,000,000 and 10,000,000 published rows before them that are not \
             dropped yet.",
-    measures: growth::MEASURES,
-    peers: &[],
-    goals: growth::GOALS,
-    run: |bench| Box::pin(growth::run::<Backlog>(bench)),
-};
+);
 
 impl Grows for Backlog {
     const NAME: &'static str = "growth-of-drain";

@@ -18,14 +18,8 @@ use crate::{
 /// Of both, so that sizes are compared and not numbers of clients.
 const CLIENTS: usize = 8;
 
-pub const ROW: Row = Row {
-    name: Lists::NAME,
-    about: "The first page of list-of-50 among 1,000, 100,000 and 1,000,000 items.",
-    measures: growth::MEASURES,
-    peers: &[],
-    goals: growth::GOALS,
-    run: |bench| Box::pin(growth::run::<Lists>(bench)),
-};
+pub const ROW: Row =
+    growth::row::<Lists>("The first page of list-of-50 among 1,000, 100,000 and 1,000,000 items.");
 
 struct Lists {
     installation: Installation,

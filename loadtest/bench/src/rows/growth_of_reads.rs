@@ -11,14 +11,8 @@ use crate::{bench::Bench, measurement::Found, processes::Watched};
 /// Of both, so that sizes are compared and not numbers of clients.
 const CLIENTS: usize = 16;
 
-pub const ROW: Row = Row {
-    name: Reads::NAME,
-    about: "item-over-redis with 1,000, 100,000 and 1,000,000 items in the view.",
-    measures: growth::MEASURES,
-    peers: &[],
-    goals: growth::GOALS,
-    run: |bench| Box::pin(growth::run::<Reads>(bench)),
-};
+pub const ROW: Row =
+    growth::row::<Reads>("item-over-redis with 1,000, 100,000 and 1,000,000 items in the view.");
 
 impl Grows for Reads {
     const NAME: &'static str = "growth-of-reads";

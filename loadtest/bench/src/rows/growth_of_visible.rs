@@ -11,15 +11,10 @@ use crate::{bench::Bench, installation::Installation, measurement::Found, proces
 /// Commands a second: few enough for any machine.
 const RATE: f64 = 100.0;
 
-pub const ROW: Row = Row {
-    name: Visible::NAME,
-    about: "command-to-visible at 100 commands a second with 1,000, 100,000 and 1,000,000 items, answers and rows of views \
+pub const ROW: Row = growth::row::<Visible>(
+    "command-to-visible at 100 commands a second with 1,000, 100,000 and 1,000,000 items, answers and rows of views \
             there already; the bare hops on a database with as many.",
-    measures: growth::MEASURES,
-    peers: &[],
-    goals: growth::GOALS,
-    run: |bench| Box::pin(growth::run::<Visible>(bench)),
-};
+);
 
 struct Visible {
     installation: Installation,

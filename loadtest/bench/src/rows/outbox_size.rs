@@ -1,6 +1,6 @@
 use std::time::{Duration, Instant};
 
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Result, ensure};
 use depot_end_to_end::Service;
 use depot_outbox::NewEvent;
 use sqlx::PgPool;
@@ -89,14 +89,14 @@ async fn pass(bench: &Bench, installation: &Installation, held_for: Duration) ->
         let due = began + held_for.mul_f64(first as f64 / events as f64);
         tokio::time::sleep_until(due.into()).await;
         if first % LOOK_EVERY == 0 {
-            wait_for_relay(installation).await?;
+            installation.wait_for_relay(UNPUBLISHED).await?;
             let size = size_mib(pool).await?;
             let half = &mut halves[usize::from(first >= events / 2)];
             *half = half.max(size);
             curve.push((began.elapsed().as_secs_f64(), size));
         }
     }
-    installation.settle_outbox().await?;
+    installation.wait_for_relay(0).await?;
     held.rollback().await?;
     let seconds = began.elapsed().as_secs_f64();
     ensure!(
@@ -110,17 +110,6 @@ async fn pass(bench: &Bench, installation: &Installation, held_for: Duration) ->
         ("seconds", seconds),
     ])
     .with_curve("outbox_mib_over_time", curve))
-}
-
-async fn wait_for_relay(installation: &Installation) -> Result<()> {
-    let waiting = async {
-        while installation.unpublished().await? > UNPUBLISHED {
-            tokio::time::sleep(Duration::from_millis(200)).await;
-        }
-        anyhow::Ok(())
-    };
-    let in_time = tokio::time::timeout(Duration::from_secs(300), waiting).await;
-    in_time.context("the relay does not publish")?
 }
 
 /// All partitions with their indexes.
