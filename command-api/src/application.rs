@@ -39,7 +39,7 @@ use crate::{
     config::Config,
     dead_letters::{self, DeadLetterIndex, Depth, LetterLog, Redriver, index_settings},
     http::{
-        self, Accounts, ApiState, Database, DeadLetterDesk, Executor, InParts, QueryAddress, SweepDesk,
+        self, Accounts, ApiParts, ApiState, Database, DeadLetterDesk, Executor, InParts, QueryAddress, SweepDesk,
         UploadPolicy,
     },
     key_expiry,
@@ -234,7 +234,7 @@ fn api_state(
     sweeper: Sweeper,
     door: Arc<Door>,
 ) -> ApiState {
-    ApiState {
+    let parts = ApiParts {
         door,
         executor: Executor::new(writer.clone(), &process.shutdown, config.commands),
         writer: writer.clone(),
@@ -261,7 +261,8 @@ fn api_state(
             log: LetterLog::new(&config.kafka.brokers, &client_settings(config)),
             topics: Topics::new(&config.kafka.topic_prefix),
         },
-    }
+    };
+    parts.into()
 }
 
 /// The checks that this process needs; who works without Kafka does not ask for it.

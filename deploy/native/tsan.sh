@@ -22,7 +22,7 @@ rustc "+$TOOLCHAIN" --version >/dev/null 2>&1 || missing "there is no toolchain 
 cd "$REPO_DIR"
 # C and C++ of the Kafka client and of the cryptography are not instrumented, so what they synchronise is not seen. Unit tests
 # that run threads of theirs are in modules of their own, and left out.
-export RUSTFLAGS="-Zsanitizer=thread" TSAN_OPTIONS="halt_on_error=1" CARGO_TARGET_DIR="$REPO_DIR/target/tsan"
+export RUSTFLAGS="-Zsanitizer=thread --cfg tsan" TSAN_OPTIONS="halt_on_error=1" CARGO_TARGET_DIR="$REPO_DIR/target/tsan"
 watched() { # ARGUMENT…
     cargo "+$TOOLCHAIN" test --locked -Zbuild-std --target "$TARGET" "$@"
 }

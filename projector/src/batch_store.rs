@@ -10,7 +10,7 @@ use tokio::time::timeout;
 use crate::{
     cache_upkeep::{CacheUpkeep, LATE},
     pending_cache::{self, ChangedRow},
-    postgres_writer::{PostgresWriter, StoredChanges},
+    postgres_writer::{PostgresWriter, StoredChanges, Written},
     redis_writer::RedisWriter,
 };
 
@@ -41,24 +41,37 @@ impl BatchStore {
     /// Stores batches of different partitions in one transaction, tells Redis, and answers what became of each.
     ///
     /// # Errors
+    /// As [`write`](Self::write).
+    pub async fn store(&self, batches: &[Batch<Event>]) -> Result<Vec<BatchOutcome>, Failure> {
+        let written = self.write(batches).await?;
+        Ok(self.tell(written).await)
+    }
+
+    /// The transaction alone.
+    ///
+    /// # Errors
     /// As [`PostgresWriter::write`], and transient if it takes too long. Dropped in mid-commit, batches find out by their
     /// offsets whether they were stored.
-    pub async fn store(&self, batches: &[Batch<Event>]) -> Result<Vec<BatchOutcome>, Failure> {
+    pub async fn write(&self, batches: &[Batch<Event>]) -> Result<Written, Failure> {
         // The server's own limits end nothing when it is stopped, or the network swallows.
         let written = timeout(WRITE_LIMIT, self.writer.write(batches)).await;
-        let written = written.unwrap_or_else(|late| {
+        written.unwrap_or_else(|late| {
             let what = format!(
                 "Postgres did not store a batch within {} s",
                 WRITE_LIMIT.as_secs()
             );
             Err(Failure::transient(what, late))
-        })?;
+        })
+    }
+
+    /// Tells Redis of a transaction that is committed, and answers what became of each of its batches.
+    pub async fn tell(&self, written: Written) -> Vec<BatchOutcome> {
         self.tell_redis(&written.changes).await;
         let outcome = |stored| match stored {
             true => BatchOutcome::Stored,
             false => BatchOutcome::Reload,
         };
-        Ok(written.stored.into_iter().map(outcome).collect())
+        written.stored.into_iter().map(outcome).collect()
     }
 
     /// Tells Redis what committed batches changed. Whatever goes wrong here is left to the upkeep: the changed rows are

@@ -78,19 +78,22 @@ pub(crate) async fn clear(
     let columns = Columns::of(rows);
     let cleared = sqlx::query!(
         "WITH taken AS (
-             SELECT p.projection, p.kind, p.id
-             FROM read.pending_cache p
-             JOIN unnest($3::text[], $4::uuid[], $5::integer[], $6::bigint[]) AS c (kind, id, epoch, version)
-               ON p.kind = c.kind AND p.id = c.id
-             WHERE p.projection = $1 AND (p.epoch, p.version) <= (c.epoch, c.version)
-               AND (SELECT generation FROM read.cache_generation) = $2
-             ORDER BY p.kind, p.id
-             FOR UPDATE OF p SKIP LOCKED
+             -- A probe of the primary key for each, in the order in which rows are locked.
+             SELECT p.place
+             FROM unnest($3::text[], $4::uuid[], $5::integer[], $6::bigint[]) AS c (kind, id, epoch, version)
+             CROSS JOIN LATERAL (
+                 SELECT p.ctid AS place
+                 FROM read.pending_cache p
+                 WHERE p.projection = $1 AND p.kind = c.kind AND p.id = c.id
+                   AND (p.epoch, p.version) <= (c.epoch, c.version)
+                 FOR UPDATE SKIP LOCKED
+             ) AS p
+             WHERE (SELECT generation FROM read.cache_generation) = $2
          ), unhurried AS MATERIALIZED (
              SELECT set_config('synchronous_commit', 'off', true) AS setting
          )
-         DELETE FROM read.pending_cache p USING taken t, unhurried u
-         WHERE p.projection = t.projection AND p.kind = t.kind AND p.id = t.id AND u.setting = 'off'",
+         DELETE FROM read.pending_cache p
+         WHERE p.ctid = ANY (ARRAY(SELECT place FROM taken)) AND (SELECT setting FROM unhurried) = 'off'",
         projection,
         generation,
         &columns.kinds,
@@ -116,16 +119,17 @@ pub(crate) async fn abandon(
         "WITH raised AS (
              UPDATE read.cache_generation SET generation = generation + 1 WHERE generation = $2
          ), passed AS (
-             SELECT p.projection, p.kind, p.id
-             FROM read.pending_cache p
-             JOIN unnest($3::text[], $4::uuid[], $5::integer[], $6::bigint[]) AS c (kind, id, epoch, version)
-               ON p.kind = c.kind AND p.id = c.id
-             WHERE p.projection = $1 AND (p.epoch, p.version) <= (c.epoch, c.version)
-             ORDER BY p.kind, p.id
-             FOR UPDATE OF p SKIP LOCKED
+             SELECT p.place
+             FROM unnest($3::text[], $4::uuid[], $5::integer[], $6::bigint[]) AS c (kind, id, epoch, version)
+             CROSS JOIN LATERAL (
+                 SELECT p.ctid AS place
+                 FROM read.pending_cache p
+                 WHERE p.projection = $1 AND p.kind = c.kind AND p.id = c.id
+                   AND (p.epoch, p.version) <= (c.epoch, c.version)
+                 FOR UPDATE SKIP LOCKED
+             ) AS p
          )
-         DELETE FROM read.pending_cache p USING passed t
-         WHERE p.projection = t.projection AND p.kind = t.kind AND p.id = t.id",
+         DELETE FROM read.pending_cache p WHERE p.ctid = ANY (ARRAY(SELECT place FROM passed))",
         projection,
         generation,
         &columns.kinds,

@@ -1,14 +1,20 @@
 //! Batches of partitions that come together share a transaction, and each keeps its own outcome.
 //!
-//! A transaction takes what gathered while those before it were in flight: nobody waits for a clock. A partition has one
-//! batch at a time, so no two of a transaction are of one partition. Where a batch is refused by the database, or what is
-//! made of it panics, each of them has a transaction of its own, so that the one at fault is found.
+//! A transaction takes what gathered while those before it were in flight: nobody waits for a clock. One that is full goes
+//! beside them, so that a backlog is worked off by as many as there are lanes; one that is not waits for them, and grows: two
+//! small ones cost twice as much as one that is twice as large. A lane is free again when its transaction is committed;
+//! Redis is told of it beside the next one.
+//!
+//! A partition has one batch at a time, so no two of a transaction are of one partition. Where a batch is refused by the
+//! database, or what is made of it panics, each of them has a transaction of its own, so that the one at fault is found.
+
+use std::sync::Arc;
 
 use depot_consumer::{Batch, BatchOutcome, Failure};
 use depot_schemas::Event;
 use depot_service::{problem::chain, shutdown::Shutdown};
 use tokio::{
-    sync::{mpsc, oneshot},
+    sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot},
     task::JoinSet,
 };
 use tokio_util::sync::CancellationToken;
@@ -18,6 +24,8 @@ use crate::{batch_store::BatchStore, metrics};
 
 /// Batches that wait: more partitions than this wait for a place here.
 const WAITING: usize = 64;
+/// Committed transactions of which Redis is being told, for each lane.
+const TOLD: usize = 2;
 
 /// How batches share transactions.
 #[derive(Debug, Clone, Copy)]
@@ -75,49 +83,90 @@ async fn take(
     mut waiting: mpsc::Receiver<Waiting>,
     stop: CancellationToken,
 ) {
-    let mut lanes = JoinSet::new();
+    let lanes = Lanes::new(settings);
+    let mut under_way = JoinSet::new();
     loop {
-        // First the lane, then the batches: they gather while it is waited for.
-        while lanes.len() >= settings.lanes.max(1) {
-            note_end(lanes.join_next().await);
+        while under_way.len() >= lanes.count * (1 + TOLD) {
+            note_end(under_way.join_next().await);
         }
         let first = tokio::select! {
             first = waiting.recv() => first,
             () = stop.cancelled() => None,
         };
         let Some(first) = first else { break };
-        let gathered = gather(first, &mut waiting, settings.max_events);
+        let (gathered, lane) = lanes.gather(first, &mut waiting).await;
         metrics::shared_batches(gathered.len());
         let span = gathered
             .first()
             .map_or_else(Span::none, |first| first.span.clone());
         let store = store.clone();
-        lanes.spawn(async move { carry_out(&store, gathered).await }.instrument(span));
-        while let Some(ended) = lanes.try_join_next() {
+        under_way.spawn(async move { carry_out(&store, gathered, lane).await }.instrument(span));
+        while let Some(ended) = under_way.try_join_next() {
             note_end(Some(ended));
         }
     }
-    while let Some(ended) = lanes.join_next().await {
+    while let Some(ended) = under_way.join_next().await {
         note_end(Some(ended));
     }
 }
 
-fn gather(first: Waiting, waiting: &mut mpsc::Receiver<Waiting>, max_events: usize) -> Vec<Waiting> {
-    let mut events = first.batch.events.len();
-    let mut gathered = vec![first];
-    while events < max_events {
-        let Ok(next) = waiting.try_recv() else { break };
-        events += next.batch.events.len();
-        gathered.push(next);
+/// Where transactions run.
+struct Lanes {
+    free: Arc<Semaphore>,
+    count: usize,
+    max_events: usize,
+}
+
+impl Lanes {
+    fn new(settings: SharingSettings) -> Self {
+        let count = settings.lanes.max(1);
+        Self {
+            free: Arc::new(Semaphore::new(count)),
+            count,
+            max_events: settings.max_events,
+        }
     }
-    gathered
+
+    /// Takes what waits and what comes until there is a lane for it: any lane if it fills a transaction, otherwise one of
+    /// those that are all free.
+    async fn gather(
+        &self,
+        first: Waiting,
+        waiting: &mut mpsc::Receiver<Waiting>,
+    ) -> (Vec<Waiting>, Option<OwnedSemaphorePermit>) {
+        let mut events = first.batch.events.len();
+        let mut gathered = vec![first];
+        loop {
+            while events < self.max_events
+                && let Ok(next) = waiting.try_recv()
+            {
+                events += next.batch.events.len();
+                gathered.push(next);
+            }
+            let is_full = events >= self.max_events;
+            let wanted = if is_full { 1 } else { self.count };
+            tokio::select! {
+                biased;
+                // Never closed.
+                lanes = Arc::clone(&self.free).acquire_many_owned(wanted as u32) => {
+                    return (gathered, lanes.ok().and_then(|mut lanes| lanes.split(1)));
+                }
+                Some(next) = waiting.recv(), if !is_full => {
+                    events += next.batch.events.len();
+                    gathered.push(next);
+                }
+            }
+        }
+    }
 }
 
 /// Stores what gathered. Whose reply is dropped has a transaction of its own.
-async fn carry_out(store: &BatchStore, gathered: Vec<Waiting>) {
+async fn carry_out(store: &BatchStore, gathered: Vec<Waiting>, lane: Option<OwnedSemaphorePermit>) {
     let batches: Vec<_> = gathered.iter().map(|waiting| waiting.batch.clone()).collect();
-    let outcomes = match store.store(&batches).await {
-        Ok(outcomes) => outcomes.into_iter().map(Ok).collect(),
+    let written = store.write(&batches).await;
+    drop(lane);
+    let outcomes = match written {
+        Ok(written) => store.tell(written).await.into_iter().map(Ok).collect(),
         Err(Failure::Poison(_)) if gathered.len() > 1 => {
             metrics::shared_transaction_failed("poison");
             return;

@@ -34,6 +34,8 @@ pub struct AtLeast {
 pub enum Freshness {
     /// Any layer: the answer may be as old as the stated bound.
     Cached,
+    /// From Redis, which has a change before it is announced; Postgres is not asked.
+    Told,
     /// From Postgres, by a statement that starts now.
     Now,
 }
@@ -98,14 +100,14 @@ impl Visibility {
         T: Versioned,
         F: Future<Output = Result<Option<Arc<T>>, QueryError>>,
     {
-        let row = read(Freshness::Cached).await?;
         let Some(AtLeast {
             version: wanted,
             wait,
         }) = at_least
         else {
-            return Ok(row);
+            return read(Freshness::Cached).await;
         };
+        let row = read(Freshness::Told).await?;
         if reached(&row, wanted) {
             return Ok(row);
         }
@@ -118,8 +120,9 @@ impl Visibility {
         let mut registration = self.feed.register(subject);
         let mut pause = self.pace.first;
         let mut seen = row.map(|row| row.token());
+        let mut freshness = Freshness::Now;
         loop {
-            let row = match timeout_at(deadline.max(Instant::now() + LAST_LOOK), read(Freshness::Now)).await {
+            let row = match timeout_at(deadline.max(Instant::now() + LAST_LOOK), read(freshness)).await {
                 Ok(row) => row?,
                 Err(_) => {
                     return Err(QueryError::Behind {
@@ -133,6 +136,11 @@ impl Visibility {
                 return Ok(row);
             }
             seen = row.map(|row| row.token()).max(seen);
+            if freshness == Freshness::Told {
+                // Announced, and yet not in Redis: it was of something else, or Redis has lost it since.
+                freshness = Freshness::Now;
+                continue;
+            }
             if Instant::now() >= deadline {
                 return Err(QueryError::Behind {
                     subject,
@@ -143,7 +151,9 @@ impl Visibility {
             let poll = deadline.min(Instant::now() + pause);
             tokio::select! {
                 // A replica may lag behind the notification, so the next look comes soon after.
-                () = registration.changed() => pause = self.pace.first,
+                () = registration.changed() => {
+                    (freshness, pause) = (Freshness::Told, self.pace.first);
+                }
                 () = sleep_until(poll) => pause = (pause * 2).min(self.pace.slowest),
                 () = self.stop.cancelled() => return Err(QueryError::Behind { subject, wanted, seen }),
             }

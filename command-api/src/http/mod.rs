@@ -22,7 +22,7 @@ pub use executor::{Executor, ExecutorSettings};
 pub use group::GroupSettings;
 pub use openapi::document;
 pub use router::{
-    Accounts, ApiState, Database, DeadLetterDesk, InParts, QueryAddress, SweepDesk, UploadPolicy, router,
+    Accounts, ApiParts, ApiState, Database, DeadLetterDesk, InParts, QueryAddress, SweepDesk, UploadPolicy, router,
     streaming_router, sweep_router,
 };
 pub use uploads::parts;

@@ -19,9 +19,12 @@ use crate::{
     sweep::Sweeper,
 };
 
-/// What handlers take; each takes only what it uses.
-#[derive(Clone, FromRef)]
-pub struct ApiState {
+/// What handlers take; each takes only what it uses. Cheap to clone, which each route does for each request.
+#[derive(Clone)]
+pub struct ApiState(Arc<ApiParts>);
+
+/// What [`ApiState`] is made of.
+pub struct ApiParts {
     pub door: Arc<Door>,
     pub executor: Executor,
     pub writer: Writer,
@@ -33,6 +36,42 @@ pub struct ApiState {
     pub database: Database,
     pub dead_letters: DeadLetterDesk,
     pub sweeps: SweepDesk,
+}
+
+impl From<ApiParts> for ApiState {
+    fn from(parts: ApiParts) -> Self {
+        Self(Arc::new(parts))
+    }
+}
+
+impl ApiState {
+    pub fn door(&self) -> Arc<Door> {
+        Arc::clone(&self.0.door)
+    }
+}
+
+macro_rules! taken_by_handlers {
+    ($($part:ident: $of:ty),* $(,)?) => {$(
+        impl FromRef<ApiState> for $of {
+            fn from_ref(state: &ApiState) -> Self {
+                state.0.$part.clone()
+            }
+        }
+    )*};
+}
+
+taken_by_handlers! {
+    door: Arc<Door>,
+    executor: Executor,
+    writer: Writer,
+    query: QueryAddress,
+    staging: Staging,
+    uploads: UploadPolicy,
+    accepted_types: Arc<AcceptedTypes>,
+    accounts: Accounts,
+    database: Database,
+    dead_letters: DeadLetterDesk,
+    sweeps: SweepDesk,
 }
 
 /// Where the query API is for clients: `http://host:port`, without a slash at the end.
@@ -130,7 +169,7 @@ pub fn router(state: ApiState) -> Router {
         .route("/api/v1/uploads/{id}/{*rest}", read())
         .route("/api/v1/accounts/{owner}", get(accounts::read))
         .route("/api/v1/accounts/{owner}/limit", put(accounts::set_limit))
-        .merge(admin::routes(Arc::clone(&state.door)))
+        .merge(admin::routes(state.door()))
         .merge(documentation::routes())
         .merge(depot_service::health::public_routes())
         .with_state(state)
@@ -146,5 +185,5 @@ pub fn streaming_router(state: ApiState) -> Router {
 
 /// The route that sweeps, which takes as long as there is to compare.
 pub fn sweep_router(state: ApiState) -> Router {
-    admin::sweep_routes(Arc::clone(&state.door)).with_state(state)
+    admin::sweep_routes(state.door()).with_state(state)
 }

@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use depot_consumer::{ConsumerSettings, Context, Failure, KeyHandler, Poison, Record};
 use depot_domain::{CommandId, ItemId, RejectReason, Thumbnail, UploadId};
 use depot_sabotage::Break;
-use depot_schemas::{DecodeErrorClass, Entity, Event, EventData, EventType, FileOutcome, topics::Topics};
+use depot_schemas::{DecodeErrorClass, Entity, Event, EventData, EventType, FileOutcome, header, topics::Topics};
 use serde::{
     Deserialize as _,
     de::{IntoDeserializer as _, value::Error},
@@ -21,6 +21,9 @@ use crate::{
 
 /// Events that are handled at once: each holds a connection of the pool that requests need too.
 const AT_ONCE: usize = 4;
+/// Most of what is read here is of no concern, and nobody counts the milliseconds of the rest: what has come in this time is
+/// fetched together, which takes less of the brokers.
+const FEW_FETCHES: [(&str, &str); 2] = [("fetch.min.bytes", "16384"), ("fetch.wait.max.ms", "100")];
 /// Longer than the waits for the locks of an event and its statements.
 const LIMIT: Duration = Duration::from_secs(60);
 
@@ -33,7 +36,8 @@ pub fn consumer_settings(
     let subscribed = [topics.events(Entity::Files), topics.events(Entity::Items)];
     let mut settings = ConsumerSettings::new(brokers, topics.group("saga"), subscribed);
     settings.redrive_topic = Some(topics.redriven("saga"));
-    settings.client_settings = client_settings;
+    let few = FEW_FETCHES.map(|(name, value)| (name.to_owned(), value.to_owned()));
+    settings.client_settings = few.into_iter().chain(client_settings).collect();
     settings
 }
 
@@ -104,6 +108,17 @@ impl SagaEvents {
 
 impl KeyHandler for SagaEvents {
     type Event = Told;
+
+    /// All but what happens to items that stay, of which there is most by far.
+    fn concerns(&self, record: &Record) -> bool {
+        let of_item_that_stays = [
+            EventType::ItemCreated,
+            EventType::ItemUpdated,
+            EventType::ItemFileAttached,
+        ];
+        let name = record.header_str(header::TYPE);
+        !of_item_that_stays.iter().any(|known| name == Some(known.name()))
+    }
 
     fn decode(&self, record: &Record) -> Result<Told, Poison> {
         let entity = self.topics.entity(record.source_topic()).ok_or_else(|| {

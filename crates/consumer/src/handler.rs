@@ -151,6 +151,12 @@ pub trait KeyHandler: Send + Sync + 'static {
     /// What a record is decoded to.
     type Event: Send + Sync + 'static;
 
+    /// Whether a record is to be handled. One that is not is passed unread, and in no order with others of its key: no
+    /// poison is found in it. Asked of each record, so it looks at no more than a header.
+    fn concerns(&self, _record: &Record) -> bool {
+        true
+    }
+
     /// Decodes a record, without I/O.
     ///
     /// # Errors

@@ -160,6 +160,10 @@ impl<H: KeyHandler, P: ParkedKeys> Lanes<H, P> {
         {
             self.assignment.progress.advance_to(watermark);
         }
+        if !self.handler.concerns(&record) {
+            self.assignment.progress.metrics.processed.increment(1);
+            return self.pass(record.offset);
+        }
         self.report_unfinished();
         let lane = Lane::of(&record);
         if let Some(queue) = self.queues.get_mut(&lane) {
@@ -168,6 +172,13 @@ impl<H: KeyHandler, P: ParkedKeys> Lanes<H, P> {
             self.queues.insert(lane.clone(), VecDeque::from([record]));
             self.waiting.push_back(lane);
         }
+    }
+
+    fn pass(&mut self, offset: i64) {
+        if let Some(watermark) = self.commit.complete(offset) {
+            self.assignment.progress.advance_to(watermark);
+        }
+        self.report_unfinished();
     }
 
     fn start_waiting(&mut self) {
@@ -202,10 +213,7 @@ impl<H: KeyHandler, P: ParkedKeys> Lanes<H, P> {
             Err(End::Interrupted) => return Ok(()),
             Err(End::Fatal(error)) => return Err(error),
         }
-        if let Some(watermark) = self.commit.complete(ended.offset) {
-            self.assignment.progress.advance_to(watermark);
-        }
-        self.report_unfinished();
+        self.pass(ended.offset);
         if self
             .queues
             .get(&ended.lane)
@@ -337,6 +345,10 @@ mod client_tests {
             Ok(())
         }
 
+        fn concerns(&self, record: &Record) -> bool {
+            record.key.as_deref() != Some(b"others".as_slice())
+        }
+
         async fn handle(&self, (): &(), record: &Record, _: &Context) -> Result<(), Failure> {
             self.permits.acquire().await.unwrap().forget();
             self.handled.lock().unwrap().push(record.offset);
@@ -405,6 +417,24 @@ mod client_tests {
         }
         lanes.start_waiting();
         assert_eq!(lanes.running.len(), 3);
+    }
+
+    #[tokio::test]
+    async fn a_record_of_no_concern_is_passed_in_its_place_and_not_handled() {
+        let (handler, assignment) = (Gated::new(1), assignment(settings()));
+        let progress = Arc::clone(&assignment.progress);
+        progress.start_at(0);
+        let mut lanes: Lanes<_, NothingParked> = Lanes::new(Arc::clone(&handler), assignment);
+        lanes.take(record(0, Some("others")));
+        assert_eq!(progress.status().next_offset, Some(1));
+        lanes.take(record(1, Some("a")));
+        lanes.take(record(2, Some("others")));
+        assert_eq!(progress.status().next_offset, Some(1), "the one before it is not done");
+        assert_eq!(progress.status().unfinished, 2);
+        step(&mut lanes).await;
+        assert_eq!(progress.status().next_offset, Some(3));
+        assert_eq!(handler.handled(), [1]);
+        assert_eq!(progress.status().unfinished, 0);
     }
 
     #[tokio::test]

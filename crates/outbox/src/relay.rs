@@ -212,11 +212,19 @@ impl Relay {
         })
     }
 
-    /// Returns after `pause`, or as soon as there is something to do: a ring of the doorbell, or reports.
+    /// Returns after `pause`, or as soon as there is something to do: a ring of the doorbell, which is heard when the rest
+    /// after the last reading is over, or reports.
     pub async fn woken(&mut self, pause: Duration) {
+        let rest = self.polling.rest();
+        let rung = async {
+            if rest > Duration::ZERO {
+                tokio::time::sleep(rest).await;
+            }
+            self.doorbell.rung().await
+        };
         tokio::select! {
             () = tokio::time::sleep(pause) => {}
-            shards = self.doorbell.rung() => self.polling.rung = self.polling.rung.with(shards),
+            shards = rung => self.polling.rung = self.polling.rung.with(shards),
             () = self.publisher.changed() => {}
         }
     }

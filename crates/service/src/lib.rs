@@ -16,6 +16,7 @@
 //! | [`profiling`] | profiles of CPU time, and the tasks that there are |
 //! | [`startup`] | whether the installation is one that the program works with, asked once |
 
+mod allocator;
 pub mod auth;
 pub mod config;
 pub mod connections;

@@ -144,10 +144,13 @@ pub(crate) async fn upsert(
 /// The rows of these ids as they are now, tombstones included.
 pub(crate) async fn load(pool: &PgPool, projection: i32, ids: &[Uuid]) -> Result<Vec<ItemRow>, sqlx::Error> {
     let rows = sqlx::query!(
-        r#"SELECT id, owner, name, description, tags, attributes AS "attributes: Json<Map<String, Value>>", status,
+        // A probe of the primary key for each: with `= ANY` the planner may read the projection whole.
+        r#"SELECT item.id, owner, name, description, tags, attributes AS "attributes: Json<Map<String, Value>>", status,
                   files AS "files: Json<Vec<AttachedFile>>", epoch, version, created_at, updated_at, deleted
-           FROM read.items
-           WHERE projection = $1 AND id = ANY ($2)"#,
+           FROM unnest($2::uuid[]) AS wanted (id)
+           CROSS JOIN LATERAL (
+               SELECT t.* FROM read.items t WHERE t.projection = $1 AND t.id = wanted.id OFFSET 0
+           ) AS item"#,
         projection,
         ids
     )

@@ -135,10 +135,12 @@ pub(crate) async fn load(
     ids: &[Uuid],
 ) -> Result<Vec<UploadRow>, sqlx::Error> {
     let rows = sqlx::query!(
-        r#"SELECT id, item_id, owner, file_name, content_type, size_bytes, sha256, status, reason, object_key, epoch,
-                  version, created_at, updated_at, expires_at, thumbnail AS "thumbnail: Json<ThumbnailState>"
-           FROM read.uploads
-           WHERE projection = $1 AND id = ANY ($2)"#,
+        r#"SELECT upload.id, item_id, owner, file_name, content_type, size_bytes, sha256, status, reason, object_key,
+                  epoch, version, created_at, updated_at, expires_at, thumbnail AS "thumbnail: Json<ThumbnailState>"
+           FROM unnest($2::uuid[]) AS wanted (id)
+           CROSS JOIN LATERAL (
+               SELECT t.* FROM read.uploads t WHERE t.projection = $1 AND t.id = wanted.id OFFSET 0
+           ) AS upload"#,
         projection,
         ids
     )

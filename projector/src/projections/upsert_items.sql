@@ -7,11 +7,15 @@ WITH incoming AS (
     ) AS i (id, owner, name, description, tags, attributes, status, files,
             epoch, version, created_at, updated_at, deleted)
 ), old AS (
-    SELECT t.id, t.owner, t.tags, t.files, t.epoch, t.version, t.deleted
-    FROM read.items t
-    WHERE t.projection = $1 AND t.id = ANY ($2)
-    ORDER BY t.id
-    FOR UPDATE
+    -- A probe of the primary key for each, in the order of the ids, whatever the planner believes of the table.
+    SELECT t.*
+    FROM (SELECT wanted.id FROM unnest($2::uuid[]) AS wanted (id) ORDER BY wanted.id) AS wanted
+    CROSS JOIN LATERAL (
+        SELECT t.id, t.owner, t.tags, t.files, t.epoch, t.version, t.deleted
+        FROM read.items t
+        WHERE t.projection = $1 AND t.id = wanted.id
+        FOR UPDATE
+    ) AS t
 ), stored AS (
     INSERT INTO read.items AS t (projection, id, owner, name, description, tags, attributes, status, files,
                                  epoch, version, created_at, updated_at, deleted)

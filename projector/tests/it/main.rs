@@ -7,6 +7,7 @@
 )]
 
 mod cache;
+mod cost;
 mod events;
 mod fixture;
 mod history_partitions;

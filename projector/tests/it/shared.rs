@@ -35,7 +35,21 @@ async fn hold_first(fixture: &Fixture) -> Transaction<'static, Postgres> {
     holder
 }
 
-/// Runs the first batch, which keeps the only lane busy, and then the others, which gather meanwhile.
+async fn until_one_waits(fixture: &Fixture) {
+    wait_until("the first batch waits", || async {
+        let waiting: i64 = sqlx::query_scalar(
+            "SELECT count(*) FROM pg_stat_activity
+             WHERE datname = current_database() AND wait_event_type = 'Lock'",
+        )
+        .fetch_one(&fixture.pool)
+        .await
+        .unwrap();
+        waiting == 1
+    })
+    .await;
+}
+
+/// Runs the first batch, which keeps the lanes busy, and then the others, which gather meanwhile.
 async fn gathered(
     fixture: &Fixture,
     projector: &Projector,
@@ -47,17 +61,7 @@ async fn gathered(
     let holder = hold_first(fixture).await;
     let (first, others) = batches.split_first().unwrap();
     let gathering = async {
-        wait_until("the first batch waits", || async {
-            let waiting: i64 = sqlx::query_scalar(
-                "SELECT count(*) FROM pg_stat_activity
-                 WHERE datname = current_database() AND wait_event_type = 'Lock'",
-            )
-            .fetch_one(&fixture.pool)
-            .await
-            .unwrap();
-            waiting == 1
-        })
-        .await;
+        until_one_waits(fixture).await;
         let releasing = async {
             // For those that would not wait to come to the database.
             tokio::time::sleep(Duration::from_millis(200)).await;
@@ -220,6 +224,40 @@ async fn a_transaction_takes_no_batch_beyond_its_events() {
     gathered(&fixture, &projector, &batches).await;
     assert_eq!(fixture.count("items").await, 5);
     assert_eq!(transactions(&fixture, 1..5).await, 2);
+}
+
+#[tokio::test]
+async fn a_full_transaction_goes_beside_one_in_flight_and_a_small_one_waits_for_it() {
+    let fixture = Fixture::new().await;
+    let sharing = SharingSettings {
+        lanes: 2,
+        max_events: 2,
+    };
+    let projector = fixture.parts_with(sharing).projector;
+    let states: Vec<_> = (0..4).map(|_| item("alice", &[])).collect();
+    let held = of_partition(0, 0, &[&states[0]]);
+    let full = of_partition(1, 0, &[&states[1], &states[2]]);
+    let small = of_partition(2, 0, &[&states[3]]);
+    for batch in [&held, &full, &small] {
+        fixture.assign(batch).await;
+    }
+    let holder = hold_first(&fixture).await;
+    let others = async {
+        until_one_waits(&fixture).await;
+        let outcome = handle(&projector, &full).await;
+        assert_eq!(outcome.unwrap(), BatchOutcome::Stored);
+        let releasing = async {
+            // For the small one to come to the database, if it would not wait.
+            tokio::time::sleep(Duration::from_millis(200)).await;
+            assert_eq!(fixture.assign(&small).await, 0, "the small one does not wait");
+            holder.rollback().await.unwrap();
+        };
+        futures::join!(handle(&projector, &small), releasing).0
+    };
+    let (first, second) = futures::join!(handle(&projector, &held), others);
+    assert_eq!((first.unwrap(), second.unwrap()), (BatchOutcome::Stored, BatchOutcome::Stored));
+    assert_eq!(fixture.count("items").await, 4);
+    assert_eq!(fixture.count("pending_cache").await, 0);
 }
 
 #[tokio::test]

@@ -46,6 +46,7 @@ pub(super) async fn see_item(
     let read = async |freshness| {
         let row = match freshness {
             Freshness::Cached => queries.reader.item(id).await,
+            Freshness::Told => Ok(queries.reader.item_told(id).await),
             Freshness::Now => queries.reader.item_now(id).await,
         };
         row.map_err(QueryError::from)

@@ -28,6 +28,7 @@ pub async fn get_upload(
         let is_let_in = depot_sabotage::has(Break::Forbidden) && queries.reader.holds_upload(id);
         let row = match freshness {
             Freshness::Cached => queries.reader.upload(id).await,
+            Freshness::Told => Ok(queries.reader.upload_told(id).await),
             Freshness::Now => queries.reader.upload_now(id).await,
         }?;
         // Whatever layer it came from: a cache knows no owners. An upload never changes its owner, so this may

@@ -95,10 +95,14 @@ impl Views {
         let ids: Vec<_> = ids.iter().map(|id| id.0).collect();
         let query = sqlx::query_as!(
             ItemRow,
-            r#"SELECT projection, id, owner, name, description, tags, attributes AS "attributes: _", status,
+            // A probe of the primary key for each: with `= ANY` the planner may read the projection whole.
+            r#"SELECT item.projection, item.id, owner, name, description, tags, attributes AS "attributes: _", status,
                       files AS "files: _", epoch, version, created_at, updated_at, deleted
-               FROM read.items
-               WHERE projection = (SELECT projection FROM read.active_projection) AND id = ANY($1)"#,
+               FROM read.active_projection AS active
+               CROSS JOIN unnest($1::uuid[]) AS wanted (id)
+               CROSS JOIN LATERAL (
+                   SELECT t.* FROM read.items t WHERE t.projection = active.projection AND t.id = wanted.id OFFSET 0
+               ) AS item"#,
             &ids
         );
         self.answer("a batch of items", query.fetch_all(&self.point))

@@ -19,7 +19,7 @@ use super::{
 };
 use crate::{
     read::Views,
-    visibility::{Freshness, Versioned},
+    visibility::Versioned,
 };
 
 /// Reads by key, by layer and outcome.
@@ -61,6 +61,13 @@ impl Versioned for Held {
 type Answer = Option<Arc<Held>>;
 /// The pointer is part of the key: a switch of the views or a new generation makes what is held unreachable.
 type LocalKey = (PointerRow, EntityKind, Uuid);
+
+/// Which Postgres is asked.
+#[derive(Debug, Clone, Copy)]
+enum Server {
+    Any,
+    Primary,
+}
 
 /// Reads by key. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -109,6 +116,11 @@ impl Reader {
         self.through_layers(EntityKind::Item, id.0).await
     }
 
+    /// The item or its tombstone, if Redis has it.
+    pub async fn item_told(&self, id: ItemId) -> Answer {
+        self.told(EntityKind::Item, id.0).await
+    }
+
     /// The item or its tombstone, by a statement that starts now.
     pub async fn item_now(&self, id: ItemId) -> Result<Answer, Arc<ReadError>> {
         self.now(EntityKind::Item, id.0).await
@@ -117,6 +129,11 @@ impl Reader {
     /// The upload, from any layer. Reads of one upload that come together share one look.
     pub async fn upload(&self, id: UploadId) -> Result<Answer, Arc<ReadError>> {
         self.through_layers(EntityKind::Upload, id.0).await
+    }
+
+    /// The upload, if Redis has it.
+    pub async fn upload_told(&self, id: UploadId) -> Answer {
+        self.told(EntityKind::Upload, id.0).await
     }
 
     /// The upload, by a statement that starts now.
@@ -133,7 +150,7 @@ impl Reader {
 
     async fn through_layers(&self, kind: EntityKind, id: Uuid) -> Result<Answer, Arc<ReadError>> {
         let Some(pointer) = self.pointer.current() else {
-            return Ok(self.row(kind, id, Freshness::Cached).await?);
+            return Ok(self.row(kind, id, Server::Any).await?);
         };
         let key = (pointer, kind, id);
         if let Some(held) = self.local.get(&key).await {
@@ -145,7 +162,7 @@ impl Reader {
                     projection: pointer.projection,
                     entry,
                 })),
-                None => self.row_into_cache(pointer, kind, id, Freshness::Cached).await?,
+                None => self.row_into_cache(pointer, kind, id, Server::Any).await?,
             };
             // Before those that waited go on: who comes after them finds it.
             self.local.insert(key, answer.clone()).await;
@@ -154,12 +171,26 @@ impl Reader {
         self.flights.join(key, look).await
     }
 
+    /// What the projector told Redis is kept in the process too: it may hold an older one.
+    async fn told(&self, kind: EntityKind, id: Uuid) -> Answer {
+        let pointer = self.pointer.current()?;
+        let entry = self.cache.get(pointer, kind, id).await?;
+        let held = Arc::new(Held {
+            projection: pointer.projection,
+            entry,
+        });
+        self.local
+            .insert((pointer, kind, id), Some(Arc::clone(&held)))
+            .await;
+        Some(held)
+    }
+
     /// Joins nobody: a read that was under way when a change was announced may be one from before it.
     async fn now(&self, kind: EntityKind, id: Uuid) -> Result<Answer, Arc<ReadError>> {
         let Some(pointer) = self.pointer.current() else {
-            return Ok(self.row(kind, id, Freshness::Now).await?);
+            return Ok(self.row(kind, id, Server::Primary).await?);
         };
-        let answer = self.row_into_cache(pointer, kind, id, Freshness::Now).await?;
+        let answer = self.row_into_cache(pointer, kind, id, Server::Primary).await?;
         self.local.invalidate(&(pointer, kind, id)).await;
         Ok(answer)
     }
@@ -170,9 +201,9 @@ impl Reader {
         pointer: PointerRow,
         kind: EntityKind,
         id: Uuid,
-        freshness: Freshness,
+        server: Server,
     ) -> Result<Answer, ReadError> {
-        let answer = self.row(kind, id, freshness).await?;
+        let answer = self.row(kind, id, server).await?;
         if let Some(held) = answer
             .as_ref()
             .filter(|held| held.projection == pointer.projection)
@@ -182,7 +213,7 @@ impl Reader {
         Ok(answer)
     }
 
-    async fn row(&self, kind: EntityKind, id: Uuid, freshness: Freshness) -> Result<Answer, ReadError> {
+    async fn row(&self, kind: EntityKind, id: Uuid, server: Server) -> Result<Answer, ReadError> {
         let ask = |views: Views| async move {
             Ok(match kind {
                 EntityKind::Item => {
@@ -195,9 +226,9 @@ impl Reader {
                 }
             })
         };
-        let found = match freshness {
-            Freshness::Cached => self.sources.anywhere(ask).await?,
-            Freshness::Now => ask(self.sources.primary().clone()).await?,
+        let found = match server {
+            Server::Any => self.sources.anywhere(ask).await?,
+            Server::Primary => ask(self.sources.primary().clone()).await?,
         };
         let outcome = if found.is_some() { "hit" } else { "miss" };
         counter!(READS_TOTAL, "layer" => "postgres", "outcome" => outcome).increment(1);

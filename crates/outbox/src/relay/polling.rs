@@ -8,12 +8,18 @@ use tokio::time::Instant;
 use super::RelayOptions;
 use crate::doorbell::ShardSet;
 
+/// After reading what was rung for, that is not done again for so many times as long as it took: meanwhile more is appended,
+/// and a reading, a batch of Kafka and whatever follows from it cost about the same with one row and with twenty. Where
+/// little goes on a reading takes a fraction of a millisecond, and nobody waits for long.
+const REST_OF_RUNG: u32 = 2;
+
 /// All shards are read for a tenth of the time at most, however slow the database is and however many transactions run.
 const REST: u32 = 9;
 
 pub(super) struct Polling {
     /// Rung for, and not read since.
     pub rung: ShardSet,
+    rung_due: Instant,
     all_due: Instant,
     pace: Duration,
 }
@@ -22,6 +28,7 @@ impl Polling {
     pub fn new(options: &RelayOptions) -> Self {
         Self {
             rung: ShardSet::default(),
+            rung_due: Instant::now(),
             all_due: Instant::now(),
             pace: options.poll_busy,
         }
@@ -34,6 +41,16 @@ impl Polling {
 
     pub fn is_of_all(&self) -> bool {
         self.all_due <= Instant::now()
+    }
+
+    /// How long what was rung for is still not read.
+    pub fn rest(&self) -> Duration {
+        self.rung_due.saturating_duration_since(Instant::now())
+    }
+
+    /// Some were read.
+    pub fn were_read(&mut self, took: Duration, options: &RelayOptions) {
+        self.rung_due = Instant::now() + (took * REST_OF_RUNG).min(options.poll_busy);
     }
 
     /// All were read. Where something was found that nobody had rung for, somebody else is writing: the pauses are short
@@ -52,6 +69,15 @@ impl Polling {
 
     /// How long to wait, if nobody rings.
     pub fn pause(&self, options: &RelayOptions) -> Duration {
+        let pause = self.pause_of_all(options);
+        // What was rung for during the rest is known already.
+        match self.rest() {
+            rest if rest > Duration::ZERO && !self.rung.is_empty() => pause.min(rest),
+            _ => pause,
+        }
+    }
+
+    fn pause_of_all(&self, options: &RelayOptions) -> Duration {
         match self.all_due.saturating_duration_since(Instant::now()) {
             // It could not be done yet: too much is in flight.
             Duration::ZERO => options.poll_busy,
@@ -84,6 +110,21 @@ mod tests {
             rest.as_millis()
         };
         assert_eq!([rest_after(1), rest_after(5), rest_after(2_000)], [10, 45, 250]);
+    }
+
+    #[test]
+    fn after_a_reading_what_is_rung_for_waits_in_proportion_and_not_for_long() {
+        let options = RelayOptions::default();
+        let mut polling = Polling::new(&options);
+        assert_eq!(polling.rest(), Duration::ZERO, "the first is read at once");
+        polling.all_were_read(Duration::ZERO, false, &options);
+        polling.rung.insert(3);
+        polling.were_read(Duration::from_secs(3_600), &options);
+        let rest = polling.rest();
+        assert!(rest > Duration::ZERO && rest <= options.poll_busy, "{rest:?}");
+        assert!(polling.pause(&options) <= options.poll_busy);
+        polling.were_read(Duration::ZERO, &options);
+        assert_eq!(polling.rest(), Duration::ZERO);
     }
 
     #[test]

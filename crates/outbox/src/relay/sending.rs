@@ -1,6 +1,6 @@
 //! From the outbox to the client's queue, and what the reports say.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, time::Duration};
 
 use depot_sabotage::Break;
 use tokio::time::Instant;
@@ -43,7 +43,7 @@ impl Relay {
         }
         if depot_sabotage::has(Break::Reordered) {
             // For several changes of one aggregate to be read at a time.
-            tokio::time::sleep(std::time::Duration::from_secs(1)).await;
+            tokio::time::sleep(Duration::from_secs(1)).await;
         }
         let rows = self.read_new().await?
             + self
@@ -57,6 +57,9 @@ impl Relay {
 
     async fn read_new(&mut self) -> Result<usize, RelayError> {
         let (is_of_all, rung) = (self.polling.is_of_all(), self.polling.rung);
+        if !is_of_all && self.polling.rest() > Duration::ZERO {
+            return Ok(0);
+        }
         let mut asked = Vec::new();
         // Those that cannot be read now are as soon as they can.
         let mut later = ShardSet::default();
@@ -75,6 +78,7 @@ impl Relay {
         }
         let begun = Instant::now();
         let (rows, found) = self.read_new_of(asked).await?;
+        self.polling.were_read(begun.elapsed(), &self.options);
         // Not before: what could not be read is still to be.
         self.polling.rung = later.with(found.more_than_a_page);
         if is_of_all {

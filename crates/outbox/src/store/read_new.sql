@@ -19,8 +19,13 @@ LEFT JOIN (
              WHERE o.shard = asked.shard AND o.xid >= asked.from_xmax AND o.id <= (SELECT last_value FROM outbox_id_seq)
              LIMIT $4::bigint + 1)
             UNION ALL
+            -- A probe of the index for each; OFFSET 0 keeps the planner from a join that would read the shard whole.
             (SELECT o.* FROM unnest(asked.from_running::bigint[]) AS running(xid)
-             JOIN outbox o ON o.shard = asked.shard AND o.xid = running.xid AND o.id <= (SELECT last_value FROM outbox_id_seq)
+             CROSS JOIN LATERAL (
+                 SELECT o.* FROM outbox o
+                 WHERE o.shard = asked.shard AND o.xid = running.xid AND o.id <= (SELECT last_value FROM outbox_id_seq)
+                 OFFSET 0
+             ) AS o
              LIMIT $4::bigint + 1)
         ) AS unread
     ) AS counted

@@ -9,5 +9,6 @@ mod migrations;
 mod order;
 mod parking;
 mod partitions;
+mod reading;
 mod ringing;
 mod support;

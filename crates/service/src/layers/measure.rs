@@ -3,7 +3,6 @@
 use std::time::Instant;
 
 use axum::extract::{MatchedPath, Request};
-use axum::middleware::Next;
 use axum::response::Response;
 use http::{Method, StatusCode};
 
@@ -12,17 +11,30 @@ use crate::metrics;
 /// What requests without a route are counted under, so that scanners make no series.
 const NO_ROUTE: &str = "none";
 
-pub(super) async fn measure(request: Request, next: Next) -> Response {
-    let started = Instant::now();
-    let method = method_label(request.method());
-    let route = request.extensions().get::<MatchedPath>().cloned();
-    let response = next.run(request).await;
-    let route = route.as_ref().map_or(NO_ROUTE, MatchedPath::as_str);
-    metrics::record_request(method, route, status_class(response.status()), started.elapsed());
-    if response.status().is_server_error() {
-        metrics::count_error("http", "5xx");
+/// A request that is being answered.
+pub(super) struct Measure {
+    started: Instant,
+    method: &'static str,
+    route: Option<MatchedPath>,
+}
+
+impl Measure {
+    pub fn begin(request: &Request) -> Self {
+        Self {
+            started: Instant::now(),
+            method: method_label(request.method()),
+            route: request.extensions().get::<MatchedPath>().cloned(),
+        }
     }
-    response
+
+    pub fn end(self, response: &Response) {
+        let route = self.route.as_ref().map_or(NO_ROUTE, MatchedPath::as_str);
+        let status = status_class(response.status());
+        metrics::record_request(self.method, route, status, self.started.elapsed());
+        if response.status().is_server_error() {
+            metrics::count_error("http", "5xx");
+        }
+    }
 }
 
 /// One of a fixed set: a method is free text of the client.

@@ -3,42 +3,41 @@
 //! From the outside in: request id and trace span, problem documents completed, metrics, CORS, panics caught, load
 //! shed, time limit, body limit. Answers are not compressed: a compressed answer must not carry the strong `ETag`
 //! that `If-Match` needs, so compression is left to a proxy, which weakens it.
+//!
+//! All of it is one layer of the router: axum boxes a route and its future at each layer, and clones them for each request.
 
 mod cors;
-mod limits;
 mod measure;
+mod observe;
 mod panics;
 mod problems;
+mod protect;
 mod trace;
 
+use std::sync::Arc;
+
 use axum::Router;
-use axum::extract::DefaultBodyLimit;
 use axum::middleware::{from_fn, from_fn_with_state};
 use depot_retry::Bulkhead;
 
 use crate::config::HttpConfig;
 use crate::problem::Problem;
 
-pub use limits::BodyLimit;
+pub use protect::BodyLimit;
+
+use protect::Protection;
 
 /// Wraps a public router. Routes added afterwards are not wrapped.
 pub fn standard_layers<S>(router: Router<S>, config: &HttpConfig) -> Router<S>
 where
     S: Clone + Send + Sync + 'static,
 {
-    let places = Bulkhead::new("requests", config.max_concurrent_requests);
-    let inner = router
-        .fallback(nothing_here)
-        .layer(DefaultBodyLimit::max(config.max_body_bytes))
-        .layer(from_fn_with_state(
-            BodyLimit(config.max_body_bytes),
-            limits::limit_body,
-        ))
-        .layer(from_fn_with_state(config.request_timeout, limits::limit_time))
-        .layer(from_fn_with_state(places, limits::shed_load))
-        .layer(panics::layer())
-        .layer(cors::layer(&config.cors_origins));
-    outer_layers(inner)
+    let protection = Protection {
+        places: Some(Bulkhead::new("requests", config.max_concurrent_requests)),
+        time: Some(config.request_timeout),
+        body: Some(BodyLimit(config.max_body_bytes)),
+    };
+    public_layers(router.fallback(nothing_here), config, protection)
 }
 
 /// Wraps routes that take bodies as streams: without the limits of size and time, which their handlers have, and with
@@ -48,26 +47,31 @@ pub fn streaming_layers<S>(router: Router<S>, config: &HttpConfig, places: Bulkh
 where
     S: Clone + Send + Sync + 'static,
 {
-    let inner = router
-        .layer(from_fn_with_state(places, limits::shed_load))
-        .layer(panics::layer())
-        .layer(cors::layer(&config.cors_origins));
-    outer_layers(inner)
+    let protection = Protection {
+        places: Some(places),
+        ..Protection::default()
+    };
+    public_layers(router, config, protection)
 }
 
 /// Wraps the admin router: no limits, since it must answer when the process is busiest.
 pub(crate) fn admin_layers(router: Router) -> Router {
-    outer_layers(router.fallback(nothing_here).layer(panics::layer()))
+    let protection = Arc::new(Protection::default());
+    router.fallback(nothing_here).layer((
+        from_fn(observe::observe),
+        from_fn_with_state(protection, protect::protect),
+    ))
 }
 
-fn outer_layers<S>(router: Router<S>) -> Router<S>
+fn public_layers<S>(router: Router<S>, config: &HttpConfig, protection: Protection) -> Router<S>
 where
     S: Clone + Send + Sync + 'static,
 {
-    router
-        .layer(from_fn(measure::measure))
-        .layer(from_fn(problems::complete))
-        .layer(from_fn(trace::trace))
+    router.layer((
+        from_fn(observe::observe),
+        cors::layer(&config.cors_origins),
+        from_fn_with_state(Arc::new(protection), protect::protect),
+    ))
 }
 
 async fn nothing_here() -> Problem {

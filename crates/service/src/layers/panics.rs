@@ -1,20 +1,23 @@
 //! A panic of a handler is one failed request, not a cut connection.
 
 use std::any::Any;
+use std::panic::AssertUnwindSafe;
 
-use axum::body::Body;
-use axum::response::IntoResponse as _;
-use tower_http::catch_panic::CatchPanicLayer;
+use axum::response::{IntoResponse as _, Response};
+use futures::FutureExt as _;
 
 use crate::problem::{Problem, types};
 
-type Handler = fn(Box<dyn Any + Send + 'static>) -> http::Response<Body>;
-
-pub(super) fn layer() -> CatchPanicLayer<Handler> {
-    CatchPanicLayer::custom(answer as Handler)
+/// The answer of a handler, or the problem that it panicked. What it shares with others, it shares by locks that tell of a
+/// panic, or by channels.
+pub(super) async fn caught(answering: impl Future<Output = Response>) -> Response {
+    match AssertUnwindSafe(answering).catch_unwind().await {
+        Ok(response) => response,
+        Err(panic) => answer(&*panic),
+    }
 }
 
-fn answer(panic: Box<dyn Any + Send + 'static>) -> http::Response<Body> {
+fn answer(panic: &(dyn Any + Send)) -> Response {
     let message = panic
         .downcast_ref::<&str>()
         .copied()

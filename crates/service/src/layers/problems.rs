@@ -1,11 +1,9 @@
 //! Every error leaves as a complete problem document.
 
 use axum::body::to_bytes;
-use axum::extract::Request;
-use axum::middleware::Next;
 use axum::response::Response;
-use http::StatusCode;
 use http::header::{ALLOW, CONTENT_TYPE};
+use http::{StatusCode, Uri};
 
 use crate::problem::{Problem, types};
 use crate::telemetry::current_trace_id;
@@ -15,9 +13,7 @@ const MAX_DETAIL_BYTES: usize = 2_048;
 
 /// Fills in `instance`, and turns the plain answers of the framework (no such method, an unreadable parameter) into
 /// problem documents. What a handler answered in a media type of its own is left alone.
-pub(super) async fn complete(request: Request, next: Next) -> Response {
-    let uri = request.uri().clone();
-    let mut response = next.run(request).await;
+pub(super) async fn complete(mut response: Response, uri: &Uri) -> Response {
     let status = response.status();
     if !status.is_client_error() && !status.is_server_error() {
         return response;

@@ -3,43 +3,56 @@
 use std::time::Instant;
 
 use axum::extract::{MatchedPath, Request};
-use axum::middleware::Next;
 use axum::response::Response;
 use http::{HeaderMap, HeaderName, HeaderValue};
 use tracing::field::Empty;
-use tracing::{Instrument as _, Span};
+use tracing::Span;
 use uuid::Uuid;
 
 use crate::telemetry::set_parent_from;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
-/// Joins the caller's trace, answers with a request id (the caller's, if it sent a usable one), logs one line a
-/// request. The query string is not logged: it may hold a cursor or a name.
-pub(super) async fn trace(request: Request, next: Next) -> Response {
-    let started = Instant::now();
-    let request_id = request_id(request.headers());
-    let span = span(&request, &request_id);
-    let headers = request.headers();
-    set_parent_from(&span, text(headers, "traceparent"), text(headers, "tracestate"));
+/// A request in its span.
+pub(super) struct Trace {
+    pub span: Span,
+    started: Instant,
+    request_id: HeaderValue,
+}
 
-    let mut response = next.run(request).instrument(span.clone()).await;
-
-    let status = response.status().as_u16();
-    span.record("http.response.status_code", status);
-    if response.status().is_server_error() {
-        span.record("otel.status_code", "ERROR");
+impl Trace {
+    /// Joins the caller's trace.
+    pub fn begin(request: &Request) -> Self {
+        let started = Instant::now();
+        let headers = request.headers();
+        let request_id = request_id(headers);
+        let span = span(request, &request_id);
+        set_parent_from(&span, text(headers, "traceparent"), text(headers, "tracestate"));
+        Self {
+            span,
+            started,
+            request_id,
+        }
     }
-    let latency_ms = started.elapsed().as_secs_f64() * 1_000.0;
-    span.in_scope(|| {
-        tracing::info!(
-            http.response.status_code = status,
-            http.server.latency_ms = latency_ms,
-            "request answered"
-        );
-    });
-    response.headers_mut().insert(REQUEST_ID, request_id);
-    response
+
+    /// Answers with a request id (the caller's, if it sent a usable one), logs one line a request. The query string is not
+    /// logged: it may hold a cursor or a name.
+    pub fn end(self, response: &mut Response) {
+        let status = response.status().as_u16();
+        self.span.record("http.response.status_code", status);
+        if response.status().is_server_error() {
+            self.span.record("otel.status_code", "ERROR");
+        }
+        let latency_ms = self.started.elapsed().as_secs_f64() * 1_000.0;
+        self.span.in_scope(|| {
+            tracing::info!(
+                http.response.status_code = status,
+                http.server.latency_ms = latency_ms,
+                "request answered"
+            );
+        });
+        response.headers_mut().insert(REQUEST_ID, self.request_id);
+    }
 }
 
 fn span(request: &Request, request_id: &HeaderValue) -> Span {

@@ -80,6 +80,8 @@ pub fn init(service: &'static str, config: &TelemetryConfig) -> Result<Telemetry
         .with_tracer(provider.tracer("depot"))
         .with_location(false)
         .with_threads(false)
+        // How long a span waited would be two more looks at the clock for each poll of each request.
+        .with_tracked_inactivity(false)
         .with_filter(LevelFilter::INFO);
     tracing_subscriber::registry()
         .with(spans)

@@ -1,6 +1,7 @@
 //! W3C Trace Context in and out.
 
 use std::fmt::Write as _;
+use std::sync::LazyLock;
 
 use opentelemetry::propagation::{Extractor, TextMapPropagator as _};
 use opentelemetry::trace::{SpanContext, TraceContextExt as _};
@@ -79,7 +80,11 @@ fn current_span_context() -> Option<SpanContext> {
 }
 
 fn extract(traceparent: Option<&str>, tracestate: Option<&str>) -> Context {
-    TraceContextPropagator::new().extract_with_context(
+    static PROPAGATOR: LazyLock<TraceContextPropagator> = LazyLock::new(TraceContextPropagator::new);
+    if traceparent.is_none() {
+        return Context::new();
+    }
+    PROPAGATOR.extract_with_context(
         &Context::new(),
         &Carrier {
             traceparent,
