@@ -39,8 +39,8 @@ use crate::{
     config::Config,
     dead_letters::{self, DeadLetterIndex, Depth, LetterLog, Redriver, index_settings},
     http::{
-        self, Accounts, ApiParts, ApiState, Database, DeadLetterDesk, Executor, InParts, QueryAddress, SweepDesk,
-        UploadPolicy,
+        self, Accounts, ApiParts, ApiState, Database, DeadLetterDesk, Executor, InParts, QueryAddress,
+        SweepDesk, UploadPolicy,
     },
     key_expiry,
     saga::{

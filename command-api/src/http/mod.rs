@@ -22,8 +22,8 @@ pub use executor::{Executor, ExecutorSettings};
 pub use group::GroupSettings;
 pub use openapi::document;
 pub use router::{
-    Accounts, ApiParts, ApiState, Database, DeadLetterDesk, InParts, QueryAddress, SweepDesk, UploadPolicy, router,
-    streaming_router, sweep_router,
+    Accounts, ApiParts, ApiState, Database, DeadLetterDesk, InParts, QueryAddress, SweepDesk, UploadPolicy,
+    router, streaming_router, sweep_router,
 };
 pub use uploads::parts;
 pub use write_request::Identity;

@@ -5,7 +5,9 @@ use std::{sync::Arc, time::Duration};
 use depot_consumer::{ConsumerSettings, Context, Failure, KeyHandler, Poison, Record};
 use depot_domain::{CommandId, ItemId, RejectReason, Thumbnail, UploadId};
 use depot_sabotage::Break;
-use depot_schemas::{DecodeErrorClass, Entity, Event, EventData, EventType, FileOutcome, header, topics::Topics};
+use depot_schemas::{
+    DecodeErrorClass, Entity, Event, EventData, EventType, FileOutcome, header, topics::Topics,
+};
 use serde::{
     Deserialize as _,
     de::{IntoDeserializer as _, value::Error},

@@ -429,7 +429,11 @@ mod client_tests {
         assert_eq!(progress.status().next_offset, Some(1));
         lanes.take(record(1, Some("a")));
         lanes.take(record(2, Some("others")));
-        assert_eq!(progress.status().next_offset, Some(1), "the one before it is not done");
+        assert_eq!(
+            progress.status().next_offset,
+            Some(1),
+            "the one before it is not done"
+        );
         assert_eq!(progress.status().unfinished, 2);
         step(&mut lanes).await;
         assert_eq!(progress.status().next_offset, Some(3));

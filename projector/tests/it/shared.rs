@@ -255,7 +255,10 @@ async fn a_full_transaction_goes_beside_one_in_flight_and_a_small_one_waits_for_
         futures::join!(handle(&projector, &small), releasing).0
     };
     let (first, second) = futures::join!(handle(&projector, &held), others);
-    assert_eq!((first.unwrap(), second.unwrap()), (BatchOutcome::Stored, BatchOutcome::Stored));
+    assert_eq!(
+        (first.unwrap(), second.unwrap()),
+        (BatchOutcome::Stored, BatchOutcome::Stored)
+    );
     assert_eq!(fixture.count("items").await, 4);
     assert_eq!(fixture.count("pending_cache").await, 0);
 }

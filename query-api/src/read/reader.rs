@@ -17,10 +17,7 @@ use super::{
     ReadError, cache::Cache, pointer::Pointer, rows::PointerRow, single_flight::SingleFlight,
     sources::Sources,
 };
-use crate::{
-    read::Views,
-    visibility::Versioned,
-};
+use crate::{read::Views, visibility::Versioned};
 
 /// Reads by key, by layer and outcome.
 pub const READS_TOTAL: &str = "depot_query_reads_total";

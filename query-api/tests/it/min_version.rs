@@ -5,7 +5,10 @@ use query_api::visibility::PollPace;
 use tokio::time::{Instant, timeout};
 use uuid::Uuid;
 
-use crate::harness::{Harness, Item};
+use crate::{
+    cache::cache,
+    harness::{Harness, Item},
+};
 
 #[tokio::test]
 async fn an_absent_item_is_waited_for_and_shown_when_it_comes() {
@@ -55,6 +58,32 @@ async fn a_waiting_read_is_woken_by_the_notification() {
         started.elapsed() < Duration::from_secs(30),
         "found by the last look, not by the notification"
     );
+}
+
+#[tokio::test]
+async fn what_was_announced_is_read_from_redis() {
+    // A poll would come after the wait is over.
+    let never = Duration::from_secs(3_600);
+    let pace = PollPace {
+        first: never,
+        slowest: never,
+    };
+    let harness = Harness::start_with(|config| config.poll_pace = pace).await;
+    // Never in Postgres.
+    let id = Uuid::now_v7();
+    let path = format!("/api/v1/items/{id}?min_version=1");
+    let (reply, ()) = tokio::join!(harness.get_with(&path, &[("prefer", "wait=30")]), async {
+        harness.until_a_read_waits().await;
+        cache(&harness, id, 1).await;
+        while harness.waiting_reads() > 0 {
+            harness.notify(id, 1).await;
+        }
+    });
+    assert_eq!((reply.status, reply.header("etag")), (200, Some("\"1\"")));
+    // And by who names it afterwards.
+    cache(&harness, id, 2).await;
+    let reply = harness.get(&format!("/api/v1/items/{id}?min_version=2")).await;
+    assert_eq!((reply.status, reply.header("etag")), (200, Some("\"2\"")));
 }
 
 #[tokio::test]

@@ -5,8 +5,8 @@ use std::time::Instant;
 use axum::extract::{MatchedPath, Request};
 use axum::response::Response;
 use http::{HeaderMap, HeaderName, HeaderValue};
-use tracing::field::Empty;
 use tracing::Span;
+use tracing::field::Empty;
 use uuid::Uuid;
 
 use crate::telemetry::set_parent_from;
