@@ -14,7 +14,8 @@ async fn a_message_that_is_no_event_ends_in_the_dead_letters_and_stops_nobody() 
     for entity in Entity::ALL {
         let topic = depot.topics().events(entity);
         let known = match entity {
-            Entity::Items => "depot.item.created.v1",
+            // The saga passes by what else happens to items.
+            Entity::Items => "depot.item.deleted.v1",
             Entity::Uploads => "depot.upload.received.v1",
             Entity::Files => "depot.file.stored.v1",
         };

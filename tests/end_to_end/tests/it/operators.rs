@@ -75,7 +75,7 @@ async fn a_dead_letter_is_found_shown_brought_back_to_its_group_only_and_given_u
     );
     for payload in [&b"no JSON"[..], &b"nor this"[..]] {
         let headers = [
-            ("ce_type", "depot.item.created.v1"),
+            ("ce_type", "depot.item.deleted.v1"),
             ("ce_subject", KEY),
             ("ce_id", KEY),
             ("ce_time", "2026-01-01T00:00:00Z"),
@@ -104,11 +104,11 @@ async fn a_dead_letter_is_found_shown_brought_back_to_its_group_only_and_given_u
     assert_eq!(shown["value_text"], "no JSON");
     let headers = shown["headers"].as_array().unwrap();
     assert!(headers.contains(&json!({
-        "name": "ce_type", "text": "depot.item.created.v1", "base64": "ZGVwb3QuaXRlbS5jcmVhdGVkLnYx",
+        "name": "ce_type", "text": "depot.item.deleted.v1", "base64": "ZGVwb3QuaXRlbS5kZWxldGVkLnYx",
     })));
     let (code, text) = run_as(&depot, Role::Admin, &["dlq", "show", &first]).await;
     assert!(
-        code == 0 && text.contains("no JSON") && text.contains("ce_type = depot.item.created.v1"),
+        code == 0 && text.contains("no JSON") && text.contains("ce_type = depot.item.deleted.v1"),
         "{text}"
     );
 
