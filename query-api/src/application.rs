@@ -127,7 +127,13 @@ impl Application {
         process.serve(
             "REST listener",
             http,
-            rest::router(RestState { queries, door }, &config.http),
+            rest::router(
+                RestState {
+                    queries: Arc::new(queries),
+                    door,
+                },
+                &config.http,
+            ),
             config.http.connections,
         );
         tracing::info!(%http_address, %grpc_address, %admin_address, "serving");

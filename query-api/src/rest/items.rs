@@ -1,5 +1,7 @@
 //! `GET /api/v1/items`, `/api/v1/items/{id}`, `/api/v1/items/{id}/history`.
 
+use std::sync::Arc;
+
 use axum::{
     extract::{RawQuery, State},
     response::{IntoResponse as _, Response},
@@ -62,7 +64,7 @@ pub struct HistoryPage {
     security(("bearer" = []))
 )]
 pub async fn show(
-    State(queries): State<Queries>,
+    State(queries): State<Arc<Queries>>,
     principal: Principal,
     PathParams(id): PathParams<String>,
     RawQuery(query): RawQuery,
@@ -108,7 +110,7 @@ pub async fn show(
     security(("bearer" = []))
 )]
 pub async fn list(
-    State(queries): State<Queries>,
+    State(queries): State<Arc<Queries>>,
     principal: Principal,
     RawQuery(query): RawQuery,
 ) -> Result<Response, Problem> {
@@ -192,7 +194,7 @@ fn parse_list(query: Option<&str>) -> Result<ListItems, Problem> {
     security(("bearer" = []))
 )]
 pub async fn history(
-    State(queries): State<Queries>,
+    State(queries): State<Arc<Queries>>,
     principal: Principal,
     PathParams(id): PathParams<String>,
     RawQuery(query): RawQuery,

@@ -22,13 +22,13 @@ use crate::queries::Queries;
 /// What the handlers are made of.
 #[derive(Debug, Clone)]
 pub struct RestState {
-    pub queries: Queries,
+    pub queries: Arc<Queries>,
     pub door: Arc<Door>,
 }
 
-impl FromRef<RestState> for Queries {
+impl FromRef<RestState> for Arc<Queries> {
     fn from_ref(state: &RestState) -> Self {
-        state.queries.clone()
+        Arc::clone(&state.queries)
     }
 }
 

@@ -1,5 +1,7 @@
 //! `GET /api/v1/statistics`, `/api/v1/statistics/tags`, `/api/v1/statistics/owners`.
 
+use std::sync::Arc;
+
 use axum::{
     Json,
     extract::{RawQuery, State},
@@ -47,7 +49,7 @@ fn parse_limit(query: Option<&str>) -> Result<PageLimit, Problem> {
     security(("bearer" = []))
 )]
 pub async fn all(
-    State(queries): State<Queries>,
+    State(queries): State<Arc<Queries>>,
     principal: Principal,
     RawQuery(query): RawQuery,
 ) -> Result<Json<Statistics>, Problem> {
@@ -71,7 +73,7 @@ pub async fn all(
     security(("bearer" = []))
 )]
 pub async fn tags(
-    State(queries): State<Queries>,
+    State(queries): State<Arc<Queries>>,
     principal: Principal,
     RawQuery(query): RawQuery,
 ) -> Result<Json<TagList>, Problem> {
@@ -96,7 +98,7 @@ pub async fn tags(
     security(("bearer" = []))
 )]
 pub async fn owners(
-    State(queries): State<Queries>,
+    State(queries): State<Arc<Queries>>,
     principal: Principal,
     RawQuery(query): RawQuery,
 ) -> Result<Json<OwnerList>, Problem> {

@@ -1,5 +1,7 @@
 //! `GET /api/v1/uploads/{id}`, `/api/v1/uploads/{id}/content` and `/api/v1/uploads/{id}/thumbnail`.
 
+use std::sync::Arc;
+
 use axum::{
     Json,
     extract::{RawQuery, State},
@@ -36,7 +38,7 @@ use crate::queries::{Download, Queries, QueryError, download, download_thumbnail
     security(("bearer" = []))
 )]
 pub async fn show(
-    State(queries): State<Queries>,
+    State(queries): State<Arc<Queries>>,
     principal: Principal,
     PathParams(id): PathParams<String>,
     RawQuery(query): RawQuery,
@@ -82,7 +84,7 @@ pub async fn show(
     security(("bearer" = []))
 )]
 pub async fn content(
-    State(queries): State<Queries>,
+    State(queries): State<Arc<Queries>>,
     principal: Principal,
     PathParams(id): PathParams<String>,
     RawQuery(query): RawQuery,
@@ -121,7 +123,7 @@ pub async fn content(
     security(("bearer" = []))
 )]
 pub async fn thumbnail(
-    State(queries): State<Queries>,
+    State(queries): State<Arc<Queries>>,
     principal: Principal,
     PathParams(id): PathParams<String>,
     RawQuery(query): RawQuery,

@@ -8,10 +8,10 @@ use tokio::time::Instant;
 use super::RelayOptions;
 use crate::doorbell::ShardSet;
 
-/// After reading what was rung for, that is not done again for so many times as long as it took: meanwhile more is appended,
+/// After reading what was rung for, that is not done again for as long as it took, times this: meanwhile more is appended,
 /// and a reading, a batch of Kafka and whatever follows from it cost about the same with one row and with twenty. Where
 /// little goes on a reading takes a fraction of a millisecond, and nobody waits for long.
-const REST_OF_RUNG: u32 = 2;
+const REST_OF_RUNG: u32 = 1;
 
 /// All shards are read for a tenth of the time at most, however slow the database is and however many transactions run.
 const REST: u32 = 9;

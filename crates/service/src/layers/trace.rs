@@ -18,6 +18,7 @@ pub(super) struct Trace {
     pub span: Span,
     started: Instant,
     request_id: HeaderValue,
+    is_read: bool,
 }
 
 impl Trace {
@@ -32,11 +33,17 @@ impl Trace {
             span,
             started,
             request_id,
+            is_read: request.method().is_safe(),
         }
     }
 
-    /// Answers with a request id (the caller's, if it sent a usable one), logs one line a request. The query string is not
-    /// logged: it may hold a cursor or a name.
+    /// A read that was answered is counted and measured; a line of the log for each would cost more than the answer.
+    fn is_usual(&self, status: u16) -> bool {
+        self.is_read && status < 400
+    }
+
+    /// Answers with a request id (the caller's, if it sent a usable one), logs one line a request, of a read that was answered
+    /// at the level `debug`. The query string is not logged: it may hold a cursor or a name.
     pub fn end(self, response: &mut Response) {
         let status = response.status().as_u16();
         self.span.record("http.response.status_code", status);
@@ -44,12 +51,17 @@ impl Trace {
             self.span.record("otel.status_code", "ERROR");
         }
         let latency_ms = self.started.elapsed().as_secs_f64() * 1_000.0;
-        self.span.in_scope(|| {
-            tracing::info!(
+        self.span.in_scope(|| match self.is_usual(status) {
+            true => tracing::debug!(
                 http.response.status_code = status,
                 http.server.latency_ms = latency_ms,
                 "request answered"
-            );
+            ),
+            false => tracing::info!(
+                http.response.status_code = status,
+                http.server.latency_ms = latency_ms,
+                "request answered"
+            ),
         });
         response.headers_mut().insert(REQUEST_ID, self.request_id);
     }
