@@ -44,12 +44,6 @@ impl From<ApiParts> for ApiState {
     }
 }
 
-impl ApiState {
-    pub fn door(&self) -> Arc<Door> {
-        Arc::clone(&self.0.door)
-    }
-}
-
 macro_rules! taken_by_handlers {
     ($($part:ident: $of:ty),* $(,)?) => {$(
         impl FromRef<ApiState> for $of {
@@ -169,7 +163,7 @@ pub fn router(state: ApiState) -> Router {
         .route("/api/v1/uploads/{id}/{*rest}", read())
         .route("/api/v1/accounts/{owner}", get(accounts::read))
         .route("/api/v1/accounts/{owner}/limit", put(accounts::set_limit))
-        .merge(admin::routes(state.door()))
+        .merge(admin::routes(FromRef::from_ref(&state)))
         .merge(documentation::routes())
         .merge(depot_service::health::public_routes())
         .with_state(state)
@@ -185,5 +179,5 @@ pub fn streaming_router(state: ApiState) -> Router {
 
 /// The route that sweeps, which takes as long as there is to compare.
 pub fn sweep_router(state: ApiState) -> Router {
-    admin::sweep_routes(state.door()).with_state(state)
+    admin::sweep_routes(FromRef::from_ref(&state)).with_state(state)
 }

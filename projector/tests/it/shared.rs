@@ -1,7 +1,5 @@
 //! Batches of several partitions in one transaction.
 
-use std::time::Duration;
-
 use depot_consumer::{Batch, BatchOutcome, Failure};
 use depot_read_model::{ChangeNotice, EntityKind, changes_channel};
 use depot_schemas::{Entity, Event, ItemState};
@@ -49,6 +47,13 @@ async fn until_one_waits(fixture: &Fixture) {
     .await;
 }
 
+/// All tasks run in this thread, and each goes on as far as it can by itself, which takes none of them so many turns.
+async fn until_all_have_begun() {
+    for _ in 0..100 {
+        tokio::task::yield_now().await;
+    }
+}
+
 /// Runs the first batch, which keeps the lanes busy, and then the others, which gather meanwhile.
 async fn gathered(
     fixture: &Fixture,
@@ -63,8 +68,7 @@ async fn gathered(
     let gathering = async {
         until_one_waits(fixture).await;
         let releasing = async {
-            // For those that would not wait to come to the database.
-            tokio::time::sleep(Duration::from_millis(200)).await;
+            until_all_have_begun().await;
             holder.rollback().await.unwrap();
         };
         let others = join_all(others.iter().map(|batch| handle(projector, batch)));
@@ -234,32 +238,34 @@ async fn a_full_transaction_goes_beside_one_in_flight_and_a_small_one_waits_for_
         max_events: 2,
     };
     let projector = fixture.parts_with(sharing).projector;
-    let states: Vec<_> = (0..4).map(|_| item("alice", &[])).collect();
+    let states: Vec<_> = (0..6).map(|_| item("alice", &[])).collect();
     let held = of_partition(0, 0, &[&states[0]]);
     let full = of_partition(1, 0, &[&states[1], &states[2]]);
     let small = of_partition(2, 0, &[&states[3]]);
-    for batch in [&held, &full, &small] {
+    let company = of_partition(3, 0, &[&states[4], &states[5]]);
+    for batch in [&held, &full, &small, &company] {
         fixture.assign(batch).await;
     }
     let holder = hold_first(&fixture).await;
     let others = async {
         until_one_waits(&fixture).await;
-        let outcome = handle(&projector, &full).await;
-        assert_eq!(outcome.unwrap(), BatchOutcome::Stored);
-        let releasing = async {
-            // For the small one to come to the database, if it would not wait.
-            tokio::time::sleep(Duration::from_millis(200)).await;
-            assert_eq!(fixture.assign(&small).await, 0, "the small one does not wait");
-            holder.rollback().await.unwrap();
+        let beside = handle(&projector, &full).await;
+        let joining = async {
+            until_all_have_begun().await;
+            handle(&projector, &company).await
         };
-        futures::join!(handle(&projector, &small), releasing).0
+        let (small, company) = futures::join!(handle(&projector, &small), joining);
+        holder.rollback().await.unwrap();
+        [beside, small, company]
     };
-    let (first, second) = futures::join!(handle(&projector, &held), others);
-    assert_eq!(
-        (first.unwrap(), second.unwrap()),
-        (BatchOutcome::Stored, BatchOutcome::Stored)
-    );
-    assert_eq!(fixture.count("items").await, 4);
+    let (first, others) = futures::join!(handle(&projector, &held), others);
+    for outcome in std::iter::once(first).chain(others) {
+        assert_eq!(outcome.unwrap(), BatchOutcome::Stored);
+    }
+    assert_eq!(transactions(&fixture, 1..2).await, 1);
+    // By itself it would have waited for the one that was held, and not gone beside it.
+    assert_eq!(transactions(&fixture, 2..4).await, 1, "the small one went alone");
+    assert_eq!(fixture.count("items").await, 6);
     assert_eq!(fixture.count("pending_cache").await, 0);
 }
 

@@ -10,7 +10,7 @@ use depot_domain::{ItemId, UploadId, VersionToken};
 use depot_read_model::{CacheEntry, EntityKind};
 use depot_sabotage::Break;
 use metrics::counter;
-use moka::future::Cache as LocalCache;
+use moka::{future::Cache as LocalCache, ops::compute::Op};
 use uuid::Uuid;
 
 use super::{
@@ -168,7 +168,8 @@ impl Reader {
         self.flights.join(key, look).await
     }
 
-    /// What the projector told Redis is kept in the process too: it may hold an older one.
+    /// What the projector told Redis is kept in the process too, unless that holds a newer one: who has seen that would be
+    /// shown an older one.
     async fn told(&self, kind: EntityKind, id: Uuid) -> Answer {
         let pointer = self.pointer.current()?;
         let entry = self.cache.get(pointer, kind, id).await?;
@@ -176,8 +177,16 @@ impl Reader {
             projection: pointer.projection,
             entry,
         });
+        let newer = |kept: &Answer| kept.as_ref().is_some_and(|kept| kept.token() > held.token());
         self.local
-            .insert((pointer, kind, id), Some(Arc::clone(&held)))
+            .entry((pointer, kind, id))
+            .and_compute_with(|kept| {
+                std::future::ready(match kept {
+                    // Not put again: its time would begin anew.
+                    Some(kept) if newer(kept.value()) => Op::Nop,
+                    _ => Op::Put(Some(Arc::clone(&held))),
+                })
+            })
             .await;
         Some(held)
     }

@@ -129,6 +129,29 @@ async fn an_older_entry_in_the_process_is_never_shown_to_a_read_that_names_a_ver
 }
 
 #[tokio::test]
+async fn an_older_entry_in_redis_does_not_take_the_place_of_a_newer_one_in_the_process() {
+    let harness = Harness::start_with(|config| {
+        config.local_cache = LocalCacheSettings {
+            ttl: Duration::from_secs(3_600),
+            ..config.local_cache
+        };
+    })
+    .await;
+    let id = Uuid::now_v7();
+    let path = format!("/api/v1/items/{id}");
+    cache(&harness, id, 3).await;
+    assert_eq!(harness.get(&path).await.header("etag"), Some("\"3\""));
+    // As after an outage that is over before anybody has raised the generation.
+    let mut connection = harness.redis.get_multiplexed_async_connection().await.unwrap();
+    let key = CacheKeys::new(&harness.prefix, 1, 1).item(id);
+    let _: () = connection.del(key).await.unwrap();
+    cache(&harness, id, 2).await;
+    let named = harness.get(&format!("{path}?min_version=2")).await;
+    assert_eq!(named.header("etag"), Some("\"2\""));
+    assert_eq!(harness.get(&path).await.header("etag"), Some("\"3\""));
+}
+
+#[tokio::test]
 async fn a_raised_generation_makes_what_redis_holds_unreadable() {
     let harness = Harness::start().await;
     let item = Item {

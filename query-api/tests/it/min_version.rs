@@ -24,15 +24,19 @@ async fn an_absent_item_is_waited_for_and_shown_when_it_comes() {
     assert_eq!(reply.header("preference-applied"), Some("wait=30"));
 }
 
-#[tokio::test]
-async fn a_waiting_read_is_woken_by_the_notification() {
-    // A poll would come after the wait is over.
+/// Where a poll would come after every wait is over.
+async fn without_polls() -> Harness {
     let never = Duration::from_secs(3_600);
     let pace = PollPace {
         first: never,
         slowest: never,
     };
-    let harness = Harness::start_with(|config| config.poll_pace = pace).await;
+    Harness::start_with(|config| config.poll_pace = pace).await
+}
+
+#[tokio::test]
+async fn a_waiting_read_is_woken_by_the_notification() {
+    let harness = without_polls().await;
     let item = Item {
         version: 2,
         ..Item::default()
@@ -62,13 +66,7 @@ async fn a_waiting_read_is_woken_by_the_notification() {
 
 #[tokio::test]
 async fn what_was_announced_is_read_from_redis() {
-    // A poll would come after the wait is over.
-    let never = Duration::from_secs(3_600);
-    let pace = PollPace {
-        first: never,
-        slowest: never,
-    };
-    let harness = Harness::start_with(|config| config.poll_pace = pace).await;
+    let harness = without_polls().await;
     // Never in Postgres.
     let id = Uuid::now_v7();
     let path = format!("/api/v1/items/{id}?min_version=1");

@@ -101,3 +101,56 @@ fn request_id(headers: &HeaderMap) -> HeaderValue {
 fn text<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
     headers.get(name)?.to_str().ok()
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+    use std::sync::{Arc, Mutex};
+
+    use axum::body::Body;
+    use http::Method;
+    use tracing::Level;
+
+    use super::*;
+
+    #[derive(Clone, Default)]
+    struct Lines(Arc<Mutex<Vec<u8>>>);
+
+    impl io::Write for Lines {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.lock().unwrap().write(bytes)
+        }
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    fn lines_of(level: Level, method: Method, status: u16) -> usize {
+        let lines = Lines::default();
+        let writer = lines.clone();
+        let subscriber = tracing_subscriber::fmt()
+            .with_max_level(level)
+            .with_writer(move || writer.clone())
+            .finish();
+        tracing::subscriber::with_default(subscriber, || {
+            let request = Request::builder().method(method).body(Body::empty()).unwrap();
+            let mut response = Response::builder().status(status).body(Body::empty()).unwrap();
+            Trace::begin(&request).end(&mut response);
+        });
+        let written = lines.0.lock().unwrap();
+        String::from_utf8_lossy(&written)
+            .matches("request answered")
+            .count()
+    }
+
+    #[test]
+    fn all_but_answered_reads_have_a_line_that_is_seen() {
+        for (method, status) in [(Method::GET, 200), (Method::HEAD, 304)] {
+            assert_eq!(lines_of(Level::INFO, method.clone(), status), 0);
+            assert_eq!(lines_of(Level::DEBUG, method, status), 1);
+        }
+        for (method, status) in [(Method::GET, 404), (Method::GET, 503), (Method::POST, 201)] {
+            assert_eq!(lines_of(Level::INFO, method, status), 1);
+        }
+    }
+}
