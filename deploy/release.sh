@@ -1,7 +1,9 @@
 #!/usr/bin/env bash
-# A release, by its tag: TAG=v1.2.3 release.sh version|check|programs|draft
+# A release, by its tag: TAG=v1.2.3 release.sh version|keep|check|programs|draft
 #   version    prints the workspace's
-#   check      the tag is the workspace's version, and the changelog, where there is one, has a section for it
+#   keep       keeps what is published as that of this version (schemas/released), for later ones to be compared with
+#   check      the tag is the workspace's version, its contracts are kept, and the changelog, where there is one, has a
+#              section for it
 #   programs   builds the programs, and puts them with their checksums into target/dist
 #   draft      makes a draft of a release of them, by GitHub's own tool
 set -euo pipefail
@@ -15,8 +17,18 @@ die() {
     exit 1
 }
 
+keep() {
+    local folder=schemas/released/$VERSION
+    rm -rf "$folder"
+    mkdir -p "$folder/proto"
+    cp -r schemas/openapi schemas/events "$folder"
+    cp -r proto/depot "$folder/proto"
+    printf '%s\n' "$folder"
+}
+
 check() {
     [[ ${TAG:?which tag} == "v$VERSION" ]] || die "the tag is $TAG, and the workspace has version $VERSION"
+    [[ -d schemas/released/$VERSION ]] || die "schemas/released has nothing of $VERSION: deploy/release.sh keep"
     [[ ! -f CHANGELOG.md ]] || grep -qE "^## \[?v?${VERSION//./\\.}\]?( |$)" CHANGELOG.md ||
         die "CHANGELOG.md has no section for $VERSION"
     printf '%s is the version of the workspace\n' "$TAG"
@@ -28,6 +40,7 @@ programs() {
     local folder
     folder=depot-$VERSION-$(rustc -vV | sed -n 's/^host: //p')
     cargo build --release --locked --workspace --exclude depot-bench --bins
+    deploy/check/image-libraries.sh target/release
     rm -rf "$DIST"
     install -D -t "$DIST/$folder" target/release/{command-api,query-api,projector,uploader,depot}
     strip --strip-debug "$DIST/$folder"/*
@@ -46,8 +59,9 @@ draft() {
 [[ -n $VERSION ]] || die "Cargo.toml has no version of the workspace"
 case ${1:-} in
 version) printf '%s\n' "$VERSION" ;;
+keep) keep ;;
 check) check ;;
 programs) programs ;;
 draft) draft ;;
-*) die "usage: TAG=v1.2.3 release.sh version|check|programs|draft" ;;
+*) die "usage: TAG=v1.2.3 release.sh version|keep|check|programs|draft" ;;
 esac

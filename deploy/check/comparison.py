@@ -7,8 +7,11 @@ from sources import SERVICES, STEPS, WITH_SASL, Sources
 TOPIC = re.compile(r"\b[a-z][a-z0-9-]*(?:\.[a-z0-9-]+)+\.v\d+\b")
 METRIC = re.compile(r"\bdepot_[a-z0-9_]+\b")
 # Roles of the database are called like metrics.
-ROLES = {"depot_owner", "depot_command", "depot_uploader", "depot_projector", "depot_query"}
+ROLES = {"depot_owner", "depot_command", "depot_uploader", "depot_projector", "depot_query", "depot_operator"}
 PORT_VARIABLES = ("PORT", "GRPC_PORT", "ADMIN_PORT")
+# Addresses of our programs that others are told, each with whose port of which name it has.
+URLS = {"COMMAND_PUBLIC_URL": ("command-api", "PORT"), "QUERY_PUBLIC_URL": ("query-api", "PORT"),
+        "GRPC_PUBLIC_URL": ("query-api", "GRPC_PORT"), "UPLOADER_ADMIN_URL": ("uploader", "ADMIN_PORT")}
 
 
 class Comparison:
@@ -16,7 +19,7 @@ class Comparison:
         self.root = root
         self.sources = Sources(root)
         self.differences = []
-        self.compared = {"variables": 0, "ports": 0, "paths": 0, "topics": 0, "metrics": 0}
+        self.compared = {"variables": 0, "ports": 0, "paths": 0, "topics": 0, "metrics": 0, "identities": 0}
 
     def differ(self, where, text):
         self.differences.append(f"{where}: {text}")
@@ -42,6 +45,19 @@ class Comparison:
         if int(value) != program.ports.get(variable):
             self.differ(where, f"{variable} is {value}, and {program.name} has {program.ports.get(variable)}")
 
+    def url_is(self, where, variable, url):
+        """An address that is one of URLS has the port of the program that it leads to. Says whether it is one."""
+        name = next((name for name in URLS if variable == name or variable.endswith("_" + name)), None)
+        if not name:
+            return False
+        program, which = URLS[name]
+        port = re.search(r":(\d+)/?$", url)
+        if port:
+            self.port_is(f"{where}, {variable}", which, port.group(1), self.sources.service(program))
+        else:
+            self.differ(where, f"{variable} is {url}, and names no port")
+        return True
+
     def topics_are_declared(self, where, text, prefix="depot"):
         for topic in set(TOPIC.findall(text)):
             if topic.startswith(prefix + "."):
@@ -55,8 +71,8 @@ class Comparison:
 
     def program_of(self, command):
         words = command.split() if isinstance(command, str) else command or []
-        if words[:1] == ["depot"] and len(words) > 1 and words[1] in STEPS:
-            return self.sources.step(words[1])
+        if words[:1] == ["depot"]:
+            return self.sources.step(words[1]) if words[1:] and words[1] in STEPS else self.sources.tool()
         return self.sources.service(words[0]) if words and words[0] in SERVICES else None
 
     def route(self, place, path):

@@ -13,12 +13,34 @@ import re
 import subprocess
 import sys
 
-from images import Dockerfile, why_not_exact
+import process_facts
+from images import Dockerfile, split_name, why_not_exact
+from sources import SERVICES, Implausible, Sources
 
 DEPLOY = pathlib.Path(sys.argv[1] if len(sys.argv) > 1 else pathlib.Path(__file__).parent.parent).resolve()
-MAIN, TESTS, BACKING = "docker-compose.yml", "docker-compose.test.yml", "docker/backing.yml"
+MAIN, TESTS, BACKING = "docker-compose.yml", "docker-compose.test.yml", "docker/docker-compose.backing.yml"
 # Each brings Depot, and each other's place.
 WHOLES = {"kafka", "kafka-cluster", "minio"}
+# What whoever finds an image wants to know of it. MinIO's commit and time are those of its release.
+LABELS = {
+    "docker/Dockerfile": ("title", "description", "licenses", "version", "revision", "created", "source"),
+    "docker/minio/Dockerfile": ("title", "licenses", "version", "source"),
+}
+OF_LABELS = "org.opencontainers.image."
+# As deploy/native/kafka-cluster.sh has them: of three copies of whatever is kept, two have to have it.
+OF_CLUSTER = {
+    "KAFKA_DEFAULT_REPLICATION_FACTOR": "3",
+    "KAFKA_MIN_INSYNC_REPLICAS": "2",
+    "KAFKA_OFFSETS_TOPIC_REPLICATION_FACTOR": "3",
+    "KAFKA_TRANSACTION_STATE_LOG_REPLICATION_FACTOR": "3",
+    "KAFKA_TRANSACTION_STATE_LOG_MIN_ISR": "2",
+    "KAFKA_SHARE_COORDINATOR_STATE_TOPIC_REPLICATION_FACTOR": "3",
+    "KAFKA_SHARE_COORDINATOR_STATE_TOPIC_MIN_ISR": "2",
+}
+# Of the step that makes the topics.
+OF_TOPICS = {"KAFKA_REPLICATION_FACTOR": "3", "KAFKA_MIN_INSYNC_REPLICAS": "2"}
+# Where nothing is said, the engine waits for so long.
+GRACE_OF_ENGINE = "10s"
 
 
 def load(name):
@@ -87,6 +109,18 @@ def check_rights(services):
             yield name, f"runs as {user or 'root'}: a number other than 0 is wanted"
 
 
+def check_labels():
+    for file, wanted in LABELS.items():
+        dockerfile = Dockerfile((DEPLOY / file).read_text(encoding="utf-8"))
+        stage = dockerfile.stages[dockerfile.last]
+        for name in wanted:
+            value = stage["labels"].get(OF_LABELS + name, "")
+            if not value:
+                yield file, f"the image lacks the label {OF_LABELS}{name}"
+            for argument in set(re.findall(r"\$\{?(\w+)", value)) - stage["arguments"]:
+                yield file, f"the label {OF_LABELS}{name} is made of {argument}, which is no ARG of its stage"
+
+
 def check_dependencies(services):
     for name, service in services.items():
         for other, how in (service.get("depends_on") or {}).items():
@@ -108,6 +142,33 @@ def check_health(services):
             yield name, "its health check wants a shell, which the image does not have"
         if "healthcheck" in test and "ADMIN_PORT" not in environment_of(service):
             yield name, "its health check asks ADMIN_PORT, which is not set"
+
+
+def seconds(duration):
+    """Of a duration as Go writes it: 1m30s."""
+    units = {"h": 3600, "m": 60, "s": 1, "ms": 1e-3}
+    return sum(float(number) * units[unit] for number, unit in re.findall(r"([\d.]+)(ms|[hms])", duration))
+
+
+def check_grace(services):
+    """A container is not killed while its service drains."""
+    sources = Sources(DEPLOY.parent)
+    after_drain = process_facts.read(DEPLOY.parent).after_drain_seconds
+    for name, service in services.items():
+        program = (service.get("command") or [""])[0]
+        if program not in SERVICES:
+            continue
+        variables = environment_of(service)
+        prefix = sources.service(program).prefix
+
+        def in_force(variable):
+            said = variables.get(f"{prefix}_{variable}") or variables.get(variable)
+            return int(said or sources.default_of_process(variable))
+
+        least = in_force("SHUTDOWN_NOTICE_MS") / 1000 + in_force("SHUTDOWN_DEADLINE_SECONDS") + after_drain
+        grace = seconds(service.get("stop_grace_period", GRACE_OF_ENGINE))
+        if grace < least:
+            yield name, f"is killed after {grace:g} s, and may take {least:g} s to drain and end"
 
 
 def check_ports(services):
@@ -199,6 +260,25 @@ def check_steps(services):
             yield profile, "does not run the demo"
 
 
+def check_cluster(services):
+    """Of the profile of several brokers: there are three, and each thing is kept as that allows."""
+    on = active(services, {"kafka-cluster"})
+    brokers = {
+        name: environment_of(service)
+        for name, service in on.items()
+        if split_name(service.get("image", ""))[0] == "apache/kafka"
+    }
+    if len(brokers) != 3:
+        yield "kafka-cluster", f"has {len(brokers)} brokers instead of three"
+    if len({variables.get("KAFKA_NODE_ID") for variables in brokers.values()}) != len(brokers):
+        yield "kafka-cluster", "has brokers with the same KAFKA_NODE_ID"
+    steps = {name: environment_of(service) for name, service in on.items() if command_of(service) == "depot topics"}
+    for wanted, told in ((OF_CLUSTER, brokers), (OF_TOPICS, steps)):
+        for (name, variables), (variable, value) in itertools.product(told.items(), wanted.items()):
+            if variables.get(variable) != value:
+                yield name, f"{variable} is {variables.get(variable)}, and has to be {value}"
+
+
 def check_wholes(services):
     """One of them at a time: the same port on the host keeps two from being on together."""
 
@@ -236,18 +316,23 @@ def faults():
     main, tests, backing = load(MAIN), load(TESTS), load(BACKING)
     for file, model in ((MAIN, main), (TESTS, tests)):
         services = model["services"]
-        for check in (check_images, check_rights, check_dependencies, check_health, check_ports):
+        for check in (check_images, check_rights, check_dependencies, check_health, check_grace, check_ports):
             yield from ((file, *fault) for fault in check(services))
         yield from ((file, *fault) for fault in check_defined(model))
     yield from ((BACKING, *fault) for fault in check_images(backing["services"]))
-    for check in (check_profiles, check_steps, check_wholes):
+    for check in (check_profiles, check_steps, check_cluster, check_wholes):
         yield from ((MAIN, *fault) for fault in check(main["services"]))
     yield from ((TESTS, *fault) for fault in check_ends(tests["services"]))
-    yield from (("deploy", *fault) for fault in check_identities())
+    for check in (check_labels, check_identities):
+        yield from (("deploy", *fault) for fault in check())
 
 
 def main():
-    found = list(dict.fromkeys(faults()))
+    try:
+        found = list(dict.fromkeys(faults()))
+    except Implausible as error:
+        print(f"the sources cannot be read: {error}")
+        sys.exit(1)
     for file, subject, fault in found:
         print(f"{file}: {subject}: {fault}")
     sys.exit(1 if found else 0)

@@ -1,10 +1,11 @@
-"""What the compose file tells the programs, and where it says that they listen."""
-
-import re
+"""What the compose files tell the programs, and where they say that these listen."""
 
 import yaml
 
+import compose_ports
+import compose_variables
 from comparison import PORT_VARIABLES
+from compose_variables import variables_of
 from sources import SERVICES, STEPS
 
 
@@ -16,73 +17,67 @@ def services_of(path):
         if extended:
             other = path.parent / extended["file"] if "file" in extended else path
             base = yaml.safe_load(other.read_text())["services"][extended["service"]]
-            service = {**base, **service, "environment": {**_variables(base), **_variables(service)}}
+            service = {**base, **service, "environment": {**variables_of(base), **variables_of(service)}}
         found[name] = service
     return found
 
 
-def _variables(service):
-    variables = service.get("environment", {})
-    return dict(entry.partition("=")[::2] for entry in variables) if isinstance(variables, list) else variables
-
-
 def compare(comparison, path):
+    """The file that people run."""
     where = path.relative_to(comparison.root).as_posix()
-    text = path.read_text()
-    comparison.topics_are_declared(where, text)
-    everybodys = {name for program in comparison.sources.programs() for name in program.variables}
-    everybodys |= comparison.sources.tool().variables
-    found = 0
-    for name, service in services_of(path).items():
-        program = comparison.program_of(service.get("command"))
-        if not program:
-            continue
-        found += 1
+    document = yaml.safe_load(path.read_text())
+    services = services_of(path)
+    found = _services(comparison, where, services, set(document.get("x-environment", {})))
+    missing = {*SERVICES, *STEPS, "depot"} - found
+    if missing:
+        comparison.differ(where, f"no service of it runs {', '.join(sorted(missing))}")
+    ports = compose_ports.compare(comparison, path, services)
+    compose_ports.compare_proxy(ports)
+    compose_ports.compare_scraped(ports)
+    _files(comparison, path)
+
+
+def compare_tests(comparison, path):
+    """The file that runs the tests."""
+    services = services_of(path)
+    _services(comparison, path.relative_to(comparison.root).as_posix(), services, set())
+    compose_ports.compare_given(compose_ports.compare(comparison, path, services), "tests")
+    _files(comparison, path)
+
+
+def _services(comparison, where, services, shared):
+    """Returns the programs that were found."""
+    found = set()
+    for name, service in services.items():
         place = f"{where}, service {name}"
-        variables = _variables(service)
-        for variable, value in variables.items():
-            # What all of them are told together need not be read by each.
-            if variable in everybodys:
-                comparison.compared["variables"] += 1
-            else:
-                comparison.variable_is_read(place, variable, program)
-            if variable in PORT_VARIABLES and str(value).isdigit():
-                comparison.port_is(place, variable, value, program)
-        comparison.required_is_set(place, variables, program)
-        _ports(comparison, place, service, program)
-        url = str(variables.get("UPLOADER_ADMIN_URL", ""))
-        if program.name == "command-api" and url:
-            comparison.port_is(place, "ADMIN_PORT", url.rsplit(":", 1)[-1], comparison.sources.service("uploader"))
-    if found < len(SERVICES) + len(STEPS):
-        comparison.differ(where, f"only {found} services of ours were found in it")
-    _paths(comparison, where, path)
-    # Files that are extended name theirs by where they are themselves.
-    document = yaml.safe_load(text)
+        program = comparison.program_of(service.get("command"))
+        if program:
+            found.add(program.name)
+            compose_variables.compare_program(comparison, place, service, program, shared)
+            for variable, value in variables_of(service).items():
+                if variable in PORT_VARIABLES and str(value).isdigit():
+                    comparison.port_is(place, variable, value, program)
+        else:
+            compose_variables.compare_other(comparison, place, name, service)
+    return found
+
+
+def _files(comparison, path):
+    """Topics that a file names, and files; those of a file that is extended lie where that one lies."""
+    document = yaml.safe_load(path.read_text())
     extended = [service.get("extends", {}) for service in document["services"].values()]
-    for other in sorted({each["file"] for each in extended if "file" in each}):
-        _paths(comparison, other, path.parent / other)
-
-
-def _ports(comparison, place, service, program):
-    known = set(program.ports.values())
-    for published in service.get("ports", []):
-        short = str(published).split("/")[0].rsplit(":", 1)[-1]
-        target = published["target"] if isinstance(published, dict) else short
-        comparison.compared["ports"] += 1
-        if int(target) not in known:
-            comparison.differ(place, f"publishes {target}, where {program.name} does not listen")
-    test = service.get("healthcheck", {}).get("test", [])
-    for word in test.split() if isinstance(test, str) else test:
-        number = re.search(r"(?:^|:)(\d{2,5})(?:/|$)", str(word))
-        if number:
-            comparison.port_is(f"{place}, healthcheck", "ADMIN_PORT", number.group(1), program)
+    others = {path.parent / each["file"] for each in extended if "file" in each}
+    for file in (path, *sorted(others)):
+        where = file.relative_to(comparison.root).as_posix()
+        if file.exists():
+            comparison.topics_are_declared(where, file.read_text())
+            _paths(comparison, where, file)
+        else:
+            comparison.differ(where, "is not there")
 
 
 def _paths(comparison, where, path):
     folder = path.parent
-    if not path.exists():
-        comparison.differ(where, "is not there")
-        return
     for name, service in yaml.safe_load(path.read_text())["services"].items():
         build = service.get("build")
         if isinstance(build, dict):

@@ -21,11 +21,16 @@ versions() {
 dockerfiles() { find deploy/docker -name Dockerfile -exec hadolint --no-color {} +; }
 
 # The Compose specification's own.
-schema() { check-jsonschema --builtin-schema vendor.compose-spec deploy/docker-compose*.yml deploy/docker/backing.yml; }
+schema() { check-jsonschema --builtin-schema vendor.compose-spec deploy/docker-compose*.yml deploy/docker/docker-compose*.yml; }
 
 scripts() {
     find deploy/check deploy/docker deploy/pin.sh loadtest/attack.sh -name '*.sh' \
         -exec shellcheck -x -S warning --source-path=SCRIPTDIR {} +
+}
+
+# The compose files, .env.example and the chart's schema against what the code defines; what is rendered is kubernetes.sh's.
+settings() {
+    PYTHONDONTWRITEBYTECODE=1 PYTHONPATH=$STACK_TOOLS_DIR/pyyaml python3 "$CHECK/settings.py" --root "$ROOT"
 }
 
 # Against a registry of the test's own.
@@ -45,6 +50,7 @@ if [[ -z $ONLY ]]; then versions; fi
 check "Dockerfiles" dockerfiles
 check "compose schema" schema
 check "compose rules" env PYTHONDONTWRITEBYTECODE=1 python3 "$CHECK/compose.py" deploy
+check "settings" settings
 check "scripts" scripts
 check "manifests" "$CHECK/image-manifests.sh" .
 libraries

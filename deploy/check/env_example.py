@@ -2,7 +2,8 @@
 
 import re
 
-from comparison import PORT_VARIABLES
+import native_stack
+from comparison import PORT_VARIABLES, URLS
 
 # Variables that are no setting of a program, and who reads them.
 PREFIX = "STACK_"
@@ -34,5 +35,18 @@ def compare(comparison, path):
             bare = name.removeprefix(program.prefix + "_")
             if name != bare and bare in PORT_VARIABLES:
                 comparison.port_is(where, bare, value, program)
-    admin = re.search(r"^UPLOADER_ADMIN_URL=.*:(\d+)$", text, re.MULTILINE)
-    comparison.port_is(where, "ADMIN_PORT", admin.group(1), comparison.sources.service("uploader"))
+    _addresses(comparison, where, dict(re.findall(r"^([A-Z][A-Z0-9_]+)=(.*)$", text, re.MULTILINE)))
+
+
+def _addresses(comparison, where, values):
+    """Of our programs, and of the backing services where the native stack starts them."""
+    for name in sorted(set(URLS) - set(values)):
+        comparison.differ(where, f"{name} is not in it")
+    for name, value in values.items():
+        part = native_stack.part_of(name)
+        if not comparison.url_is(where, name, value) and part:
+            port = re.search(r":(\d+)(?=/|$)", value)
+            wanted = native_stack.ports(comparison.root)[part]
+            comparison.compared["ports"] += 1
+            if not port or int(port.group(1)) != wanted:
+                comparison.differ(where, f"{name} is {value}, and deploy/native/settings.sh has {part} on {wanted}")

@@ -1,6 +1,7 @@
-"""What an image's name and a Dockerfile say: whether a release is named, and who runs what is in it."""
+"""What an image's name and a Dockerfile say: whether a release is named, who runs what is in it, and its labels."""
 
 import re
+import shlex
 
 # Releases of most have three numbers; "1.4" is then a series, and moves.
 NUMBERS = {"postgres": 2, "chrislusf/seaweedfs": 2}
@@ -35,7 +36,7 @@ def why_not_exact(reference):
 
 
 class Dockerfile:
-    """The stages of a Dockerfile: by name, each with what it is FROM and its last USER."""
+    """The stages of a Dockerfile: by name, each with what it is FROM, its last USER, its arguments and its labels."""
 
     def __init__(self, text):
         self.stages = {}
@@ -47,9 +48,14 @@ class Dockerfile:
             if words[0].upper() == "FROM":
                 names = [word for word in words[1:] if not word.startswith("--")]
                 self.last = names[2] if len(names) > 2 else str(len(self.stages))
-                self.stages[self.last] = {"from": names[0], "user": None}
+                self.stages[self.last] = {"from": names[0], "user": None, "arguments": set(), "labels": {}}
             elif words[0].upper() == "USER":
                 self.stages[self.last]["user"] = words[1]
+            elif words[0].upper() == "ARG" and self.last is not None:
+                self.stages[self.last]["arguments"].add(words[1].partition("=")[0])
+            elif words[0].upper() == "LABEL":
+                pairs = (pair.partition("=") for pair in shlex.split(line)[1:])
+                self.stages[self.last]["labels"].update({name: value for name, _, value in pairs})
 
     def foreign_images(self):
         """What comes from elsewhere."""

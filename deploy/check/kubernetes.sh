@@ -114,8 +114,8 @@ build_with_keda() { # NAME OVERLAY STEPS
 schemas() { python "$CHECK_DIR/schemas.py" "$VERSIONS" "$OUT"/*.yaml "$K8S/namespace.yaml" "$K8S/secrets.example.yaml"; }
 
 policy() {
-    local sets=("$OUT"/chart-*.yaml "$OUT"/upgrade-*.yaml "$OUT"/k8s-*.yaml)
-    python "$CHECK_DIR/manifests.py" "${sets[@]}" \
+    python "$CHECK_DIR/manifests.py" --root "$REPO_DIR" "$OUT"/chart-*.yaml "$OUT"/k8s-*.yaml \
+        --upgraded "$OUT"/upgrade-*.yaml \
         --external "$K8S/secrets.example.yaml" "$CHECK_DIR/external-objects.yaml"
 }
 

@@ -1,26 +1,35 @@
 #!/usr/bin/env python3
-"""Checks what no schema says of a set of rendered objects: manifests.py RENDERED.yaml… [--external OBJECTS.yaml…]
+"""Checks what no schema says of a set of rendered objects:
+manifests.py RENDERED.yaml… [--upgraded RENDERED.yaml…] [--external OBJECTS.yaml…] [--root DIR]
 
-Each rendered file is a whole application. Objects in the external files are taken for there, and have to be referred to
-by one of the sets. Prints one line for each fault, and exits 1 if there is one.
+Each rendered file is a whole application, in the form that an installation or an upgrade gives it. Objects in the
+external files are taken for there, and have to be referred to by one of the sets. Prints one line for each fault, and
+exits 1 if there is one.
 """
 
 import argparse
 import sys
+from pathlib import Path
 
 import network_rules
 import pod_rules
+import process_facts
 import reference_rules
 import scaling_rules
+import upgrade_rules
 from objects import WORKLOADS, by_kind, load, matches, name_of, pod_of
+from sources import Implausible
+
+RULES = (pod_rules, reference_rules, network_rules, scaling_rules)
 
 
 class Rendered:
     """One application, and what was found wrong with it."""
 
-    def __init__(self, items, external):
+    def __init__(self, items, external, facts):
         self.items = items
         self.external = external
+        self.facts = facts
         self.faults = []
         self.used = set()
         self.workloads = by_kind(items, *WORKLOADS)
@@ -46,28 +55,47 @@ class Rendered:
             self.used |= {(kind, name, key) for key in keys or (None,)}
 
 
-def main():
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("rendered", nargs="+")
-    parser.add_argument("--external", nargs="*", default=[])
-    arguments = parser.parse_args()
-    external = [item for path in arguments.external for item in load(path)]
+def check_each(sets, external, facts):
+    """Faults, which objects and keys from outside are used, and how many objects there are."""
     faults, used, objects = [], set(), 0
-    for path in arguments.rendered:
+    for path, all_rules in sets:
         items = load(path)
         objects += len(items)
-        rendered = Rendered(items, external)
-        for rules in (pod_rules, reference_rules, network_rules, scaling_rules):
+        rendered = Rendered(items, external, facts)
+        for rules in all_rules:
             rules.check(rendered)
         faults += [f"{path}: {fault}" for fault in rendered.faults]
         used |= rendered.used
+    return faults, used, objects
+
+
+def unread(external, used):
     for item in external:
         keys = [key for part in ("data", "stringData") for key in item.get(part, {})]
         for key in keys:
             name = (item["kind"], item["metadata"]["name"])
             if (*name, key) not in used and (*name, None) not in used:
-                faults.append(f"{name_of(item)}: nobody reads its key {key}")
-    print("\n".join(faults) if faults else f"{objects} objects in {len(arguments.rendered)} sets, no fault")
+                yield f"{name_of(item)}: nobody reads its key {key}"
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("rendered", nargs="+")
+    parser.add_argument("--upgraded", nargs="*", default=[])
+    parser.add_argument("--external", nargs="*", default=[])
+    parser.add_argument("--root", type=Path, default=Path(__file__).resolve().parents[2])
+    arguments = parser.parse_args()
+    try:
+        facts = process_facts.read(arguments.root)
+    except Implausible as error:
+        print(f"the sources cannot be read: {error}")
+        return 1
+    sets = [(path, RULES) for path in arguments.rendered]
+    sets += [(path, (*RULES, upgrade_rules)) for path in arguments.upgraded]
+    external = [item for path in arguments.external for item in load(path)]
+    faults, used, objects = check_each(sets, external, facts)
+    faults += unread(external, used)
+    print("\n".join(faults) if faults else f"{objects} objects in {len(sets)} sets, no fault")
     return 1 if faults else 0
 
 

@@ -2,8 +2,6 @@
 
 from objects import by_kind, matches, name_of, pod_of, ports_of
 
-ADMIN_PORTS = (9180, 9181, 9182, 9183)
-
 
 def check(rendered):
     policies = by_kind(rendered.items, "NetworkPolicy")
@@ -52,10 +50,11 @@ def _rules(rendered, policy):
 
 def _admin_is_apart(rendered, policy):
     """Whoever may send requests to a public port may not read metrics, or ask an admin's questions."""
+    admin_ports = {"admin", *rendered.facts.admin_ports}
     peers = {"admin": [], "public": []}
     for rule in policy["spec"].get("ingress", []):
         for port in rule.get("ports", []):
-            peers["admin" if port["port"] in ("admin", *ADMIN_PORTS) else "public"] += rule.get("from", [])
+            peers["admin" if port["port"] in admin_ports else "public"] += rule.get("from", [])
     for peer in peers["admin"]:
         if peer in peers["public"]:
             rendered.fault(policy, f"opens the admin port for {peer}, which sends requests to a public port")

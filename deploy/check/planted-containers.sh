@@ -24,6 +24,9 @@ copy() {
     rm -rf "$SCRATCH/copy"
     mkdir "$SCRATCH/copy"
     tar -C "$REPO_DIR" --exclude-vcs --exclude=target --exclude=.stack --exclude=.env -cf - . | tar -C "$SCRATCH/copy" -xf -
+    # By tags alone, so that a fault is planted in the same way after `make pin`.
+    find "$SCRATCH/copy/deploy" \( -name 'docker-compose*.yml' -o -path '*/deploy/docker/*.yml' -o -name Dockerfile \) \
+        -exec sed -i -E 's/@sha256:[0-9a-f]{64}//' {} +
 }
 
 run() { # CHECK
@@ -56,13 +59,13 @@ PYTHON
 
 MAIN=deploy/docker-compose.yml
 TESTS=deploy/docker-compose.test.yml
-BACKING=deploy/docker/backing.yml
+BACKING=deploy/docker/docker-compose.backing.yml
 IMAGE=deploy/docker/Dockerfile
 
 "$NATIVE_DIR/install.sh" check-containers
 stand_ins
 copy
-for check in Dockerfiles "compose schema" "compose rules" scripts manifests libraries pinning; do
+for check in Dockerfiles "compose schema" "compose rules" settings scripts manifests libraries pinning; do
     output=$(run "$check") || die "$check finds something where nothing was planted: $output"
 done
 printf 'nothing planted: nothing found\n'
@@ -73,7 +76,7 @@ plant "a base without a tag" Dockerfiles DL3006 deploy/docker/minio/Dockerfile \
     'text.replace("FROM debian:bookworm-20260824-slim", "FROM debian")'
 plant "a misspelled key" "compose schema" restrat $MAIN 'text.replace("    restart: unless-stopped", "    restrat: always", 1)'
 plant "a service that extends nothing" "compose rules" "cannot be loaded" $MAIN \
-    'text.replace("{file: docker/backing.yml, service: redis}", "{file: docker/backing.yml, service: rediss}")'
+    'text.replace("{file: docker/docker-compose.backing.yml, service: redis}", "{file: docker/docker-compose.backing.yml, service: rediss}")'
 plant "an image of today: latest" "compose rules" "the tag latest" $MAIN 'text.replace("grafana/grafana:12.4.4", "grafana/grafana:latest")'
 plant "an image without a tag" "compose rules" "has no tag" $MAIN 'text.replace("edenhill/kcat:1.7.1", "edenhill/kcat")'
 plant "a bare major" "compose rules" "the tag 7 " $BACKING 'text.replace("redis:7.2.16-bookworm", "redis:7")'
@@ -119,8 +122,94 @@ plant "a service that does not wait for the buckets" "compose rules" "does not w
 plant "a profile without the demo" "compose rules" "does not run the demo" $MAIN 'text.replace("command: [depot, demo]", "command: [depot, --help]")'
 plant "rights in the store that differ from the native stack's" "compose rules" "is not what native/identities.py prints" \
     deploy/docker/identities.json 'text.replace("Read:files*", "Admin")'
+plant "a label that the image lacks" "compose rules" "lacks the label org.opencontainers.image.revision" $IMAGE \
+    'text.replace("      org.opencontainers.image.revision=\"$REVISION\" \\\n", "")'
+plant "a label made of an argument that is not there" "compose rules" "is made of SOURCE, which is no ARG" $IMAGE \
+    'text.replace("ARG SOURCE=unknown\n", "")'
+plant "a label that says nothing" "compose rules" "lacks the label org.opencontainers.image.licenses" deploy/docker/minio/Dockerfile \
+    'text.replace("AGPL-3.0-or-later", "")'
+plant "a service that is killed while it drains" "compose rules" "command-api: is killed after 30 s, and may take 34 s" $MAIN \
+    'text.replace("  stop_grace_period: 40s\n  healthcheck", "  stop_grace_period: 30s\n  healthcheck")'
+plant "a longer drain than the engine waits for" "compose rules" "uploader: is killed after 40 s, and may take 69 s" $MAIN \
+    'text.replace("      ADMIN_PORT: 9183\n", "      ADMIN_PORT: 9183\n      SHUTDOWN_DEADLINE_SECONDS: 60\n")'
+plant "a longer drain by default than the engine waits for" "compose rules" "projector: is killed after 40 s, and may take 41 s" \
+    crates/service/src/runtime.rs 'text.replace("Duration::from_secs(2);", "Duration::from_secs(9);", 1)'
+plant "a cluster of two brokers" "compose rules" "kafka-cluster: has 2 brokers instead of three" $MAIN \
+    're.sub(r"(?s)(  kafka-3:.*?profiles: \[kafka)-cluster\]", r"\1]", text, count=1)'
+plant "brokers with one number" "compose rules" "with the same KAFKA_NODE_ID" $MAIN \
+    'text.replace("KAFKA_NODE_ID: 3", "KAFKA_NODE_ID: 2")'
+plant "a cluster in which one copy is enough" "compose rules" "kafka-2: KAFKA_MIN_INSYNC_REPLICAS is 1, and has to be 2" $MAIN \
+    'text.replace("        KAFKA_MIN_INSYNC_REPLICAS: 2\n", "        KAFKA_MIN_INSYNC_REPLICAS: 1\n")'
+plant "topics of a cluster with two copies" "compose rules" "topics-of-cluster: KAFKA_REPLICATION_FACTOR is 2" $MAIN \
+    'text.replace("      KAFKA_REPLICATION_FACTOR: 3", "      KAFKA_REPLICATION_FACTOR: 2")'
 plant "tests that end with another container" "compose rules" "which would end the tests" $TESTS \
     'text.replace("service: redis}\n", "service: redis}\n    restart: \"no\"\n")'
+plant "a variable that no program reads" settings "does not read QUOTA_BYTES" $MAIN \
+    'text.replace("DEFAULT_QUOTA_BYTES", "QUOTA_BYTES")'
+plant "a variable that another program reads" settings "projector does not read UPLOADER_ADMIN_URL" $MAIN \
+    'text.replace("      ADMIN_PORT: 9182\n", "      ADMIN_PORT: 9182\n      UPLOADER_ADMIN_URL: http://uploader:9183\n")'
+plant "a variable that the demo does not read" settings "service demo: depot does not read GRPC_URL" $MAIN \
+    'text.replace("    environment: *environment\n", "    environment: {<<: *environment, GRPC_URL: \"http://localhost:50051\"}\n")'
+plant "a variable that the load does not read" settings "service load: none of loadtest/attack.sh, loadtest/targets.py reads" $MAIN \
+    'text.replace("QUERIES_PER_SECOND: ", "READS_PER_SECOND: ")'
+plant "a variable that the step for MinIO does not read" settings "setup.sh reads UPLOADER_MINIO_SECRET" $MAIN \
+    'text.replace("      UPLOADER_MINIO_SECRET_KEY", "      UPLOADER_MINIO_SECRET")'
+plant "a server that the tests would start beside the composed one" settings "service tests: none of deploy/native/settings.sh reads" \
+    $TESTS 'text.replace("REDIS_ADDR", "REDIS_ADDRESS")'
+plant "a server that the tests are not told of" settings "service tests: is not told of object-store" $TESTS \
+    'text.replace("      MINIO_ENDPOINT: http://object-store:8333\n", "")'
+plant "a misspelt setting of a broker" settings "KAFKA_MIN_INSYNC_REPLICA is no setting" $MAIN \
+    'text.replace("        KAFKA_MIN_INSYNC_REPLICAS: 2", "        KAFKA_MIN_INSYNC_REPLICA: 2")'
+plant "variables that nobody is known to read" settings "service scanner: has variables" $MAIN \
+    'text.replace("    image: clamav/clamav:1.4.6\n", "    image: clamav/clamav:1.4.6\n    environment: {CLAMD_CONF: a}\n")'
+plant "a URL with a port that the program has not" settings "COMMAND_PUBLIC_URL: PORT is 8082, and command-api has 8080" $MAIN \
+    'text.replace("COMMAND_PUBLIC_URL: http://localhost:8080", "COMMAND_PUBLIC_URL: http://localhost:8082")'
+plant "a URL with the port of another API" settings "service load, QUERY_PUBLIC_URL: PORT is 8080" $MAIN \
+    'text.replace("QUERY_PUBLIC_URL: http://query-api:8081", "QUERY_PUBLIC_URL: http://query-api:8080")'
+plant "an address of the host that nobody publishes" settings "and nobody publishes 18334" $MAIN \
+    'text.replace("MINIO_PUBLIC_ENDPOINT: http://localhost:18333", "MINIO_PUBLIC_ENDPOINT: http://localhost:18334")'
+plant "brokers at a port that they have not" settings "kafka:9094, which is no port of kafka, kafka-1, kafka-2, kafka-3" \
+    $MAIN 'text.replace("KAFKA_BROKERS: kafka:9092", "KAFKA_BROKERS: kafka:9094")'
+plant "an object store at a port that it has not" settings "object-store:8334, which is no port of object-store, minio" $MAIN \
+    'text.replace("MINIO_ENDPOINT: http://object-store:8333", "MINIO_ENDPOINT: http://object-store:8334")'
+plant "tests that look for Redis elsewhere" settings "redis:6380, which is no port of redis" $TESTS \
+    'text.replace("redis:6379", "redis:6380")'
+plant "a scanner at a port that it has not" settings "scanner:3311, which is no port of scanner" $MAIN \
+    'text.replace("scanner:3310", "scanner:3311")'
+plant "another port on the host than the native stack's" settings "publishes 5432 as 15433, and the native stack has 15432" $MAIN \
+    'text.replace("127.0.0.1:15432:5432", "127.0.0.1:15433:5432")'
+plant "another port of an API on the host" settings "publishes 8080 as 8088, and the native stack has 8080" $MAIN \
+    'text.replace("127.0.0.1:8080:8080", "127.0.0.1:8088:8080")'
+plant "another port of a broker than that of its number" settings "publishes 19122 as 19122, and the native stack has 19112" $MAIN \
+    'text.replace("19112", "19122")'
+plant "a port of a server where it does not listen" settings "publishes 6380, where redis does not listen" $MAIN \
+    'text.replace("127.0.0.1:16379:6379", "127.0.0.1:16379:6380")'
+plant "a broker that advertises what it does not listen to" settings "advertises HOST://localhost:19113" $MAIN \
+    'text.replace("HOST://localhost:19112", "HOST://localhost:19113")'
+plant "a voter at another port than the controller's" settings "2@kafka-2:9092 is no controller" $MAIN \
+    'text.replace("2@kafka-2:9093", "2@kafka-2:9092")'
+plant "a health check of another port" settings "its health check asks 9095" $BACKING \
+    'text.replace("localhost:9092", "localhost:9095")'
+plant "a proxy to another port" settings "50051 leads to query-api:50052" deploy/docker/host-ports.cfg \
+    'text.replace("query-api:50051", "query-api:50052")'
+plant "a port of the host that the proxy lacks" settings "18333 is not in it" deploy/docker/host-ports.cfg \
+    'text.replace("bind 127.0.0.1:18333", "bind 127.0.0.1:18334")'
+plant "metrics that are asked for at another port" settings "ADMIN_PORT is 8081, and query-api has 9181" \
+    deploy/prometheus/prometheus.yml 'text.replace("query-api:9181", "query-api:8081")'
+plant "a service whose metrics nobody asks for" settings "uploader is not asked" deploy/prometheus/prometheus.yml \
+    're.sub(r"      - targets: ..uploader:9183..\n.*\n", "", text)'
+plant ".env.example: an address of a server elsewhere than the stack's" settings "has kafka on 19092" .env.example \
+    'text.replace("KAFKA_BROKERS=127.0.0.1:19092", "KAFKA_BROKERS=127.0.0.1:9092")'
+plant ".env.example: a URL with another port" settings "GRPC_PUBLIC_URL: GRPC_PORT is 50052" .env.example \
+    'text.replace("GRPC_PUBLIC_URL=http://localhost:50051", "GRPC_PUBLIC_URL=http://localhost:50052")'
+plant "the native stack: another port than compose's" settings "and the native stack has 16380" deploy/native/settings.sh \
+    'text.replace("$((16379 +", "$((16380 +")'
+plant "rights in the store that a Secret has otherwise" settings "the identity query-api is not what" deploy/k8s/secrets.example.yaml \
+    'text.replace("[\"Read:files\"]", "[\"Read:files\", \"Write:files\"]")'
+plant "a policy that the chart's example has otherwise" settings "the policy command-api is not what" deploy/helm/values/minimal.yaml \
+    'text.replace("s3:AbortMultipartUpload", "s3:GetObject")'
+plant "a key that is not the program's" settings "the identity uploader is not what" deploy/helm/values/minimal.yaml \
+    'text.replace("\"secretKey\": \"try-out-uploader\"", "\"secretKey\": \"try-out\"")'
 plant "a failure that a script does not see" scripts SC2155 deploy/docker/root.sh \
     'text.replace("    local name package\n", "    local name package here=$(pwd)\n")'
 plant "a member of the workspace that the image lacks" manifests "failed to load manifest" deploy/docker/Dockerfile.dockerignore \

@@ -16,7 +16,7 @@ FEW='external+keda in-cluster tls-sasl'
 
 copy_what_is_checked() {
     mkdir -p "$COPY"
-    (cd "$REPO_DIR" && tar -c --exclude target --exclude .stack deploy docs/operations.md .env.example Cargo.toml schemas \
+    (cd "$REPO_DIR" && tar -c --exclude target --exclude .stack deploy docs/operations.md docs/runbook.md .env.example Cargo.toml schemas \
         crates command-api query-api projector uploader tests loadtest) | tar -x -C "$COPY"
 }
 
@@ -119,7 +119,12 @@ plant "no probe of readiness" "render policy" "no readinessProbe" $CHART/templat
 plant "a probe at a port that is not there" "render policy" "livenessProbe asks port" $CHART/templates/_deployment.tpl 's|path: /livez, port: admin|path: /livez, port: metrics|'
 plant "a grace shorter than the drain" "render policy" "to drain" $CHART/templates/_deployment.tpl 's/ 15 \}\}$/ 5 }}/'
 plant "a Job that is kept for ever" "render policy" "no ttlSecondsAfterFinished" $CHART/templates/_job.tpl '/ttlSecondsAfterFinished:/d'
-plant "an image without an exact tag" "render policy" "has no exact tag" $CHART/values.yaml 's/postgres:15.19-bookworm/postgres:15/'
+plant "an image by a major version" "render policy" "the tag 15 names no single release" $CHART/values.yaml 's/postgres:15.19-bookworm/postgres:15/'
+plant "an image by a series of two numbers" "render policy" "the tag 7.2-bookworm names no single release" $CHART/values.yaml 's/redis:7.2.16-bookworm/redis:7.2-bookworm/'
+plant "pods that are not spread" "render policy" "is not spread over topology.kubernetes.io/zone" $CHART/templates/_deployment.tpl '/include "depot.spread"/d'
+plant "pods that are spread by others than their own" "render policy" "by other pods than its own" $CHART/templates/_pod.tpl '/define "depot.spread"/,$s/"depot.selectorLabels" \$/"depot.selectorLabels" (dict "root" $.root "name" "nobody")/'
+plant "code: an end that takes longer than the grace" "render policy" "and may take 45 s to drain" crates/service/src/shutdown.rs 's/(const LAST_DEADLINE: .*)\(2\)/\1(13)/'
+plant "code: an end that the check cannot find" "render policy" "no THREADS_END_WITHIN in seconds" crates/service/src/runtime.rs 's/const THREADS_END_WITHIN:/const THREADS_MAY_TAKE:/'
 
 # References.
 plant "a Deployment that does not select its pods" "render policy" "does not select its own pods" $CHART/templates/_deployment.tpl '/^  selector:/,/^  template:/s/"depot.selectorLabels" \./"depot.selectorLabels" (dict "root" .root "name" "nobody")/'
@@ -129,7 +134,7 @@ plant "a StatefulSet without its headless Service" "render policy" "there is no 
 plant "a ConfigMap that is not there" "render policy" "refers to ConfigMap/" $CHART/templates/_deployment.tpl 's/configMapRef: \{name: (.*)\}$/configMapRef: {name: settings-of-\1}/'
 plant "a Secret that nobody declares" "render policy" "refers to Secret/depot-topic," $VALUES/external.yaml 's/existingSecret: depot-topics/existingSecret: depot-topic/'
 plant "a key that the Secret has not" "render policy" "refers to the key" deploy/k8s/secrets.example.yaml 's/^  REDIS_ADDR:/  REDIS_URL:/'
-plant "a secret that nobody reads" "render policy" "nobody reads its key" deploy/k8s/secrets.example.yaml '/name: depot-projector\}/,/---/s/^stringData:/stringData:\n  JWT_SECRET: example/'
+plant "a secret that nobody reads" "render policy" "nobody reads its key" deploy/k8s/secrets.example.yaml '/name: depot-projector\}/,/---/s/^stringData:/stringData:\n  CURSOR_SECRET: example/'
 plant "a ServiceAccount that is not there" "render policy" "refers to ServiceAccount/" $CHART/templates/projector/service-account.yaml 's/"projector"/"projectors"/'
 plant "a volume that is mounted and not there" "render policy" "which is no volume of the pod" $CHART/templates/backing/kafka.yaml 's/name: logs, emptyDir/name: log, emptyDir/'
 plant "a claim that is not there" "render policy" "refers to PersistentVolumeClaim/" $CHART/templates/backing/redis.yaml 's|name: data, emptyDir: \{\}|name: data, persistentVolumeClaim: {claimName: data}|'
@@ -145,12 +150,21 @@ plant "a pod that no policy covers" "render policy" "no NetworkPolicy of its own
 plant "a rule for everybody" "render policy" "for everybody, or for every port" $CHART/templates/_network.tpl 's/^    - from: \{\{- toYaml \$v.networkPolicy.metricsFrom .*/    - from: []/'
 plant "a policy of one direction" "render policy" "does not govern both directions" $CHART/templates/_network.tpl 's/policyTypes: \[Ingress, Egress\]/policyTypes: [Ingress]/'
 plant "the admin port for the ingress controller" "render policy" "opens the admin port for" $CHART/templates/_network.tpl 's/networkPolicy\.metricsFrom/networkPolicy.publicFrom/'
+plant "the admin port for the ingress controller, by its number" "render policy" "opens the admin port for" $CHART/templates/_network.tpl 's/^( {8}- \{protocol: TCP, port: )\{\{ \. \}\}\}$/&\n\1{{ $facts.ports.admin }}}/'
 plant "a client that its service does not let in" "render policy" "which does not let it in" $CHART/templates/backing/redis.yaml 's/\(list "query-api" "projector"\)/(list "query-api")/'
 plant "a client that may not call its service" "render policy" "which may not call it" $CHART/templates/_facts.tpl 's/calls: \[postgres, redis, issuer, collector\]/calls: [postgres, issuer, collector]/'
 plant "a pod without a budget" "render policy" "PodDisruptionBudgets cover its pods" $CHART/templates/query-api/scaling.yaml 's/"name" "query-api"/"name" "query"/'
 plant "a budget that lets no machine be drained" "render policy" "lets no machine be drained" $CHART/templates/_scaling.tpl 's/maxUnavailable: 1/maxUnavailable: 0/'
 plant "a scaler of nothing" "render policy" "which is not there" $CHART/templates/_scaling.tpl 's/^    kind: Deployment/    kind: StatefulSet/'
+plant "a service without a scaler" "render policy" "is scaled by nobody" $CHART/templates/query-api/scaling.yaml 's/"depot.scaling"/"depot.disruptionBudget"/'
+plant "a service with a number of pods instead of a scaler" "render policy" "is scaled by nobody" $VALUES/external.yaml 's/^queryApi: .*/queryApi: {existingSecret: depot-query-api, autoscaling: {enabled: false}}/'
 plant "a scaler whose number is set back" "render policy" "which each deployment would set back" $CHART/templates/_deployment.tpl 's/if not \.values\.autoscaling\.enabled/if .values.autoscaling.enabled/'
+
+# What only another form of the chart has.
+plant "a reference to the name of one release" "render otherwise policy" "chart-other-name.yaml: Deployment/shop-depot-uploader: refers to ConfigMap/depot-uploader" $CHART/templates/_deployment.tpl 's/configMapRef: \{name: \{\{ include "depot.fullname" .root \}\}/configMapRef: {name: depot/'
+plant "a name that two releases would have" "render otherwise policy" "chart-other-name.yaml: PodDisruptionBudget/depot-uploader: has a name" $CHART/templates/_scaling.tpl '/"depot.disruptionBudget"/,/labels:/s/\{\{ include "depot.fullname" .root \}\}/depot/'
+plant "an upgrade that changes a Job in place" "render otherwise policy" "upgrade-in-cluster.yaml: Job/depot-migrate: is no hook" $CHART/templates/_job.tpl 's/or .Release.IsUpgrade \(not \$own\)/not $own/'
+plant "a step of an upgrade with an account that is not there" "render otherwise policy" "upgrade-in-cluster.yaml: Job/depot-migrate: refers to ServiceAccount/" $CHART/templates/_job.tpl 's/^( *)restartPolicy: Never/&\n\1{{- if .root.Release.IsUpgrade }}\n\1serviceAccountName: depot-{{ .name }}\n\1{{- end }}/'
 
 # What the code defines.
 plant "a variable that the program does not read" "render settings" "does not read S3_BUCKETS" $CHART/templates/_settings.tpl 's/"S3_BUCKET"/"S3_BUCKETS"/'
@@ -161,9 +175,10 @@ plant "a file where nothing is mounted" "render settings" "where nothing is moun
 plant "an address where no Service is" "render settings" "where no Service is" $CHART/templates/_settings.tpl 's/-uploader:9183/-uploaders:9183/'
 plant "a topic that is not declared" "render settings" "depot.upload.v1 is no topic" $CHART/templates/uploader/scaling.yaml 's/list "uploads"/list "upload"/'
 plant "a metric that nobody has" "render settings" "depot_consumer_lag is no metric" $CHART/templates/_scaling.tpl 's/depot_consumer_lag_messages/depot_consumer_lag/'
-plant "a group that nobody is in" "render settings" "is no consumer group" $CHART/templates/_scaling.tpl 's/\.\{\{ \.name \}\}"/.{{ .name }}s"/'
+plant "a group that nobody is in" "render settings" "is no consumer group" $CHART/templates/_scaling.tpl 's/\.\{\{ \.name \}\}\(/.{{ .name }}s(/'
 plant "another setting of Kafka's groups than was tested" "render settings" "group.consumer.session.timeout.ms is" $CHART/files/kafka.properties 's/session.timeout.ms=8000/session.timeout.ms=45000/'
 plant "another object store than in the compose file" "render settings" "and the compose file has" $CHART/values.yaml 's/seaweedfs:4\.48/seaweedfs:4.40/'
+plant "another variant of it, by a tag that begins the same" "render settings" "4.48_large_disk, and the compose file has 4.48" $CHART/values.yaml 's/seaweedfs:4\.48/seaweedfs:4.48_large_disk/'
 plant "a chart of another version" "settings" "appVersion is" $CHART/Chart.yaml 's/^appVersion: .*/appVersion: 0.2.0/'
 plant "compose: a variable that nobody reads" settings "does not read KAFKA_BROKER" deploy/docker-compose.yml 's/^  KAFKA_BROKERS:/  KAFKA_BROKER:/'
 plant "compose: a variable with another's prefix" settings "does not read UPLOADER_PORT" deploy/docker-compose.yml 's/^      GRPC_PORT: 50051/      UPLOADER_PORT: 50051/'

@@ -12,10 +12,10 @@ PLANTED=0
 
 copy() {
     mkdir -p "$COPY"
-    tar -C "$REPO_DIR" -cf - .github Makefile deploy/native deploy/docker/backing.yml | tar -C "$COPY" -xf -
+    tar -C "$REPO_DIR" -cf - .github Makefile deploy/native deploy/docker/docker-compose.backing.yml | tar -C "$COPY" -xf -
     # By tags alone, so that a fault is planted in the same way after `make pin`.
     sed -i -E 's/@sha256:[0-9a-f]{64}//; s/@[0-9a-f]{40} # (v[0-9.]+)$/@\1/' "$COPY"/.github/workflows/*.yml \
-        "$COPY/deploy/docker/backing.yml"
+        "$COPY/deploy/docker/docker-compose.backing.yml"
 }
 
 # Edits one file of the copy, has one check look at it, and puts the file back.
@@ -69,6 +69,7 @@ plant "an interval that there is not" schemas "fortnightly" $DEPENDABOT '0,/week
 
 plant "a make target that is not there" rules "no target lints" $CI "$JOB_LINT s/run: make lint$/run: make lints/"
 plant "a make target that was renamed" rules "no target unit-test" Makefile 's/^unit-test:/unit-tests:/'
+plant "a job that does something else than people do" rules "lint: does not call make lint" $CI "$JOB_LINT s/run: make lint$/run: cargo clippy/"
 plant "a script that is not there" rules "there is no deploy/native/installs.sh" .github/workflows/deep-checks.yml 's|deploy/native/install\.sh|deploy/native/installs.sh|'
 plant "a job under another name" rules "there is no job unit-test" $CI 's/^  unit-test:/  unit-tests:/; s/\[lint, unit-test,/[lint, unit-tests,/'
 plant "an action by its major version alone" rules "actions/checkout@v6 names no single release" $CI "$JOB_LINT s/checkout@v6\.0\.2/checkout@v6/"
@@ -86,7 +87,7 @@ plant "publishing before a test" rules "does not wait for integration-test" $CI 
 plant "one version of Postgres" rules "postgres: 1 of two" $CI 's/postgres:18\.4-bookworm/postgres:15.19-bookworm/'
 plant "one version of Kafka" rules "apache/kafka: 1 of two" $CI 's|apache/kafka:4\.1\.2|apache/kafka:4.3.1|'
 plant "one object store" rules "object stores: 1 of two" $CI 's/object-store: versitygw/object-store: seaweedfs/'
-plant "another server than the compose files run" rules "which the compose files run" deploy/docker/backing.yml 's|apache/kafka:4\.3\.1|apache/kafka:4.3.2|'
+plant "another server than the compose files run" rules "which the compose files run" deploy/docker/docker-compose.backing.yml 's|apache/kafka:4\.3\.1|apache/kafka:4.3.2|'
 plant "another setting of Kafka than the stack's" rules "KAFKA_GROUP_CONSUMER_SESSION_TIMEOUT_MS is 8000" deploy/native/kafka/server.properties 's/^group\.consumer\.session\.timeout\.ms=8000/group.consumer.session.timeout.ms=9000/'
 
 printf '\n%d faults planted, %d not caught\n' "$PLANTED" "$MISSED"

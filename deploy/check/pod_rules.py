@@ -1,15 +1,14 @@
-"""What every pod has to be: restricted, with resources, exact images and probes, and not killed while it drains."""
+"""What every pod has to be: restricted, with resources, exact images and probes, spread, not killed while it drains."""
 
 import math
 import re
 
-from objects import component_of, containers_of, pod_of, ports_of, settings_of
+from images import why_not_exact
+from objects import component_of, containers_of, matches, pod_of, ports_of, settings_of
 
 OUR_UID = 10001
 OUR_PROGRAMS = ("command-api", "query-api", "projector", "uploader", "migrate", "topics", "buckets")
-# The end of the admin listener, of threads and of the last spans, after the drain: crates/service/src/runtime.rs,
-# shutdown.rs and telemetry/mod.rs.
-AFTER_DRAIN_SECONDS = 9
+SPREAD_OVER = ("topology.kubernetes.io/zone", "kubernetes.io/hostname")
 ALLOWED_VOLUMES = {"configMap", "secret", "emptyDir", "projected", "persistentVolumeClaim", "downwardAPI"}
 QUANTITY = {"": 1, "m": 1e-3, "k": 1e3, "M": 1e6, "G": 1e9, "T": 1e12,
             "Ki": 2**10, "Mi": 2**20, "Gi": 2**30, "Ti": 2**40}
@@ -25,6 +24,7 @@ def check(rendered):
         else:
             probes(rendered, workload)
             grace(rendered, workload)
+            spread(rendered, workload)
 
 
 def quantity(text):
@@ -84,11 +84,9 @@ def resources(rendered, workload):
 def images(rendered, workload):
     for container in containers_of(workload):
         image = container.get("image", "")
-        if re.search(r"@sha256:[0-9a-f]{64}$", image):
-            continue
-        tag = image.rsplit("/", 1)[-1].partition(":")[2]
-        if not re.search(r"\d+\.\d+", tag):
-            rendered.fault(workload, f"container {container['name']}: the image {image} has no exact tag")
+        reason = why_not_exact(image)
+        if reason:
+            rendered.fault(workload, f"container {container['name']}: image {image}: {reason}")
 
 
 def probes(rendered, workload):
@@ -113,13 +111,24 @@ def grace(rendered, workload):
         if deadline is None:
             continue
         notice = math.ceil(int(variables.get("SHUTDOWN_NOTICE_MS") or 0) / 1000)
-        least = notice + int(deadline) + AFTER_DRAIN_SECONDS
+        least = notice + int(deadline) + rendered.facts.after_drain_seconds
         grace = pod_of(workload)[1].get("terminationGracePeriodSeconds", 30)
         if grace <= least:
             rendered.fault(workload, f"is killed after {grace} s, and may take {least} s to drain")
     if workload["kind"] == "Deployment" and component_of(workload) in OUR_PROGRAMS:
         if not any("SHUTDOWN_DEADLINE_SECONDS" in found for found in settings_of(workload, rendered.items).values()):
             rendered.fault(workload, "does not say how long it drains")
+
+
+def spread(rendered, workload):
+    """Over zones and machines, each counted by the pods of this workload."""
+    labels, spec = pod_of(workload)
+    constraints = {constraint["topologyKey"]: constraint for constraint in spec.get("topologySpreadConstraints", [])}
+    for key in SPREAD_OVER:
+        if key not in constraints:
+            rendered.fault(workload, f"is not spread over {key}")
+        elif not matches(constraints[key].get("labelSelector", {}), labels):
+            rendered.fault(workload, f"is spread over {key} by other pods than its own")
 
 
 def job(rendered, workload):

@@ -30,6 +30,9 @@ def names(rendered):
         seen.add(name_of(item))
         if len(item["metadata"]["name"]) > 63:
             rendered.fault(item, "has a name of more than 63 characters")
+        release = item["metadata"].get("labels", {}).get("app.kubernetes.io/instance", "")
+        if not release or not item["metadata"]["name"].startswith(release):
+            rendered.fault(item, "has a name that does not begin with its release's")
     spaces = {item["metadata"].get("namespace") for item in rendered.items}
     if len(spaces) > 1:
         rendered.faults.append(f"objects are in different namespaces: {spaces}")

@@ -5,6 +5,7 @@ import re
 
 from comparison import PORT_VARIABLES
 from compose_file import services_of
+from images import split_name
 from objects import WORKLOADS, by_kind, component_of, containers_of, load, name_of, ports_of, settings_of
 from sources import SERVICES
 
@@ -74,7 +75,8 @@ def _scaling(comparison, path, items):
             comparison.differ(place, f"up to {most} pods, and a topic has {comparison.sources.partitions()} partitions")
         for trigger in spec.get("triggers", []):
             query = trigger["metadata"]["query"]
-            group = re.search(r"group=\"([^\"]+)\"", query).group(1)
+            # Each version of the views has a group whose name goes on with its number.
+            group = re.search(r"group=~\"([^\"(]+)", query).group(1)
             prefix = group.rsplit(".", 1)[0]
             if group not in comparison.sources.groups_of(prefix):
                 comparison.differ(place, f"{group} is no consumer group of the sources")
@@ -99,14 +101,13 @@ def _addresses(comparison, path, items):
 
 
 def compare_images(comparison, compose, rendered):
-    """What is tested with compose is what runs in a cluster."""
-    images = [service["image"].partition("@")[0] for service in services_of(compose).values() if "image" in service]
-    names = dict(image.partition(":")[::2] for image in images)
+    """What is tested with compose is what runs in a cluster, by tag: only the compose file's may have a digest too."""
+    images = [split_name(service["image"]) for service in services_of(compose).values() if "image" in service]
+    tags = {name: tag for name, tag, _ in images}
     for path in rendered:
         for workload in by_kind(load(path), "StatefulSet"):
             for container in containers_of(workload):
-                image, _, tag = container["image"].partition(":")
-                # An exact tag here may be one of those that a shorter one there stands for.
-                if image in names and not tag.startswith(names[image]):
+                name, tag, _ = split_name(container["image"])
+                if name in tags and tag != tags[name]:
                     place = f"{path.name}, {name_of(workload)}"
-                    comparison.differ(place, f"{image}:{tag}, and the compose file has {names[image]}")
+                    comparison.differ(place, f"{name}:{tag}, and the compose file has {tags[name]}")

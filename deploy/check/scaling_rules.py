@@ -1,6 +1,7 @@
-"""Budgets and scalers act on something, one each."""
+"""Budgets and scalers act on something, one each, and no service is without."""
 
-from objects import by_kind, matches, name_of, pod_of
+from objects import by_kind, component_of, matches, name_of, pod_of
+from sources import SERVICES
 
 
 def check(rendered):
@@ -46,3 +47,8 @@ def scalers(rendered):
             spec.get("minReplicaCount", 0), spec["maxReplicaCount"])
         if not 1 <= least <= most:
             rendered.fault(scaler, f"scales between {least} and {most}")
+    for workload in by_kind(rendered.items, "Deployment"):
+        # One pod by number is for trying out: deploy/helm/values/minimal.yaml.
+        is_tried_out = workload["spec"].get("replicas") == 1
+        if component_of(workload) in SERVICES and workload["metadata"]["name"] not in targets and not is_tried_out:
+            rendered.fault(workload, "is scaled by nobody")

@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
 """Compares what deployments say with what the code defines: settings.py [RENDERED.yaml…] [--root DIR] [--write]
 
-Variables, ports, paths, topics and metrics of the compose file, of .env.example, of rendered charts and manifests, and
-of the chart's schema. `--write` puts the variables that the code reads into the schema. Prints one line for each
-difference.
+Variables, ports, paths, topics and metrics of the compose files, of .env.example, of rendered charts and manifests, and
+of the chart's schema; who may do what in the object store; rules and dashboards. `--write` puts the variables that the
+code reads into the schema. Prints one line for each difference.
 """
 
 import argparse
@@ -13,7 +13,9 @@ from pathlib import Path
 import chart_settings
 import compose_file
 import env_example
+import observability
 import rendered_settings
+import store_identities
 from comparison import Comparison
 from sources import Implausible
 
@@ -29,7 +31,10 @@ def main():
         comparison = Comparison(root)
         chart_settings.compare(comparison, root / "deploy/helm/depot", arguments.write)
         compose_file.compare(comparison, root / "deploy/docker-compose.yml")
+        compose_file.compare_tests(comparison, root / "deploy/docker-compose.test.yml")
         env_example.compare(comparison, root / ".env.example")
+        store_identities.compare(comparison)
+        observability.compare(comparison)
         rendered_settings.compare_images(comparison, root / "deploy/docker-compose.yml", arguments.rendered)
         for path in arguments.rendered:
             rendered_settings.compare(comparison, path)

@@ -206,6 +206,15 @@ class Sources:
         return self.service(name) if name in SERVICES else self.step(name)
 
     @lru_cache
+    def default_of_process(self, name):
+        """The number that every service takes where nobody says one."""
+        path = self.root / "crates/service/src/config/process.rs"
+        match = re.search(rf"\"{name}\",\s*([\d_]+),", without_tests(path.read_text()))
+        if not match:
+            raise Implausible(f"{path}: no default of {name}")
+        return int(match.group(1).replace("_", ""))
+
+    @lru_cache
     def routes(self):
         """Of the admin port."""
         text = (self.root / "crates/service/src/health/routes.rs").read_text()

@@ -14,7 +14,18 @@ from ruamel.yaml import YAML
 
 from images import split_name, why_not_exact
 
-JOBS = {"lint", "unit-test", "build", "integration-test", "publish", "contracts", "deploy", "dependencies"}
+# What each job is for: the same that a person types. What it needs before that, it may do by itself.
+CALLS = {
+    "lint": {"lint", "lint-scripts"},
+    "unit-test": {"unit-test"},
+    "contracts": {"contracts", "check-contracts", "sqlx-check"},
+    "deploy": {"check-deploy", "check-deploy-planted"},
+    "dependencies": {"deny", "advisories"},
+    "build": {"image"},
+    "integration-test": {"integration-test"},
+    "publish": {"release-check", "image-push"},
+}
+JOBS = set(CALLS)
 TARGET = re.compile(r"^([a-z][a-z-]*):", re.MULTILINE)
 # A tag of one release, or the commit that `make pin` wrote before it.
 EXACT_ACTION = re.compile(r"^\S+@(v\d+\.\d+\.\d+|[0-9a-f]{40}\s+#\s*v\d+\.\d+\.\d+)$")
@@ -63,6 +74,13 @@ def check_commands(findings, where, job):
                     findings.add(where, f"the Makefile has no target {target}")
             elif words and "/" in words[0] and not (findings.root / words[0]).is_file():
                 findings.add(where, f"there is no {words[0]}")
+
+
+def check_calls(findings, name, job):
+    words = [word for step in job.get("steps", []) for command in commands(step.get("run", "")) for word in command]
+    made = {word for before, word in zip(words, words[1:]) if before == "make"}
+    for target in sorted(CALLS[name] - made):
+        findings.add(f"ci.yml, {name}", f"does not call make {target}")
 
 
 def images_of(job):
@@ -122,7 +140,8 @@ def check_matrix(findings, job):
     for image in images_of(job):
         name, tag, _ = split_name(image)
         versions.setdefault(name, set()).add(tag)
-    composed = re.findall(r"^\s+image:\s*(\S+)", (findings.root / "deploy/docker/backing.yml").read_text(), re.MULTILINE)
+    backing = findings.root / "deploy/docker/docker-compose.backing.yml"
+    composed = re.findall(r"^\s+image:\s*(\S+)", backing.read_text(), re.MULTILINE)
     for name, tag, _ in map(split_name, composed):
         if name in versions and tag not in versions[name]:
             findings.add(where, f"{name}:{tag}, which the compose files run, is not among those tested")
@@ -157,6 +176,8 @@ def main():
     jobs = workflows[root / ".github/workflows/ci.yml"]["jobs"]
     for name in sorted(JOBS - set(jobs)):
         findings.add("ci.yml", f"there is no job {name}")
+    for name in sorted(JOBS & set(jobs)):
+        check_calls(findings, name, jobs[name])
     if "publish" in jobs:
         check_publish(findings, jobs["publish"])
     if "integration-test" in jobs:

@@ -141,7 +141,7 @@ class Rehearsal:
 
 
 def secrets_for_the_cluster(path, out):
-    """The example's, with the addresses of the release, as its last comment says."""
+    """The example's, with the addresses of the release, as its comment on backing services in the cluster says."""
     text = path.read_text().replace("postgres.example.com", "depot-postgres")
     text = text.replace("rediss://", "redis://").replace("redis.example.com", "depot-redis")
     target = out / "secrets.yaml"

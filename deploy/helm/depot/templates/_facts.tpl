@@ -19,8 +19,8 @@ query-api:
 projector:
   ports: {admin: 9182}
   public: []
-  uses: [process, postgres, kafka, redis]
-  calls: [postgres, kafka, redis, collector]
+  uses: [process, postgres, kafka, redis, tokens]
+  calls: [postgres, kafka, redis, issuer, collector]
 uploader:
   ports: {admin: 9183}
   public: []

@@ -33,7 +33,10 @@ metadata:
     helm.sh/hook: pre-install,pre-upgrade
     # The order of the steps; each has ended well before the next begins.
     helm.sh/hook-weight: {{ .weight | quote }}
-    # That of the release before; this one stays, with its log, for ttlSecondsAfterFinished.
+    # That of the release before; this one stays, with its log, for ttlSecondsAfterFinished. Except where the release
+    # before had the step as an object of its own (an installation that brings what it needs): Helm deletes that by its
+    # name when the upgrade is done, and this one has the same. It is not told to keep it (helm.sh/resource-policy): a
+    # rollback to that installation would then find a Job that it cannot change.
     helm.sh/hook-delete-policy: before-hook-creation
   {{- end }}
 spec:

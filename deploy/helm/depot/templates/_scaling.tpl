@@ -42,7 +42,8 @@ spec:
 
 {{/*
 By lag, which is asked of Prometheus: the projector commits nothing to Kafka, its offsets are with the views. The largest
-of what several pods say of a partition counts, so that one that has just been given away is not counted twice.
+of what several pods say of a partition counts, so that one that has just been given away is not counted twice. Each version
+of the views that is fed has a group of its own, depot.projector.v2 for instance, and the one that is furthest behind counts.
 */}}
 {{- define "depot.scaledObject" -}}
 {{- $keda := .root.Values.keda -}}
@@ -73,7 +74,7 @@ spec:
       metadata:
         serverAddress: {{ $keda.prometheusAddress }}
         query: >-
-          sum(max by (topic, partition) (depot_consumer_lag_messages{group="{{ .root.Values.topicPrefix }}.{{ .name }}",topic=~"
+          sum(max by (topic, partition) (depot_consumer_lag_messages{group=~"{{ .root.Values.topicPrefix }}.{{ .name }}([.]v[0-9]+)?",topic=~"
           {{- range $i, $topic := .topics }}{{ if $i }}|{{ end }}{{ $.root.Values.topicPrefix }}.{{ $topic }}.v1{{ end }}"}))
         # Events that wait, for each pod.
         threshold: {{ .values.autoscaling.lagMessages | quote }}
