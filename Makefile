@@ -93,27 +93,38 @@ rehearse-kubernetes: build ## what the pods of the chart would run, as processes
 manifests: ## write deploy/k8s anew from the chart
 	@deploy/k8s/render.sh
 
+.PHONY: check-rules picture
+check-rules: ## what Prometheus is told: read, tested, and compared with the code; then the same with planted faults
+	@deploy/check/rules.sh
+	@deploy/check/planted-rules.sh
+
+picture: build ## draw docs/images/pipeline-dashboard.svg from a minute of `make load` on the running stack
+	@deploy/grafana/picture.sh
+.PHONY: check-contracts
+check-contracts: ## the OpenAPI and AsyncAPI documents by the specifications' own tools; then the same with planted faults
+	@deploy/check/contracts.sh
+	@deploy/check/planted-contracts.sh
+
 .PHONY: check-workflows check-deploy check-deploy-planted
 check-workflows: ## what the hosted CI runs, by the real tools; then the same with planted faults
 	@deploy/check/workflows.sh
 	@deploy/check/planted-workflows.sh
 
-check-deploy: ## all that deploys Depot by the real tools: containers, chart and manifests, workflows
-	@deploy/check/containers.sh
-	@deploy/check/kubernetes.sh
-	@deploy/check/workflows.sh
+check-deploy: ## all that deploys Depot by the real tools: containers, chart and manifests, workflows, rules
+	@failed=0; for part in containers kubernetes workflows rules; do deploy/check/$$part.sh || failed=1; done; exit $$failed
 
 check-deploy-planted: ## the same checks with one fault of each kind planted: fails if one is not caught
-	@deploy/check/planted-containers.sh
-	@deploy/check/planted-kubernetes.sh
-	@deploy/check/planted-workflows.sh
+	@failed=0; for part in containers kubernetes workflows rules; do deploy/check/planted-$$part.sh || failed=1; done; exit $$failed
 
-.PHONY: image image-push release-check release-programs release-draft
+.PHONY: image image-push release-contracts release-check release-programs release-draft
 image: ## build the image depot:development; wants a container engine
 	@deploy/docker/image.sh build
 
 image-push: ## push it to REPOSITORY=registry/name under the version of TAG=v1.2.3
 	@deploy/docker/image.sh push
+
+release-contracts: ## keep what is published as that of the version of the workspace, in schemas/released
+	@deploy/release.sh keep
 
 release-check: ## whether TAG=v1.2.3 is the version of the workspace
 	@deploy/release.sh check
@@ -132,8 +143,9 @@ unit-test: ## the tests that need no backing service: those inside the sources, 
 	@cargo test --locked --workspace --lib --bins
 	@cargo test --locked -p depot-domain -p depot-fuzz --tests
 
-contracts: ## events and their decoder against the committed schemas, and the code of the gRPC contract
+contracts: ## what is published against the code, and against the last version: REST, gRPC, events, topics
 	@cargo test --locked -p depot-schemas -p depot-proto
+	@cargo test --locked -p command-api -p query-api --lib openapi
 
 integration-test: ## the tests on the backing services: OBJECT_STORE=seaweedfs|versitygw
 	@$(NATIVE)/test.sh integration
@@ -150,6 +162,10 @@ rehearse-upgrade: ## roll the next version out under load, and back: NEXT=contra
 
 faults: ## break everything under load, then check the promises from outside: FAULTS=60 SEED=1
 	@$(NATIVE)/faults.sh
+
+.PHONY: exhibits
+exhibits: ## the naive ways of docs/outbox.md, made to fail one after the other: prints how, and what Depot does there
+	@$(NATIVE)/exhibits.sh
 
 race: ## models of what meets in threads, checked in every order (loom)
 	@$(NATIVE)/race.sh

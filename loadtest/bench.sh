@@ -19,7 +19,9 @@ PROGRAMS=${CARGO_TARGET_DIR:-$REPO_DIR/target}/release
 
 "$NATIVE_DIR/install.sh" stack load
 cd "$REPO_DIR"
-cargo build --release --locked --workspace --bins
+# With all members, whose needs decide on features; without the programs that only test.
+cargo build --release --locked --workspace --bin command-api --bin query-api --bin projector --bin uploader --bin depot \
+    --bin depot-bench
 trap '"$NATIVE_DIR/backing.sh" stop' EXIT
 "$NATIVE_DIR/backing.sh" start
 "$PROGRAMS/depot-bench" run "$@"

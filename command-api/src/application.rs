@@ -24,7 +24,8 @@ use depot_schemas::{
 };
 use depot_service::{
     auth::{Door, KeysError, TokenMinter, TokenVerifier},
-    database, layers,
+    database::{self, Plans},
+    layers,
     metrics::MetricsError,
     process::{self, BindError, Process},
     shutdown::{DrainError, DrainPolicy, Shutdown},
@@ -43,6 +44,7 @@ use crate::{
         SweepDesk, UploadPolicy,
     },
     key_expiry,
+    republish::{self, LogScan, Republisher},
     saga::{
         ITEM_DELETION_SAGA, ItemDeletionDeadlines, SagaEvents, UPLOAD_SAGA, UploadDeadlines,
         consumer_settings,
@@ -115,7 +117,7 @@ impl Application {
     /// [`StartError`].
     pub async fn build(config: Config, shutdown: Shutdown) -> Result<Self, StartError> {
         let process = Process::new(shutdown)?;
-        let pool = database::connect(&config.database, NAME)?;
+        let pool = database::connect(&config.database, NAME, Plans::Usual)?;
         process.metrics.watch_pool(&pool);
         let checked = pool.clone();
         process
@@ -149,6 +151,7 @@ impl Application {
         }
         let expiry = key_expiry::run(pool.clone(), process.shutdown.token());
         process.spawn_cleared("key expiry", cleared.database.clone(), expiry);
+        start_republish(&process, &config, topics.clone(), &writer, &cleared);
         let sweeper = sweeper(&config, &writer)?;
         if config.sweep_enabled {
             let interval = config.sweep_interval;
@@ -354,6 +357,14 @@ fn start_saga(
     Ok(())
 }
 
+/// What tells the state once more, when it is asked to. It reads the log only where the database was set back.
+fn start_republish(process: &Process, config: &Config, topics: Topics, writer: &Writer, cleared: &Cleared) {
+    let log = LogScan::new(&config.kafka.brokers, &client_settings(config));
+    let republisher = Republisher::new(writer.clone(), log, topics);
+    let told = republish::run(republisher, process.shutdown.token());
+    process.spawn_cleared("republish", cleared.database.clone(), told);
+}
+
 /// The index of the dead letters, and what brings them back. Neither is needed for commands, so readiness is silent.
 fn start_dead_letters(
     process: &Process,
@@ -374,14 +385,14 @@ fn start_dead_letters(
     let consumed = consume(cleared.both(), stop.clone(), start, |_| {});
     process.shutdown.spawn_critical("dead letter index", consumed);
     let log = LetterLog::new(brokers, &client);
+    let depth = Depth::new(pool.clone(), &topics);
     let redriver = Redriver::new(pool.clone(), log, topics, brokers, &client).map_err(StartError::Redrive)?;
     process.spawn_cleared(
         "redrive",
         cleared.both(),
         dead_letters::run(redriver, stop.clone()),
     );
-    let depth = Depth::new(pool.clone()).run(stop);
-    process.spawn_cleared("dead letter depth", cleared.database.clone(), depth);
+    process.spawn_cleared("dead letter depth", cleared.database.clone(), depth.run(stop));
     Ok(())
 }
 
@@ -396,7 +407,7 @@ fn start_store_notifications(
     let client = client_settings(config);
     let dead_letters = DeadLetters::new(&config.kafka.brokers, &client)?;
     let settings = store_notifications::consumer_settings(&config.kafka.brokers, topics, client);
-    let handler = StoreNotifications::new(writer.clone(), &config.s3.staging_bucket)?;
+    let handler = StoreNotifications::new(writer.clone(), topics, &config.s3.staging_bucket)?;
     let stop = process.shutdown.token();
     let start = move || Consumer::start_keyed(settings, handler, dead_letters, stop);
     watch_over(process, "store notifications", cleared.both(), start);

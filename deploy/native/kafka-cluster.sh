@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Three Kafka nodes, each broker and controller: a topic has three copies, and one node may be away.
-# kafka-cluster.sh start|stop|start-node N
+# kafka-cluster.sh start|stop|start-node N|stop-node N
 #
 # Node N has its ports from STACK_KAFKA_PORT + 20 * (N - 1) on. Each service that uses Kafka has a listener of its own,
 # advertised KAFKA_ADVERTISED_SHIFT ports higher: where that is not 0, a proxy stands there, so that the connections of
@@ -84,6 +84,7 @@ start-node)
     launch_node "${2:?which node}"
     wait_node "$2"
     ;;
+stop-node) process_stop "kafka-${2:?which node}" TERM 30 ;;
 stop)
     stopping=()
     for node in "${NODES[@]}"; do
@@ -92,5 +93,5 @@ stop)
     done
     wait "${stopping[@]}"
     ;;
-*) die "usage: kafka-cluster.sh start|stop|start-node N" ;;
+*) die "usage: kafka-cluster.sh start|stop|start-node N|stop-node N" ;;
 esac

@@ -35,8 +35,18 @@ check_where_possible() { # NAME COMMAND…
 check_scripts() {
     # Under its folder, so that what a script sources is followed.
     (cd "$NATIVE_DIR" && shellcheck -x -S warning --source-path=SCRIPTDIR ./*.sh ../*.sh ../check/*.sh ../k8s/*.sh \
-        ../docker/*.sh ../docker/minio/*.sh ../../.ci/run ../../loadtest/*.sh ../../loadtest/peers/*.sh \
+        ../docker/*.sh ../docker/minio/*.sh ../grafana/*.sh ../../.ci/run ../../loadtest/*.sh ../../loadtest/peers/*.sh \
         ../../loadtest/peers/*/*.sh)
+}
+
+# Compose files, .env.example and the chart's schema; `make check-deploy` has what is rendered, too.
+check_settings() {
+    PYTHONDONTWRITEBYTECODE=1 PYTHONPATH=$STACK_TOOLS_DIR/pyyaml python3 "$REPO_DIR/deploy/check/settings.py"
+}
+
+# That they can be read, and do what they should; what they name is looked at with the settings.
+check_rules() {
+    "$REPO_DIR/deploy/check/rules.sh" --only syntax && "$REPO_DIR/deploy/check/rules.sh" --only behaviour
 }
 
 # The benchmark's peers are written in Go, and are built only where they are measured.
@@ -102,9 +112,12 @@ main() {
     check "scripts" check_scripts
     check "peers of the benchmark" check_peers
     check "dependencies" "$NATIVE_DIR/deny.sh"
+    check "settings of the deployments" check_settings
+    check "rules of Prometheus" check_rules
     lint_what_is_built
     if check_then "start the backing services" "$NATIVE_DIR/backing.sh" start &&
         check_then "build and lints" cargo build --locked --workspace --all-targets; then
+        check "libraries of the image" "$REPO_DIR/deploy/check/image-libraries.sh" "${CARGO_TARGET_DIR:-target}/debug"
         check "tests" run_tests --workspace
         if [[ ${1:-} == all ]]; then
             check "tests on a second object store" run_tests_on_second_store

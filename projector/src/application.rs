@@ -2,32 +2,35 @@
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
-use depot_consumer::{Consumer, ConsumerError, ConsumerSettings, DeadLetters};
+use depot_consumer::{ConsumerError, ConsumerSettings, DeadLetters};
 use depot_retry::Delays;
 use depot_schemas::{Entity, topics::Topics};
 use depot_service::{
-    database,
+    auth::{Door, KeysError, TokenVerifier},
+    database::{self, Plans},
     health::{Readiness, ReadyState},
     problem::chain,
     process::{self, Process},
     shutdown::{DrainError, DrainPolicy, Shutdown},
     startup::{Clearance, DatabaseCheck, ServiceRole, StartUp},
 };
-use depot_topics::{KafkaCheck, KafkaCheckError};
+use depot_topics::{KafkaCheck, KafkaCheckError, LogEnds};
 use futures::FutureExt as _;
+use rdkafka::error::KafkaError;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    batch_store::BatchStore,
     cache_upkeep::CacheUpkeep,
     config::Config,
     history_partitions::HistoryPartitions,
     metrics,
-    offsets::OffsetsTable,
-    projector::Projector,
+    rebuild::{self, Feeding, Overview, Pipelines, ProjectionDesk, Supervisor},
     redis_writer::RedisWriter,
-    shared_writes::{SharedWrites, SharingSettings},
+    shared_writes::SharingSettings,
 };
+
+/// Beyond this the rest costs more in time to visibility than it saves in transactions.
+const LONGEST_REST: Duration = Duration::from_millis(5);
 
 /// Why the process does not start.
 #[derive(Debug, thiserror::Error)]
@@ -46,6 +49,10 @@ pub enum BuildError {
     DeadLetters(#[source] ConsumerError),
     #[error("Kafka cannot be looked at")]
     KafkaCheck(#[from] KafkaCheckError),
+    #[error("the client that asks Kafka where its logs end cannot be made")]
+    LogEnds(#[source] KafkaError),
+    #[error("the keys of tokens cannot be read")]
+    Keys(#[from] KeysError),
 }
 
 /// A projector with its listeners open, not stopped yet.
@@ -66,7 +73,7 @@ impl Application {
         metrics::describe();
         depot_consumer::describe_metrics();
 
-        let pool = database::connect(&config.database, "projector")?;
+        let pool = database::connect(&config.database, "projector", Plans::Kept)?;
         process.metrics.watch_pool(&pool);
         let checked = pool.clone();
         process
@@ -78,34 +85,46 @@ impl Application {
         let database = startup.check(DatabaseCheck::new(pool.clone(), ServiceRole::Projector));
         let kafka = startup.check(KafkaCheck::new(&config.kafka, used_topics(&topics))?);
 
-        let redis = Arc::new(RedisWriter::new(&config.redis, config.projection, config.cache)?);
-        let upkeep = CacheUpkeep::new(
-            pool.clone(),
-            Arc::clone(&redis),
-            config.projection,
-            config.cache.upkeep_interval,
-        );
+        let redis = Arc::new(RedisWriter::new(&config.redis, config.cache)?);
+        let interval = config.cache.upkeep_interval;
+        let upkeep = CacheUpkeep::new(pool.clone(), Arc::clone(&redis), interval);
         let partitions = HistoryPartitions::new(pool.clone(), config.history);
-        let store = BatchStore::new(pool.clone(), config.projection, redis, upkeep.clone());
-        let sharing = SharingSettings {
-            lanes: config.lanes,
-            max_events: config.batch_records,
-        };
-        let shared = SharedWrites::start(store.clone(), sharing, &process.shutdown);
-        let work = Work {
-            cleared: database.and(&kafka),
+        let pipelines = Pipelines {
+            pool: pool.clone(),
+            topics: topics.clone(),
+            redis,
+            upkeep: upkeep.clone(),
+            sharing: SharingSettings {
+                lanes: config.lanes,
+                max_events: config.batch_records,
+                longest_rest: LONGEST_REST,
+            },
             settings: consumer_settings(&config, &topics),
-            projector: Projector::new(topics, store, shared),
-            offsets: OffsetsTable::new(pool, config.projection),
             dead_letters: DeadLetters::new(&config.kafka.brokers, &client_settings(&config))
                 .map_err(BuildError::DeadLetters)?,
+            shutdown: process.shutdown.clone(),
+        };
+        let feeding = Feeding::default();
+        let checked = feeding.clone();
+        process
+            .readiness
+            .check("events", move || std::future::ready(checked.check()));
+        let work = Work {
+            cleared: database.and(&kafka),
+            supervisor: Supervisor::new(pool.clone(), pipelines, feeding),
             upkeep,
-            readiness: process.readiness.clone(),
         };
 
         let admin = process::bind(config.process.bind, config.process.admin_port).await?;
         let admin_address = admin.local_addr().map_err(BuildError::Address)?;
-        process.serve_admin(&config.process, admin);
+        // Those who come here are few, and all of this house.
+        let door = Door::without_limit(TokenVerifier::with_keys(&config.jwt)?);
+        let keeping = door.verifier().keep_keys(process.shutdown.last_token());
+        process.shutdown.spawn_last("token keys", keeping);
+        let ends = LogEnds::new(&config.kafka).map_err(BuildError::LogEnds)?;
+        let overview = Overview::new(pool.clone(), topics, ends);
+        let desk = ProjectionDesk::new(door, pool, overview, process.shutdown.token());
+        process.serve_admin_with(&config.process, admin, rebuild::routes(desk));
         startup.run(&process);
         let state = process.readiness.part("projector");
         process
@@ -153,6 +172,8 @@ fn consumer_settings(config: &Config, topics: &Topics) -> ConsumerSettings {
     let subscribed = [topics.events(Entity::Items), topics.events(Entity::Uploads)];
     let mut settings = ConsumerSettings::new(&config.kafka.brokers, topics.group("projector"), subscribed);
     settings.redrive_topic = Some(topics.redriven("projector"));
+    // Whichever version of the views serves, its letters are the projector's.
+    settings.dead_letter_group = Some(topics.group("projector"));
     settings.max_batch_records = config.batch_records;
     settings.client_settings = client_settings(config);
     // Its end has to fit into the process's.
@@ -174,12 +195,8 @@ fn used_topics(topics: &Topics) -> Vec<String> {
 /// The work of the process.
 struct Work {
     cleared: Clearance,
-    settings: ConsumerSettings,
-    projector: Projector,
-    offsets: OffsetsTable,
-    dead_letters: DeadLetters,
+    supervisor: Supervisor,
     upkeep: CacheUpkeep,
-    readiness: Readiness,
 }
 
 impl Work {
@@ -199,27 +216,11 @@ impl Work {
         {
             return Ok(());
         }
-        let consumer = Consumer::start_batch(
-            self.settings,
-            self.projector,
-            self.offsets,
-            self.dead_letters,
-            stop.clone(),
-        )?;
-        let handle = consumer.handle();
-        self.readiness.check("events", move || {
-            let waiting = handle.status().waiting_for();
-            std::future::ready(if waiting.is_empty() {
-                Ok(())
-            } else {
-                Err(waiting.join("; "))
-            })
-        });
         state.ready();
-        // The upkeep ends with the consumer, also when that has failed and the process is to end with it.
+        // The upkeep ends with the consumers, also when one has failed and the process is to end with it.
         let ends = stop.child_token();
         let consuming = async {
-            let ended = consumer.join().await;
+            let ended = self.supervisor.run(stop).await;
             ends.cancel();
             ended
         };

@@ -20,7 +20,7 @@ use crate::{
     cache_generation, metrics,
     pending_cache::{self, ChangedRow},
     projections::{item, upload},
-    redis_writer::RedisWriter,
+    redis_writer::{Keys, RedisWriter},
 };
 
 /// A row noted within this time is on its way, by the projector that noted it.
@@ -31,12 +31,11 @@ pub(crate) const LATE: Duration = Duration::from_secs(10);
 /// Rows in one round trip.
 const PAGE: i64 = 500;
 
-/// Keeps the cache right. Cheap to clone.
+/// Keeps the cache of the version of the views right that serves. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct CacheUpkeep {
     pool: PgPool,
     redis: Arc<RedisWriter>,
-    projection: i32,
     interval: Duration,
     trouble: Arc<Notify>,
 }
@@ -68,11 +67,10 @@ pub enum UpkeepError {
 }
 
 impl CacheUpkeep {
-    pub fn new(pool: PgPool, redis: Arc<RedisWriter>, projection: i32, interval: Duration) -> Self {
+    pub fn new(pool: PgPool, redis: Arc<RedisWriter>, interval: Duration) -> Self {
         Self {
             pool,
             redis,
-            projection,
             interval,
             trouble: Arc::default(),
         }
@@ -114,24 +112,29 @@ impl CacheUpkeep {
             Err(_) => false,
         };
         // The generation is read before the rows, which may then only be newer than it.
-        let page = pending_cache::load(&self.pool, self.projection, age(up), PAGE)
+        let page = pending_cache::load(&self.pool, age(up), PAGE)
             .await
             .map_err(UpkeepError::Load)?;
         metrics::pending_rows(page.rows.len());
         if page.rows.is_empty() {
             return Ok(Upkeep::Clean);
         }
+        let (projection, generation) = (page.projection, page.generation);
         if up {
-            let entries = self.entries(&page.rows).await?;
+            let entries = self.entries(projection, &page.rows).await?;
             let in_time = began.elapsed() <= LATE;
-            if in_time && self.redis.write(page.generation, &entries, &[]).await.is_ok() {
-                pending_cache::clear(&self.pool, self.projection, page.generation, &page.rows)
+            let keys = Keys {
+                projection,
+                generation,
+            };
+            if in_time && self.redis.write(keys, &entries, &[]).await.is_ok() {
+                pending_cache::clear(&self.pool, projection, generation, &page.rows)
                     .await
                     .map_err(UpkeepError::Clear)?;
                 return Ok(Upkeep::Written(page.rows.len()));
             }
         }
-        pending_cache::abandon(&self.pool, self.projection, page.generation, &page.rows)
+        pending_cache::abandon(&self.pool, projection, generation, &page.rows)
             .await
             .map_err(UpkeepError::Raise)?;
         metrics::generation_raised("unreachable");
@@ -154,7 +157,11 @@ impl CacheUpkeep {
     }
 
     /// The entries of these rows, as the rows are now.
-    async fn entries(&self, rows: &[ChangedRow]) -> Result<Vec<(ChangedRow, CacheEntry)>, UpkeepError> {
+    async fn entries(
+        &self,
+        projection: i32,
+        rows: &[ChangedRow],
+    ) -> Result<Vec<(ChangedRow, CacheEntry)>, UpkeepError> {
         let ids = |kind| -> Vec<Uuid> {
             rows.iter()
                 .filter(|row| row.kind == kind)
@@ -162,14 +169,14 @@ impl CacheUpkeep {
                 .collect()
         };
         let mut entries = Vec::with_capacity(rows.len());
-        let items = item::load(&self.pool, self.projection, &ids(EntityKind::Item))
+        let items = item::load(&self.pool, projection, &ids(EntityKind::Item))
             .await
             .map_err(UpkeepError::Load)?;
         for item in items {
             let entry = item.cache_entry().map_err(UpkeepError::Encode)?;
             entries.push((changed(EntityKind::Item, item.view.id, &entry), entry));
         }
-        let uploads = upload::load(&self.pool, self.projection, &ids(EntityKind::Upload)).await;
+        let uploads = upload::load(&self.pool, projection, &ids(EntityKind::Upload)).await;
         for upload in uploads.map_err(UpkeepError::Load)? {
             let entry = upload.cache_entry().map_err(UpkeepError::Encode)?;
             entries.push((changed(EntityKind::Upload, upload.view.id, &entry), entry));

@@ -1,11 +1,11 @@
-//! `PROJECTION`, `PROJECTION_BATCH_RECORDS`, `PROJECTION_LANES`, `CACHE_TTL_SECONDS`, `REDIS_TIMEOUT_MS`,
-//! `CACHE_UPKEEP_MS`, `HISTORY_PARTITION_DAYS`, `HISTORY_RETENTION_DAYS`, and the groups of `depot_service::config`.
+//! `PROJECTION_BATCH_RECORDS`, `PROJECTION_LANES`, `CACHE_TTL_SECONDS`, `REDIS_TIMEOUT_MS`, `CACHE_UPKEEP_MS`,
+//! `HISTORY_PARTITION_DAYS`, `HISTORY_RETENTION_DAYS`, and the groups of `depot_service::config`.
 
 use std::time::Duration;
 
 use depot_service::config::{
-    ConfigErrors, ConfigReader, DatabaseConfig, Environment, KafkaConfig, ProcessConfig, RedisConfig,
-    TelemetryConfig,
+    ConfigErrors, ConfigReader, DatabaseConfig, Environment, JwtConfig, KafkaConfig, ProcessConfig,
+    RedisConfig, TelemetryConfig,
 };
 
 /// The projector's configuration.
@@ -15,11 +15,11 @@ pub struct Config {
     pub database: DatabaseConfig,
     pub kafka: KafkaConfig,
     pub redis: RedisConfig,
+    /// How the tokens of those are checked who ask for another version of the views.
+    pub jwt: JwtConfig,
     pub telemetry: TelemetryConfig,
     pub cache: CacheConfig,
     pub history: HistoryConfig,
-    /// The version of the views that is fed.
-    pub projection: i32,
     /// The most events in one batch of a partition. A transaction takes batches until it has as many.
     pub batch_records: usize,
     /// Transactions at once.
@@ -85,6 +85,7 @@ impl Config {
             database: DatabaseConfig::read(&mut reader, "read"),
             kafka: KafkaConfig::read(&mut reader),
             redis: RedisConfig::read(&mut reader),
+            jwt: JwtConfig::read(&mut reader),
             telemetry: TelemetryConfig::read(&mut reader),
             cache: CacheConfig {
                 ttl: reader.seconds("CACHE_TTL_SECONDS", 3_600, 60..=604_800),
@@ -97,7 +98,6 @@ impl Config {
                 retention_days: Some(reader.number("HISTORY_RETENTION_DAYS", 0, 0..=36_500))
                     .filter(|days| *days > 0),
             },
-            projection: reader.number("PROJECTION", 1, 1..=i32::MAX),
             batch_records: reader.number("PROJECTION_BATCH_RECORDS", 500, 1..=10_000),
             lanes: reader.number("PROJECTION_LANES", 2, 1..=64),
         };
@@ -120,6 +120,7 @@ mod tests {
                 ),
                 ("KAFKA_BROKERS", "localhost:9092"),
                 ("REDIS_ADDR", "localhost:6379"),
+                ("JWT_SECRET", "of the tests, and of more than 32 bytes"),
             ];
             let pairs = required.into_iter().chain(pairs.iter().copied());
             Config::read(Environment::from_pairs("PROJECTOR", pairs))
@@ -134,9 +135,16 @@ mod tests {
 
     #[test]
     fn all_faults_are_named_at_once() {
-        let environment = Environment::from_pairs("PROJECTOR", [("PROJECTION", "0"), ("REDIS_ADDR", "::")]);
+        let pairs = [("PROJECTION_LANES", "0"), ("REDIS_ADDR", "::")];
+        let environment = Environment::from_pairs("PROJECTOR", pairs);
         let faults = Config::read(environment).unwrap_err().to_string();
-        for name in ["PROJECTION", "REDIS_ADDR", "DATABASE_URL", "KAFKA_BROKERS"] {
+        for name in [
+            "PROJECTION_LANES",
+            "REDIS_ADDR",
+            "DATABASE_URL",
+            "KAFKA_BROKERS",
+            "JWT_SECRET",
+        ] {
             assert!(faults.contains(name), "{name} is missing in: {faults}");
         }
     }

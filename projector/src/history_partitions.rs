@@ -62,18 +62,25 @@ impl HistoryPartitions {
         Self { pool, config }
     }
 
-    /// One round.
+    /// One round. What there is is measured whatever became of it: that none is made is what it is measured for.
     ///
     /// # Errors
-    /// [`HistoryUpkeepError`].
+    /// [`HistoryUpkeepError`], the first of the round.
     pub async fn step(&self) -> Result<HistoryUpkeep, HistoryUpkeepError> {
+        let done = self.keep().await;
+        let measured = self.measure().await;
+        let done = done?;
+        measured?;
+        Ok(done)
+    }
+
+    async fn keep(&self) -> Result<HistoryUpkeep, HistoryUpkeepError> {
         let made = self.make().await?;
         let (dropped, busy) = match self.config.retention_days {
             Some(days) => self.drop_older(days).await?,
             None => (0, false),
         };
         let cleared = self.clear().await?;
-        self.measure().await?;
         Ok(HistoryUpkeep {
             made,
             dropped,

@@ -84,6 +84,15 @@ pub(crate) fn describe() {
         Unit::Count,
         "Rows of the history that are dated outside of all partitions, counted up to 10,000"
     );
+    // Present from the start: the first one is an increase too.
+    for reason in ["poison", "panic"] {
+        counter!(SHARED_FAILED, "reason" => reason).increment(0);
+    }
+    for reason in ["unreachable", "another_server"] {
+        counter!(GENERATION_RAISES, "reason" => reason).increment(0);
+    }
+    history_partitions_made(0);
+    history_partitions_dropped(0);
 }
 
 pub(crate) fn stored_batch(events: usize) {

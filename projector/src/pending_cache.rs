@@ -8,6 +8,8 @@ use depot_read_model::EntityKind;
 use sqlx::{PgConnection, PgPool};
 use uuid::Uuid;
 
+use crate::projections::SHAPE;
+
 /// A changed row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ChangedRow {
@@ -37,23 +39,38 @@ impl Columns {
     }
 }
 
-/// Notes changed rows in the transaction that changed them, and reads the generation under which their entries are to
-/// be written.
+/// How the cache is to be told of a transaction's changes.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Telling {
+    /// Whether it is: readers are answered from this version of the views. What others change is nobody's business yet.
+    pub(crate) serves: bool,
+    /// The generation under which the entries are to be written.
+    pub(crate) generation: i64,
+}
+
+/// Notes changed rows in the transaction that changed them, if they are those of the version of the views that serves.
+///
+/// The transaction has taken offsets of its version before, which a switch takes too: so it sees the pointer as it is until it
+/// ends.
 pub(crate) async fn note(
     transaction: &mut PgConnection,
     projection: i32,
     rows: &[ChangedRow],
-) -> Result<i64, sqlx::Error> {
+) -> Result<Telling, sqlx::Error> {
     let columns = Columns::of(rows);
-    sqlx::query_scalar!(
-        "WITH noted AS (
+    sqlx::query_as!(
+        Telling,
+        r#"WITH active AS (
+             SELECT projection = $1 AS serves FROM read.active_projection
+         ), noted AS (
              INSERT INTO read.pending_cache AS p (projection, kind, id, epoch, version)
              SELECT $1, c.kind, c.id, c.epoch, c.version
              FROM unnest($2::text[], $3::uuid[], $4::integer[], $5::bigint[]) AS c (kind, id, epoch, version)
+             WHERE (SELECT serves FROM active)
              ON CONFLICT (projection, kind, id) DO UPDATE SET epoch = EXCLUDED.epoch, version = EXCLUDED.version
              WHERE (p.epoch, p.version) < (EXCLUDED.epoch, EXCLUDED.version)
          )
-         SELECT generation FROM read.cache_generation",
+         SELECT (SELECT serves FROM active) AS "serves!", generation FROM read.cache_generation"#,
         projection,
         &columns.kinds,
         &columns.ids,
@@ -142,36 +159,37 @@ pub(crate) async fn abandon(
     Ok(removed.rows_affected())
 }
 
-/// A page of pending rows, with the generation as of the same moment.
+/// A page of pending rows, with the version of the views that serves and the generation as of the same moment.
 #[derive(Debug)]
 pub(crate) struct Page {
+    pub(crate) projection: i32,
     pub(crate) generation: i64,
     pub(crate) rows: Vec<ChangedRow>,
 }
 
-/// At most `limit` rows that were noted `age` ago or earlier, the oldest first.
-pub(crate) async fn load(
-    pool: &PgPool,
-    projection: i32,
-    age: Duration,
-    limit: i64,
-) -> Result<Page, sqlx::Error> {
+/// At most `limit` rows of the version of the views that serves that were noted `age` ago or earlier, the oldest first; none
+/// where it is of another shape, since other programs make its entries.
+pub(crate) async fn load(pool: &PgPool, age: Duration, limit: i64) -> Result<Page, sqlx::Error> {
     let rows = sqlx::query!(
-        r#"SELECT g.generation, p.kind AS "kind?", p.id AS "id?", p.epoch AS "epoch?", p.version AS "version?"
-           FROM read.cache_generation g
+        r#"SELECT a.projection, g.generation, p.kind AS "kind?", p.id AS "id?", p.epoch AS "epoch?",
+                  p.version AS "version?"
+           FROM read.active_projection a
+           CROSS JOIN read.cache_generation g
            LEFT JOIN LATERAL (
                SELECT kind, id, epoch, version FROM read.pending_cache
-               WHERE projection = $1 AND noted_at <= clock_timestamp() - make_interval(secs => $2)
+               WHERE projection = a.projection AND noted_at <= clock_timestamp() - make_interval(secs => $1)
+                 AND EXISTS (SELECT FROM read.projections s WHERE s.projection = a.projection AND s.shape = $2)
                ORDER BY noted_at
                LIMIT $3
            ) p ON true"#,
-        projection,
         age.as_secs_f64(),
+        SHAPE,
         limit
     )
     .fetch_all(pool)
     .await?;
-    let generation = rows.first().map_or(0, |row| row.generation);
+    let first = rows.first();
+    let (projection, generation) = first.map_or((0, 0), |row| (row.projection, row.generation));
     let changed = |row| {
         let (kind, id, epoch, version): (Option<String>, _, _, _) = row;
         Some(ChangedRow {
@@ -184,5 +202,9 @@ pub(crate) async fn load(
         .into_iter()
         .filter_map(|row| changed((row.kind, row.id, row.epoch, row.version)))
         .collect();
-    Ok(Page { generation, rows })
+    Ok(Page {
+        projection,
+        generation,
+        rows,
+    })
 }

@@ -1,24 +1,28 @@
 //! The transaction of batches: their offsets, the views, and the note of what the cache does not have yet.
 
-use std::{collections::BTreeMap, time::Instant};
+use std::{
+    collections::BTreeMap,
+    time::{Instant, SystemTime},
+};
 
 use depot_consumer::{Batch, Failure, Record};
 use depot_read_model::{CacheEntry, Change, ChangeNotice, EntityKind};
 use depot_sabotage::Break;
-use depot_schemas::Event;
+use depot_schemas::{Event, UploadData};
 use sqlx::{PgConnection, PgPool};
 use time::OffsetDateTime;
 use uuid::Uuid;
 
 use crate::{
     database_failure::failure,
-    metrics,
-    offsets::{self, Step},
+    event_spans::Period,
+    lost_history, metrics,
+    offsets::{self, LogBases, Step},
     pending_cache::{self, ChangedRow},
     projections::{
         Occurrence,
         item::{self, ItemRow},
-        item_history, newest, of_items, of_uploads,
+        newest, of_items, of_uploads,
         statistics::{self, Deltas},
         upload::{self, UploadRow},
     },
@@ -37,9 +41,13 @@ pub struct Written {
     /// Of each batch whether it is committed. Where it is not, the stored offset is another, and nothing of it was written.
     pub stored: Vec<bool>,
     pub changes: StoredChanges,
+    /// From when until when the transaction was, by the clock.
+    pub period: Period,
+    /// Events of all batches.
+    pub events: usize,
 }
 
-/// What is to be told to Redis about committed batches.
+/// What is to be told to Redis about committed batches; nothing of a version of the views that does not serve.
 #[derive(Debug)]
 pub struct StoredChanges {
     /// When the transaction began: what is told much later may be older than what others told since.
@@ -57,7 +65,24 @@ struct Stored<'a> {
     row: ChangedRow,
     entry: CacheEntry,
     record: &'a Record,
-    event_time: OffsetDateTime,
+    /// None of what only tells a state once more: that was visible long ago.
+    event_time: Option<OffsetDateTime>,
+}
+
+/// Rows of one view that changed, and the generation for their entries.
+struct Changed<'a> {
+    rows: Vec<Stored<'a>>,
+    generation: i64,
+}
+
+impl Changed<'_> {
+    fn nothing() -> Self {
+        Self {
+            rows: Vec::new(),
+            // Any other is the smaller one.
+            generation: i64::MAX,
+        }
+    }
 }
 
 impl PostgresWriter {
@@ -66,23 +91,26 @@ impl PostgresWriter {
     }
 
     /// Stores batches of different partitions and their next offsets, in one transaction that begins with the offsets'
-    /// compare-and-set. All transactions lock in one order: offsets, history, items, uploads, what is pending, and last
-    /// the statistics, since batches of other partitions wait for these rows until the commit.
+    /// compare-and-set. All transactions lock in one order: offsets, history, items, uploads, and last the statistics, since
+    /// batches of other partitions wait for these rows until the commit.
     ///
     /// # Errors
     /// Poison if the database refuses the values; transient otherwise, and then it may or may not be committed: the
     /// same batches again find that out by their offsets.
     pub async fn write(&self, batches: &[Batch<Event>]) -> Result<Written, Failure> {
-        let began = Instant::now();
+        let (began, began_at) = (Instant::now(), SystemTime::now());
+        let events = batches.iter().map(|batch| batch.events.len()).sum();
         let mut transaction = self
             .pool
             .begin()
             .await
             .map_err(|error| failure("begin a transaction", error))?;
         let steps: Vec<_> = batches.iter().map(step).collect();
-        let stored = offsets::advance(&mut transaction, self.projection, &steps)
+        let made = offsets::advance(&mut transaction, self.projection, &steps)
             .await
             .map_err(|error| failure("store the offset", error))?;
+        let bases = LogBases::of(&steps, &made);
+        let stored: Vec<bool> = made.iter().map(Option::is_some).collect();
         let moved = batches.iter().zip(&stored).filter(|(_, stored)| **stored);
         let moved: Vec<&Batch<Event>> = moved.map(|(batch, _)| batch).collect();
         if depot_sabotage::has(Break::ViewOffsetFirst) && moved.iter().any(|batch| bears_the_mark(batch)) {
@@ -91,12 +119,13 @@ impl PostgresWriter {
             depot_sabotage::die();
             return Ok(Written {
                 stored: vec![false; batches.len()],
-                changes: announce(&[], began, 0, Vec::new()),
+                changes: announce(&[], &bases, began, 0, Vec::new()),
+                period: (began_at, SystemTime::now()),
+                events,
             });
         }
-        let (mut rows, deltas) = self.write_items(&mut transaction, &moved).await?;
-        rows.extend(self.write_uploads(&mut transaction, &moved).await?);
-        let generation = self.note(&mut transaction, &rows).await?;
+        let (items, deltas) = self.write_items(&mut transaction, &moved, &bases).await?;
+        let uploads = self.write_uploads(&mut transaction, &moved).await?;
         statistics::apply(&mut transaction, self.projection, &deltas)
             .await
             .map_err(|error| failure("store the statistics", error))?;
@@ -104,34 +133,45 @@ impl PostgresWriter {
             .commit()
             .await
             .map_err(|error| failure("commit the batches", error))?;
-        let changes = announce(&moved, began, generation, rows);
-        Ok(Written { stored, changes })
+        let period = (began_at, SystemTime::now());
+        // Each was read after the offsets were taken, and so is as good as the other for all rows; who was told the older one
+        // loses the cache earlier.
+        let generation = items.generation.min(uploads.generation);
+        let rows: Vec<Stored<'_>> = items.rows.into_iter().chain(uploads.rows).collect();
+        let changes = announce(&moved, &bases, began, generation, rows);
+        Ok(Written {
+            stored,
+            changes,
+            period,
+            events,
+        })
     }
 
     async fn write_items<'a>(
         &self,
         transaction: &mut PgConnection,
         batches: &[&'a Batch<Event>],
-    ) -> Result<(Vec<Stored<'a>>, Deltas), Failure> {
+        bases: &LogBases<'_>,
+    ) -> Result<(Changed<'a>, Deltas), Failure> {
         let occurrences = of_items(batches);
         if occurrences.is_empty() {
-            return Ok(Default::default());
+            return Ok((Changed::nothing(), Deltas::default()));
         }
-        let (projection, count) = (self.projection, occurrences.len());
-        let history = item_history::insert(transaction, projection, &occurrences).await;
-        let history = history.map_err(|error| failure("store the history of items", error))? as usize;
-        metrics::rows("item_history", history, count - history);
-
+        let count = occurrences.len();
         let newest = newest(&occurrences);
         let rows: BTreeMap<Uuid, ItemRow> = newest
             .iter()
             .map(|(id, event)| (*id, ItemRow::of(event)))
             .collect();
-        let transitions = item::upsert(transaction, projection, &rows).await;
-        let transitions = transitions.map_err(|error| failure("store items", error))?;
-        metrics::rows("item", transitions.len(), count - transitions.len());
+        let found = item::store(transaction, self.projection, &occurrences, &rows, bases).await;
+        let found = found.map_err(|error| failure("store items and their history", error))?;
+        let forgotten = lost_history::forget(transaction, self.projection, &occurrences).await;
+        forgotten.map_err(|error| failure("forget a history that is over", error))?;
+        metrics::rows("item_history", found.versions, count - found.versions);
+        metrics::rows("item", found.transitions.len(), count - found.transitions.len());
 
-        let changed = transitions.iter().filter_map(|transition| {
+        let told = found.transitions.iter().filter(|_| found.telling.serves);
+        let changed = told.filter_map(|transition| {
             let row = rows.get(&transition.id)?;
             Some(stored(
                 EntityKind::Item,
@@ -139,18 +179,21 @@ impl PostgresWriter {
                 row.cache_entry(),
             ))
         });
-        let changed: Result<_, _> = changed.collect();
-        Ok((changed?, Deltas::of(&transitions)))
+        let changed = Changed {
+            rows: changed.collect::<Result<_, _>>()?,
+            generation: found.telling.generation,
+        };
+        Ok((changed, Deltas::of(&found.transitions)))
     }
 
     async fn write_uploads<'a>(
         &self,
         transaction: &mut PgConnection,
         batches: &[&'a Batch<Event>],
-    ) -> Result<Vec<Stored<'a>>, Failure> {
+    ) -> Result<Changed<'a>, Failure> {
         let occurrences = of_uploads(batches);
         if occurrences.is_empty() {
-            return Ok(Vec::new());
+            return Ok(Changed::nothing());
         }
         let newest = newest(&occurrences);
         let rows: BTreeMap<Uuid, UploadRow> = newest
@@ -160,22 +203,22 @@ impl PostgresWriter {
         let ids = upload::upsert(transaction, self.projection, &rows).await;
         let ids = ids.map_err(|error| failure("store uploads", error))?;
         metrics::rows("upload", ids.len(), occurrences.len() - ids.len());
-        let changed = ids.iter().filter_map(|id| {
+        if ids.is_empty() {
+            return Ok(Changed::nothing());
+        }
+        let changed = ids.iter().filter_map(|id| newest.get(id).map(changed_upload));
+        let noted: Vec<ChangedRow> = changed.collect();
+        let telling = pending_cache::note(transaction, self.projection, &noted).await;
+        let telling = telling.map_err(|error| failure("note what the cache lacks", error))?;
+        let told = ids.iter().filter(|_| telling.serves);
+        let changed = told.filter_map(|id| {
             let row = rows.get(id)?;
             Some(stored(EntityKind::Upload, newest.get(id)?, row.cache_entry()))
         });
-        changed.collect()
-    }
-
-    /// Notes what changed, and tells the generation for it; where nothing changed neither is needed.
-    async fn note(&self, transaction: &mut PgConnection, stored: &[Stored<'_>]) -> Result<i64, Failure> {
-        if stored.is_empty() {
-            return Ok(0);
-        }
-        let rows: Vec<ChangedRow> = stored.iter().map(|stored| stored.row).collect();
-        pending_cache::note(transaction, self.projection, &rows)
-            .await
-            .map_err(|error| failure("note what the cache lacks", error))
+        Ok(Changed {
+            rows: changed.collect::<Result<_, _>>()?,
+            generation: telling.generation,
+        })
     }
 }
 
@@ -198,6 +241,14 @@ fn bears_the_mark(batch: &Batch<Event>) -> bool {
     })
 }
 
+fn changed_upload(occurrence: &Occurrence<'_, UploadData>) -> ChangedRow {
+    ChangedRow {
+        kind: EntityKind::Upload,
+        id: occurrence.event.envelope.subject,
+        version: occurrence.version(),
+    }
+}
+
 fn stored<'a, D>(
     kind: EntityKind,
     occurrence: &Occurrence<'a, D>,
@@ -213,12 +264,13 @@ fn stored<'a, D>(
         },
         entry,
         record: occurrence.record,
-        event_time: envelope.time,
+        event_time: (!envelope.event_type.is_snapshot()).then_some(envelope.time),
     })
 }
 
 fn announce<'a>(
     batches: &[&'a Batch<Event>],
+    bases: &LogBases<'_>,
     began: Instant,
     generation: i64,
     mut stored: Vec<Stored<'a>>,
@@ -226,7 +278,8 @@ fn announce<'a>(
     let now = OffsetDateTime::now_utc();
     stored
         .iter()
-        .for_each(|stored| metrics::visible(stored.event_time, now));
+        .filter_map(|stored| stored.event_time)
+        .for_each(|event_time| metrics::visible(event_time, now));
     stored.sort_by_key(|stored| stored.record.offset);
     let mut changes: BTreeMap<(&str, i32), Vec<Change>> = BTreeMap::new();
     for Stored { row, record, .. } in &stored {
@@ -237,7 +290,7 @@ fn announce<'a>(
             kind: row.kind,
             id: row.id,
             version: row.version,
-            offset: record.offset,
+            offset: bases.place(&record.topic, record.partition, record.offset),
         });
     }
     let mut notices = Vec::with_capacity(batches.len());
@@ -247,7 +300,7 @@ fn announce<'a>(
             notices.push(ChangeNotice {
                 topic: batch.topic.to_string(),
                 partition: batch.partition,
-                next_offset: batch.next_offset,
+                next_offset: bases.place(&batch.topic, batch.partition, batch.next_offset),
                 changes,
             });
         }

@@ -30,12 +30,18 @@ pub enum RedisUnavailable {
     Failed(#[from] RedisError),
 }
 
+/// Under which keys entries are written: they carry both, so that nobody reads what is left of others.
+#[derive(Debug, Clone, Copy)]
+pub struct Keys {
+    pub projection: i32,
+    pub generation: i64,
+}
+
 /// The cache and the channel of notifications.
 pub struct RedisWriter {
     connection: ConnectionManager,
     script: StoreScript,
     prefix: String,
-    projection: i32,
     config: CacheConfig,
     up: AtomicBool,
 }
@@ -53,7 +59,7 @@ impl RedisWriter {
     ///
     /// # Errors
     /// The address cannot be used.
-    pub fn new(redis: &RedisConfig, projection: i32, config: CacheConfig) -> Result<Self, RedisError> {
+    pub fn new(redis: &RedisConfig, config: CacheConfig) -> Result<Self, RedisError> {
         let manager = ConnectionManagerConfig::new()
             // Each call has one time limit of its own, and the upkeep comes back soon.
             .set_number_of_retries(0)
@@ -65,7 +71,6 @@ impl RedisWriter {
             connection: ConnectionManager::new_lazy_with_config(client, manager)?,
             script: StoreScript::default(),
             prefix: redis.key_prefix.clone(),
-            projection,
             config,
             up: AtomicBool::new(true),
         })
@@ -76,18 +81,18 @@ impl RedisWriter {
         self.up.load(Ordering::Acquire)
     }
 
-    /// Writes entries under the keys of `generation`, each unless a newer one is there, then publishes the notices: who
+    /// Writes entries under `keys`, each unless a newer one is there, then publishes the notices: who
     /// is woken by one finds the entries.
     ///
     /// # Errors
     /// [`RedisUnavailable`]: any of them may have been written, or will be.
     pub async fn write(
         &self,
-        generation: i64,
+        keys: Keys,
         entries: &[(ChangedRow, CacheEntry)],
         notices: &[ChangeNotice],
     ) -> Result<(), RedisUnavailable> {
-        let keys = CacheKeys::new(&self.prefix, self.projection, generation);
+        let keys = CacheKeys::new(&self.prefix, keys.projection, keys.generation);
         let mut pipeline = Pipeline::with_capacity(1 + entries.len() + notices.len());
         self.script.load(&mut pipeline);
         for (row, entry) in entries {

@@ -8,14 +8,11 @@ use depot_schemas::{Entity, topics::Topics};
 use depot_service::{
     auth::{Door, KeysError, TokenVerifier},
     config::DatabaseConfig,
-    database,
+    database::{self, Plans},
     process::{self, BindError, Process},
     shutdown::{DrainError, DrainPolicy, Shutdown},
     startup::{DatabaseCheck, ServiceRole, StartUp},
 };
-use secrecy::ExposeSecret as _;
-use sqlx::PgPool;
-use url::Url;
 
 use crate::{
     change_feed::ChangeFeed,
@@ -24,7 +21,7 @@ use crate::{
     download_urls::DownloadUrls,
     grpc,
     queries::{ItemTopics, Queries, Watches},
-    read::{self, Cache, Pointer, Reader, Server, Sources, Views, notifications},
+    read::{self, Cache, Pointer, Pools, Reader, Server, Sources, Views, notifications},
     rest::{self, RestState},
     visibility::Visibility,
 };
@@ -185,22 +182,16 @@ impl Application {
 
 /// The views in the primary, without which the service is not ready.
 fn primary(config: &Config, process: &Process) -> Result<Views, BuildError> {
-    let names = ["query-api", "query-api search"];
-    let (point, search) = pools(config, config.database.clone(), names, process)?;
-    let probed = point.clone();
+    let pools = pools(config, &config.database, "query-api", process)?;
+    let probed = pools.point.clone();
     process
         .readiness
         .check("database", move || database::check(probed.clone()));
     // Nothing waits for it but readiness: what is not right can only keep reads from being answered.
     let mut startup = StartUp::new(config.process.startup_wait);
-    startup.check(DatabaseCheck::new(point.clone(), ServiceRole::Query));
+    startup.check(DatabaseCheck::new(pools.point.clone(), ServiceRole::Query));
     startup.run(process);
-    Ok(Views::new(
-        Server::Primary,
-        point,
-        search,
-        config.max_concurrent_searches,
-    ))
+    Ok(Views::new(Server::Primary, pools, config.max_concurrent_searches))
 }
 
 /// The views in a replica, where there is one; nothing waits for it.
@@ -212,67 +203,34 @@ fn replica(config: &Config, process: &Process) -> Result<Option<Views>, BuildErr
         url: url.clone(),
         ..config.database.clone()
     };
-    let names = ["query-api replica", "query-api replica search"];
-    let (point, search) = pools(config, database, names, process)?;
+    let pools = pools(config, &database, "query-api replica", process)?;
     Ok(Some(Views::new(
         Server::Replica,
-        point,
-        search,
+        pools,
         config.max_concurrent_searches,
     )))
 }
 
-/// The two pools over the views of one server.
+/// The pools over the views of one server. Of the connections for lists half are for those whose plans are kept.
 fn pools(
     config: &Config,
-    point: DatabaseConfig,
-    [point_name, search_name]: [&str; 2],
+    database: &DatabaseConfig,
+    name: &str,
     process: &Process,
-) -> Result<(PgPool, PgPool), BuildError> {
-    let search = DatabaseConfig {
-        url: custom_plans(point.url.expose_secret()).into(),
-        max_connections: config.search_max_connections,
-        ..point.clone()
+) -> Result<Pools, BuildError> {
+    let newest = (config.search_max_connections / 2).max(1);
+    let search = config.search_max_connections.saturating_sub(newest).max(1);
+    let of = |max_connections| DatabaseConfig {
+        max_connections,
+        ..database.clone()
     };
-    let point = database::connect(&point, point_name)?;
-    let search = database::connect(&search, search_name)?;
-    process.metrics.watch_pool(&point);
-    process.metrics.watch_pool(&search);
-    Ok((point, search))
-}
-
-/// The URL with the setting that statements with optional filters need; see [`Views`].
-fn custom_plans(url: &str) -> String {
-    match Url::parse(url) {
-        Ok(mut url) => {
-            url.query_pairs_mut()
-                .append_pair("options[plan_cache_mode]", "force_custom_plan");
-            url.into()
-        }
-        // `database::connect` says what is wrong with it.
-        Err(_) => url.to_owned(),
+    let pools = Pools {
+        point: database::connect(database, name, Plans::Usual)?,
+        search: database::connect(&of(search), &format!("{name} search"), Plans::Anew)?,
+        newest: database::connect(&of(newest), &format!("{name} newest"), Plans::Ordered)?,
+    };
+    for pool in [&pools.point, &pools.search, &pools.newest] {
+        process.metrics.watch_pool(pool);
     }
-}
-
-#[cfg(test)]
-mod tests {
-    use std::str::FromStr as _;
-
-    use sqlx::postgres::PgConnectOptions;
-
-    use super::*;
-
-    #[test]
-    fn searches_are_planned_for_their_parameters() {
-        let url = custom_plans("postgres://u:p%40ss@localhost:5432/depot?sslmode=disable");
-        assert!(
-            url.starts_with("postgres://u:p%40ss@localhost:5432/depot?sslmode=disable&"),
-            "{url}"
-        );
-        let options = PgConnectOptions::from_str(&url).unwrap();
-        assert_eq!(
-            options.get_options(),
-            Some("-c plan_cache_mode=force_custom_plan")
-        );
-    }
+    Ok(pools)
 }

@@ -40,7 +40,7 @@ pub enum Freshness {
     Now,
 }
 
-/// How often a waiting read looks by itself, since a notification may be lost.
+/// How often a waiting read asks Postgres by itself: a notification may be lost, and so may be what Redis was told.
 #[derive(Debug, Clone, Copy)]
 pub struct PollPace {
     /// Before the first look; doubled after each.
@@ -51,7 +51,7 @@ pub struct PollPace {
 impl Default for PollPace {
     fn default() -> Self {
         Self {
-            first: Duration::from_millis(50),
+            first: Duration::from_millis(25),
             slowest: Duration::from_millis(500),
         }
     }
@@ -116,11 +116,12 @@ impl Visibility {
             .places
             .try_acquire()
             .map_err(|_| QueryError::TooManyWaiting)?;
-        // Registered before the read: a change that comes after the read is announced to this registration.
+        // Registered before the read: a change that comes after the read is announced to this registration. Postgres is not
+        // asked at once: what a command has just written is usually on its way, and then the question is in vain.
         let mut registration = self.feed.register(subject);
         let mut pause = self.pace.first;
         let mut seen = row.map(|row| row.token());
-        let mut freshness = Freshness::Now;
+        let (mut freshness, mut is_announced) = (Freshness::Told, false);
         loop {
             let row = match timeout_at(deadline.max(Instant::now() + LAST_LOOK), read(freshness)).await {
                 Ok(row) => row?,
@@ -136,12 +137,14 @@ impl Visibility {
                 return Ok(row);
             }
             seen = row.map(|row| row.token()).max(seen);
-            if freshness == Freshness::Told {
-                // Announced, and yet not in Redis: it was of something else, or Redis has lost it since.
+            let is_over = Instant::now() >= deadline;
+            if freshness == Freshness::Told && (is_announced || is_over) {
+                // Announced, and yet not in Redis: it was of something else, or Redis has lost it since. And nobody is told that
+                // a version is not there before Postgres was asked.
                 freshness = Freshness::Now;
                 continue;
             }
-            if Instant::now() >= deadline {
+            if is_over {
                 return Err(QueryError::Behind {
                     subject,
                     wanted,
@@ -152,9 +155,11 @@ impl Visibility {
             tokio::select! {
                 // A replica may lag behind the notification, so the next look comes soon after.
                 () = registration.changed() => {
-                    (freshness, pause) = (Freshness::Told, self.pace.first);
+                    (freshness, is_announced, pause) = (Freshness::Told, true, self.pace.first);
                 }
-                () = sleep_until(poll) => pause = (pause * 2).min(self.pace.slowest),
+                () = sleep_until(poll) => {
+                    (freshness, pause) = (Freshness::Now, (pause * 2).min(self.pace.slowest));
+                }
                 () = self.stop.cancelled() => return Err(QueryError::Behind { subject, wanted, seen }),
             }
         }

@@ -44,6 +44,9 @@ event_types! {
     /// The saga attached a stored file.
     ItemFileAttached, Items, "item.file_attached";
     ItemDeleted, Items, "item.deleted";
+    /// The item as it is, told once more: after the log was lost, or the database set back. Nothing changed with it. In a
+    /// version 1 that is deleted it is of an item which the state does not know, because the database was set back.
+    ItemSnapshot, Items, "item.snapshot";
     /// Quota is reserved, the client may send the bytes.
     UploadRequested, Uploads, "upload.requested";
     /// The client says that the bytes are there: verify and store them.
@@ -60,6 +63,8 @@ event_types! {
     UploadRemoved, Uploads, "upload.removed";
     /// The uploader is asked to let go of the file; the outcome stands.
     FileRemovalRequested, Uploads, "upload.removal_requested";
+    /// The upload as it is, told once more. It asks nobody for anything.
+    UploadSnapshot, Uploads, "upload.snapshot";
     FileStored, Files, "file.stored";
     FileRejected, Files, "file.rejected";
     /// The upload has no file in the object store any more.
@@ -73,6 +78,11 @@ impl EventType {
             .iter()
             .copied()
             .find(|event_type| event_type.name() == name)
+    }
+
+    /// Whether it tells a state once more, in a version that another event may have told.
+    pub fn is_snapshot(self) -> bool {
+        matches!(self, Self::ItemSnapshot | Self::UploadSnapshot)
     }
 
     /// The schema's file name under `schemas/events/`.

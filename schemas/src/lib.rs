@@ -2,7 +2,8 @@
 //!
 //! Each event carries the whole state after the change, so that a reader is right from any one event of a key on.
 //! Readers are tolerant (unknown fields are ignored); an unknown type or major version is no event for them.
-//! [`sweep`] is what they and the tool tell each other by HTTP of what does not add up.
+//! [`sweep`] is what they and the tool tell each other by HTTP of what does not add up, [`projections`] of the versions of
+//! the views.
 //! `events/` holds one JSON Schema for each type and version, generated from these types and held to them by a test.
 
 mod decode;
@@ -11,6 +12,7 @@ mod event;
 mod event_type;
 mod file_events;
 mod item_events;
+pub mod projections;
 pub mod sweep;
 pub mod topics;
 mod upload_events;

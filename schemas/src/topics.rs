@@ -92,6 +92,15 @@ impl Topics {
         format!("{}.{name}", self.prefix)
     }
 
+    /// The group that feeds a version of the views: `depot.projector` the first, `depot.projector.v2` the second. They stand
+    /// for one reader, and dead letters name the first.
+    pub fn projector_group(&self, projection: i32) -> String {
+        match projection {
+            1 => self.group("projector"),
+            later => self.group(&format!("projector.v{later}")),
+        }
+    }
+
     /// The entity whose events topic is called `topic`.
     pub fn entity(&self, topic: &str) -> Option<Entity> {
         Entity::ALL

@@ -35,21 +35,21 @@ fn generated_schema(event_type: EventType) -> Value {
     schema
 }
 
-/// `UPDATE_SCHEMAS=1 cargo test -p depot-schemas` writes the files anew.
+/// `DEPOT_WRITE_CONTRACTS=1 cargo test -p depot-schemas` writes the files anew.
 #[test]
 fn every_event_type_has_its_committed_schema() {
     for &event_type in EventType::ALL {
         let mut text = serde_json::to_string_pretty(&generated_schema(event_type)).unwrap();
         text.push('\n');
         let path = schema_path(event_type);
-        if std::env::var_os("UPDATE_SCHEMAS").is_some() {
+        if std::env::var_os("DEPOT_WRITE_CONTRACTS").is_some() {
             fs::write(&path, &text).unwrap();
         }
         let committed = fs::read_to_string(&path).unwrap_or_default();
         assert_eq!(
             committed,
             text,
-            "{} differs from the Rust type: UPDATE_SCHEMAS=1",
+            "{} differs from the Rust type: DEPOT_WRITE_CONTRACTS=1",
             path.display()
         );
     }

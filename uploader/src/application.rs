@@ -14,7 +14,7 @@ use depot_schemas::{Entity, topics::Topics};
 use depot_service::{
     auth::{Door, KeysError, TokenVerifier},
     config::S3Config,
-    database,
+    database::{self, Plans},
     health::{Readiness, ReadyState},
     problem,
     process::{self, Process},
@@ -77,7 +77,7 @@ impl Application {
         metrics::describe();
         depot_consumer::describe_metrics();
 
-        let pool = database::connect(&config.database, "uploader")?;
+        let pool = database::connect(&config.database, "uploader", Plans::Usual)?;
         process.metrics.watch_pool(&pool);
         let checked = pool.clone();
         process

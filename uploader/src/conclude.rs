@@ -39,7 +39,8 @@ pub(crate) async fn conclude(
 ) -> Result<Concluded, UploaderError> {
     let mut collisions = 0;
     let (concluded, referred) = loop {
-        let tried = try_to_conclude(files, upload, contents, cause).fail_point().await;
+        let trying = files.in_transaction(try_to_conclude(files, upload, contents, cause));
+        let tried = trying.fail_point().await;
         match tried {
             // Another copy became live at this very moment; it is seen now.
             Err(error) if collisions < COLLISIONS && error.is_unique_violation() => collisions += 1,

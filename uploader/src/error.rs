@@ -1,7 +1,7 @@
 use depot_consumer::Failure;
 use depot_object_store::StoreError;
 use depot_outbox::AppendError;
-use depot_service::database::count_conflict;
+use depot_service::database::count_fault;
 use uuid::Uuid;
 
 use crate::clamd::ClamdError;
@@ -44,8 +44,19 @@ pub enum UploaderError {
 impl UploaderError {
     pub(crate) fn database(what: &'static str, upload: Uuid) -> impl FnOnce(sqlx::Error) -> Self {
         move |source| {
-            count_conflict(&source);
+            count_fault(&source);
             Self::Database { what, upload, source }
+        }
+    }
+
+    /// What failed, in a word, as it stands in a trace.
+    pub(crate) fn kind(&self) -> &'static str {
+        match self {
+            Self::Database { .. } | Self::Append { .. } => "database",
+            Self::Store { .. } => "object_store",
+            Self::Scanner { .. } => "scanner",
+            Self::Restless { .. } => "restless",
+            Self::Cancelled { .. } => "cancelled",
         }
     }
 

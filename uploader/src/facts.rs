@@ -18,7 +18,12 @@ pub(crate) async fn tell(
     cause: CommandId,
 ) -> Result<(), UploaderError> {
     let upload = file.upload_id;
-    let version = VersionToken::new(0, file.version);
+    let epoch = sqlx::query_scalar!("SELECT epoch FROM uploader.restore_epoch")
+        .fetch_one(&mut *connection)
+        .fail_point()
+        .await
+        .map_err(UploaderError::database("read the restore epoch", upload))?;
+    let version = VersionToken::new(epoch, file.version);
     let mut envelope = Envelope::new(event_type, upload, version, cause, OffsetDateTime::now_utc());
     if let Some(trace) = telemetry::current_trace_headers() {
         envelope.traceparent = Some(trace.traceparent);

@@ -2,9 +2,10 @@ use depot_object_store::{CopyConditions, ObjectStore, StoreError};
 use depot_outbox::{Doorbell, ShardSet};
 use depot_sabotage::Break;
 use depot_schemas::{UploadState, topics::Topics};
+use depot_spans::database::Transaction;
 use sqlx::PgPool;
 
-use crate::{derive_thumbnail::Thumbnails, scanner::Scanner};
+use crate::{derive_thumbnail::Thumbnails, error::UploaderError, scanner::Scanner};
 
 /// What moving files takes: both buckets, the receipts, and the way to tell the outcome.
 #[derive(Debug, Clone)]
@@ -26,6 +27,20 @@ pub struct Files {
 }
 
 impl Files {
+    /// Does `work`, which is a transaction from its beginning to its end, in a span of its own: that is what is named as the
+    /// cause of the facts that it tells.
+    pub(crate) fn in_transaction<T>(
+        &self,
+        work: impl Future<Output = Result<T, UploaderError>>,
+    ) -> impl Future<Output = Result<T, UploaderError>> {
+        let of = || Transaction {
+            schema: "uploader",
+            database: self.pool.connect_options().get_database().map(str::to_owned),
+            shared_by: 1,
+        };
+        Transaction::around(of, work, UploaderError::kind)
+    }
+
     /// To be called after the commit of a fact about that upload.
     pub(crate) fn ring(&self, upload: &UploadState) {
         self.doorbell.ring(ShardSet::of([upload.id]));

@@ -1,9 +1,11 @@
 //! What the events on the uploads topic ask of the uploader.
 
+use std::sync::Arc;
+
 use depot_consumer::{Context, Failure, KeyHandler, Poison, Record};
 use depot_domain::{CommandId, ContentType, Sha256, SizeBytes};
 use depot_schemas::{DecodeErrorClass, Entity, EventData, EventType, UploadState, decode, header};
-use depot_service::telemetry;
+use depot_service::telemetry::{Message, process_failed, process_span};
 use tracing::Instrument;
 
 use crate::{error::UploaderError, files::Files, remove_upload::remove_upload, store_upload::store_upload};
@@ -12,9 +14,10 @@ use crate::{error::UploaderError, files::Files, remove_upload::remove_upload, st
 #[derive(Debug, Clone)]
 pub struct UploadEvents {
     files: Files,
+    group: Arc<str>,
 }
 
-/// What an event asks for.
+/// What an event asks for. The upload's version is the ordinal of its token.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Asked {
     /// Verify and store.
@@ -27,7 +30,10 @@ pub enum Asked {
 
 impl UploadEvents {
     pub fn new(files: Files) -> Self {
-        Self { files }
+        Self {
+            group: files.topics.group("uploader").into(),
+            files,
+        }
     }
 }
 
@@ -46,8 +52,13 @@ impl KeyHandler for UploadEvents {
         let EventData::Upload(data) = event.data else {
             return Err(Poison::new("wrong_topic", "an event of another entity"));
         };
+        // What is asked in a later epoch is asked later, whatever its version: receipts keep the newest question that they answer.
+        let upload = UploadState {
+            version: event.envelope.version.ordinal(),
+            ..data.upload
+        };
         // The event is the command that causes what follows.
-        let (upload, cause) = (Box::new(data.upload), CommandId(event.envelope.id.0));
+        let (upload, cause) = (Box::new(upload), CommandId(event.envelope.id.0));
         Ok(match event.envelope.event_type {
             EventType::UploadReceived => {
                 check(&upload)?;
@@ -61,23 +72,18 @@ impl KeyHandler for UploadEvents {
     }
 
     async fn handle(&self, asked: &Asked, record: &Record, context: &Context) -> Result<(), Failure> {
-        let span = tracing::info_span!(
-            "process",
-            otel.name = format!("process {}", record.topic),
-            otel.kind = "consumer",
-            messaging.system = "kafka",
-            messaging.operation.name = "process",
-            messaging.operation.type = "process",
-            messaging.destination.name = %record.topic,
-            messaging.destination.partition.id = record.partition,
-            messaging.kafka.offset = record.offset,
-            messaging.message.id = record.header_str(header::ID),
-        );
-        telemetry::set_parent_from(
-            &span,
-            record.header_str(header::TRACEPARENT),
-            record.header_str(header::TRACESTATE),
-        );
+        if *asked == Asked::Nothing {
+            return Ok(());
+        }
+        let span = process_span(&Message {
+            topic: &record.topic,
+            partition: record.partition,
+            offset: record.offset,
+            group: &self.group,
+            id: record.header_str(header::ID),
+            traceparent: record.header_str(header::TRACEPARENT),
+            tracestate: record.header_str(header::TRACESTATE),
+        });
         let work = async {
             match asked {
                 Asked::Store(upload, cause) => {
@@ -93,7 +99,11 @@ impl KeyHandler for UploadEvents {
             }
             Ok::<_, UploaderError>(())
         };
-        work.instrument(span).await.map_err(Failure::from)
+        let done = work.instrument(span.clone()).await;
+        if let Err(error) = &done {
+            process_failed(&span, error.kind());
+        }
+        done.map_err(Failure::from)
     }
 }
 

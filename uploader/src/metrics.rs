@@ -23,6 +23,14 @@ pub(crate) fn describe() {
     );
     describe_counter!(SWEPT, Unit::Count, "What sweeps found, by kind and outcome.");
     describe_gauge!(LEFT, Unit::Count, "What the last sweep found and could not mend.");
+    // Present from the start: the first one is an increase too.
+    for outcome in ["stored", "rejected", "removed"] {
+        counter!(FILES, "outcome" => outcome).increment(0);
+    }
+    counter!(BYTES).increment(0);
+    for outcome in ["made", "over_limit", "undecodable"] {
+        counter!(THUMBNAILS, "outcome" => outcome).increment(0);
+    }
 }
 
 pub(crate) fn count_file(outcome: &'static str, size_bytes: i64) {

@@ -41,14 +41,19 @@ pub async fn remove_upload(
     upload: &UploadState,
     cause: CommandId,
 ) -> Result<(), UploaderError> {
-    match decide(files, upload, cause).fail_point().await? {
+    let deciding = files.in_transaction(decide(files, upload, cause));
+    match deciding.fail_point().await? {
         Decided::Delete { object_keys } => {
             for object_key in &object_keys {
                 delete_object(files, upload, object_key).fail_point().await?;
             }
-            finish(files, upload, cause).fail_point().await?;
+            let finishing = files.in_transaction(finish(files, upload, cause));
+            finishing.fail_point().await?;
         }
-        Decided::ToldBefore => drop(answer_again(files, upload, cause).fail_point().await?),
+        Decided::ToldBefore => {
+            let answering = files.in_transaction(answer_again(files, upload, cause));
+            answering.fail_point().await?;
+        }
         Decided::Told => {}
     }
     clear_staging(files, upload).fail_point().await

@@ -60,23 +60,27 @@ pub(crate) async fn clear_staging(files: &Files, upload: &UploadState) -> Result
 
 async fn bring_about(files: &Files, upload: &UploadState, cause: CommandId) -> Result<Stored, UploaderError> {
     if is_concluded(files, upload).fail_point().await? {
-        answer_again(files, upload, cause).fail_point().await?;
+        let answering = files.in_transaction(answer_again(files, upload, cause));
+        answering.fail_point().await?;
         return Ok(Stored::KnownAlready);
     }
     if let Assembled::Rejected(rejection) = assemble(files, upload).fail_point().await? {
-        return reject(files, upload, rejection, cause).fail_point().await;
+        let rejecting = files.in_transaction(reject(files, upload, rejection, cause));
+        return rejecting.fail_point().await;
     }
     for _ in 0..VERIFICATIONS {
         let (etag, digest) = match verify(files, upload).fail_point().await? {
             Verified::AsAnnounced { etag, digest } => (etag, digest),
             Verified::Rejected(rejection) => {
-                return reject(files, upload, rejection, cause).fail_point().await;
+                let rejecting = files.in_transaction(reject(files, upload, rejection, cause));
+                return rejecting.fail_point().await;
             }
         };
         match scan(files, upload, &etag, digest).fail_point().await? {
             Scanned::Passed => {}
             Scanned::Rejected(rejection) => {
-                return reject(files, upload, rejection, cause).fail_point().await;
+                let rejecting = files.in_transaction(reject(files, upload, rejection, cause));
+                return rejecting.fail_point().await;
             }
             Scanned::SourceChanged => continue,
         }

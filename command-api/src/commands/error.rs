@@ -3,7 +3,7 @@ use depot_domain::{
 };
 use depot_outbox::AppendError;
 use depot_saga::store::SagaStoreError;
-use depot_service::database::count_conflict;
+use depot_service::database::count_fault;
 use time::OffsetDateTime;
 use uuid::Uuid;
 
@@ -95,7 +95,7 @@ pub enum CommandError {
 impl From<SagaStoreError> for CommandError {
     fn from(error: SagaStoreError) -> Self {
         if let SagaStoreError::Database { source, .. } = &error {
-            count_conflict(source);
+            count_fault(source);
         }
         Self::Saga(error)
     }
@@ -104,7 +104,7 @@ impl From<SagaStoreError> for CommandError {
 impl From<AppendError> for CommandError {
     fn from(error: AppendError) -> Self {
         if let AppendError::Insert { source, .. } = &error {
-            count_conflict(source);
+            count_fault(source);
         }
         Self::Append(error)
     }

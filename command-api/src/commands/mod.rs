@@ -5,6 +5,7 @@
 
 mod abort_upload;
 mod audited;
+mod begin_republish;
 mod change_item;
 mod complete_upload;
 mod create_item;
@@ -21,11 +22,13 @@ mod request_upload;
 mod resume_aggregate;
 mod resume_saga;
 mod set_account_limit;
+mod snapshot;
 mod sweep;
 mod unit_of_work;
 
 pub use abort_upload::AbortUpload;
 pub use audited::{AdminAction, AuditEntry, Audited};
+pub use begin_republish::BeginRepublish;
 pub use complete_upload::CompleteUpload;
 pub use create_item::CreateItem;
 pub use dead_letters::{DiscardDeadLetters, RedriveDeadLetters};

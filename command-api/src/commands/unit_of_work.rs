@@ -1,18 +1,25 @@
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
 
 use depot_domain::{CommandId, Item, Upload, VersionToken};
 use depot_outbox::{Doorbell, NewEvent};
 use depot_retry::{Breaker, BreakerError, BreakerSettings};
-use depot_schemas::{Event, EventType, topics::Topics};
+use depot_schemas::{Event, EventType, ItemState, UploadState, topics::Topics};
 use depot_service::{
     startup::Clearance,
     telemetry::{TraceHeaders, current_trace_headers},
+};
+use depot_spans::{
+    OpenSpan, Parent,
+    database::{self, Outcome},
 };
 use sqlx::{PgConnection, PgPool, Postgres, Transaction, pool::PoolConnection};
 use time::OffsetDateTime;
 use tokio::time::timeout;
 
-use super::{Actor, CommandError, ItemWrite, Moment, events};
+use super::{Actor, CommandError, ItemWrite, Moment, events, snapshot};
 use crate::store::{Nature, StoreError, transaction};
 
 /// A pool whose database is away lets each caller wait for as long as a connection may take to be had.
@@ -49,6 +56,14 @@ impl Cause {
             trace: current_trace_headers(),
         }
     }
+
+    /// The same, in a span that is open.
+    pub fn within(&self, span: &OpenSpan) -> Self {
+        Self {
+            command: self.command,
+            trace: Some(span.headers()),
+        }
+    }
 }
 
 /// One transaction: what is locked, written and recorded in it happens at its commit, or not at all.
@@ -58,6 +73,8 @@ pub struct UnitOfWork {
     moment: Moment,
     cause: Cause,
     events: Vec<Event>,
+    /// Of the transaction, where its trace is recorded.
+    span: Option<OpenSpan>,
 }
 
 impl Writer {
@@ -96,18 +113,41 @@ impl Writer {
             let beginning = transaction::begin(&mut transaction, lock_timeout).await?;
             Ok((transaction, beginning))
         };
-        let (transaction, beginning) = self.unless_away(begin).await?;
+        let mut span = Parent::current().and_then(|parent| self.span_in(&parent, 1, SystemTime::now()));
+        let (transaction, beginning) = match self.unless_away(begin).await {
+            Ok(begun) => begun,
+            Err(error) => {
+                fail(&mut span, error.nature());
+                return Err(error.into());
+            }
+        };
         let moment = Moment {
             epoch: beginning.epoch,
             now: beginning.now,
+        };
+        let around = Cause::here(causation);
+        let cause = match &span {
+            Some(span) => around.within(span),
+            None => around,
         };
         Ok(UnitOfWork {
             transaction,
             writer: self.clone(),
             moment,
-            cause: Cause::here(causation),
+            cause,
             events: Vec::new(),
+            span,
         })
+    }
+
+    /// The span of a transaction that so many commands share, in that of one of them.
+    pub fn span_in(&self, parent: &Parent, shared_by: usize, began: SystemTime) -> Option<OpenSpan> {
+        let transaction = database::Transaction {
+            schema: "command",
+            database: self.pool.connect_options().get_database().map(str::to_owned),
+            shared_by,
+        };
+        transaction.begin_in(parent, began)
     }
 
     /// A connection of the pool, for statements of their own.
@@ -194,6 +234,24 @@ impl UnitOfWork {
         self.events.push(event);
     }
 
+    /// Records the state of an item once more; nothing is written of it.
+    ///
+    /// # Errors
+    /// It cannot be written as JSON.
+    pub fn record_item_snapshot(&mut self, item: ItemState) -> Result<(), CommandError> {
+        self.events.push(snapshot::of_item(self.moment.epoch, item)?);
+        Ok(())
+    }
+
+    /// Records the state of an upload once more; nothing is written of it.
+    ///
+    /// # Errors
+    /// It cannot be written as JSON.
+    pub fn record_upload_snapshot(&mut self, upload: UploadState) -> Result<(), CommandError> {
+        self.events.push(snapshot::of_upload(self.moment.epoch, upload)?);
+        Ok(())
+    }
+
     /// Marks the place to which [`undo`](Self::undo) goes back.
     ///
     /// # Errors
@@ -221,6 +279,16 @@ impl UnitOfWork {
     /// # Errors
     /// Nothing was done, or, if the connection broke during the commit, it is not known.
     pub async fn commit(mut self) -> Result<(), CommandError> {
+        let mut span = self.span.take();
+        let committed = self.append_and_commit().await;
+        match &committed {
+            Ok(()) => end(&mut span, Outcome::Committed),
+            Err(error) => fail(&mut span, error.nature().unwrap_or(Nature::Fault)),
+        }
+        committed
+    }
+
+    async fn append_and_commit(mut self) -> Result<(), CommandError> {
         let events = self.events.drain(..);
         let new = events.map(|event| NewEvent::from_event(&self.writer.topics, &event));
         let new = new
@@ -236,12 +304,26 @@ impl UnitOfWork {
     }
 
     /// Undoes everything. A connection that is broken has undone it already.
-    pub async fn roll_back(self) {
+    pub async fn roll_back(mut self) {
         if let Err(error) = self.transaction.rollback().await {
             tracing::debug!(
                 error = &error as &dyn std::error::Error,
                 "rolled back by losing the connection"
             );
         }
+        end(&mut self.span, Outcome::RolledBack);
+    }
+}
+
+fn end(span: &mut Option<OpenSpan>, outcome: Outcome) {
+    if let Some(span) = span.take() {
+        span.end_transaction(outcome);
+    }
+}
+
+/// Ends the span of a transaction that failed.
+fn fail(span: &mut Option<OpenSpan>, nature: Nature) {
+    if let Some(span) = span.take() {
+        span.end_as(Some(nature.as_str()));
     }
 }

@@ -2,6 +2,7 @@
 
 use std::{collections::HashSet, time::Duration};
 
+use depot_schemas::topics::{REDRIVEN_GROUPS, Topics};
 use metrics::{Unit, describe_gauge, gauge};
 use sqlx::PgPool;
 use time::OffsetDateTime;
@@ -13,23 +14,36 @@ const OPEN: &str = "depot_dead_letters_open";
 const OLDEST: &str = "depot_dead_letters_oldest_seconds";
 const INTERVAL: Duration = Duration::from_secs(5);
 
-/// Tells the depth of each `(group, topic)` that has or had open letters.
+/// Tells the depth of each `(group, topic)` that has or had open letters. Those that are declared have series of their own;
+/// whatever else letters say of themselves is `other`, so that nobody makes series by writing letters.
 #[derive(Debug)]
 pub struct Depth {
     pool: PgPool,
+    groups: Vec<String>,
+    topics: Vec<String>,
     told: HashSet<(String, String)>,
 }
 
 impl Depth {
-    pub fn new(pool: PgPool) -> Self {
+    pub fn new(pool: PgPool, topics: &Topics) -> Self {
         describe_gauge!(OPEN, Unit::Count, "Dead letters that nobody has dealt with");
         describe_gauge!(
             OLDEST,
             Unit::Seconds,
             "Since when the oldest of them lies there; 0 without one"
         );
-        let told = HashSet::new();
-        Self { pool, told }
+        // The uploader's come back by its retry topics, and this one's own index can fail too.
+        let groups = REDRIVEN_GROUPS.into_iter().chain(["uploader", "dead-letters"]);
+        Self {
+            pool,
+            // What names no group is indexed as `unknown`.
+            groups: groups
+                .map(|group| topics.group(group))
+                .chain(["unknown".to_owned()])
+                .collect(),
+            topics: topics.declared().into_iter().map(|topic| topic.name).collect(),
+            told: HashSet::new(),
+        }
     }
 
     /// Counts once. What was told before and has no open letter any more is told as 0: a gauge does not go by itself.
@@ -39,7 +53,7 @@ impl Depth {
     pub async fn step(&mut self) -> Result<(), StoreError> {
         let conn = self.pool.acquire().await;
         let mut conn = conn.map_err(StoreError::doing("count open dead letters"))?;
-        let open = dead_letters::depth(&mut conn).await?;
+        let open = dead_letters::depth(&mut conn, &self.groups, &self.topics).await?;
         let now = OffsetDateTime::now_utc();
         let mut gone = self.told.clone();
         for row in open {

@@ -1,10 +1,9 @@
-use axum::{Router, routing::get};
+use axum::Router;
 
 use super::{openapi, problems, router::ApiState};
 
 /// What describes this API; needs no token.
 pub fn routes() -> Router<ApiState> {
-    Router::new()
-        .route("/api/v1/openapi.json", get(openapi::serve))
+    depot_service::openapi::routes(openapi::SERVED)
         .merge(depot_service::problem::documentation(problems::ALL))
 }

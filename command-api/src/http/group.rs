@@ -5,6 +5,7 @@
 //! run alone, and so are all of them where the transaction failed. Nobody is answered before the commit has returned.
 
 mod member;
+mod spans;
 mod transaction;
 
 use std::{collections::HashSet, sync::Arc};
@@ -73,6 +74,9 @@ impl Group {
             Unit::Count,
             "Commands that were left out of a group and run alone"
         );
+        for reason in ["failed", "met", "taken"] {
+            counter!(ALONE, "reason" => reason).increment(0);
+        }
         let (queue, waiting) = mpsc::channel(settings.max_commands.max(1));
         let gatherer = Gatherer {
             alone,

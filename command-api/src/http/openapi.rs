@@ -1,9 +1,9 @@
-use std::sync::LazyLock;
+//! The OpenAPI document of this API. `openapi/` has a chapter for each resource; see [`depot_service::openapi`].
 
-use axum::Json;
 use depot_service::{
     health::HealthBody,
-    problem::{FieldFault, Problem, document_input, document_rate_limit},
+    openapi::{DocumentError, Parts, complete},
+    problem::{FieldFault, Problem},
 };
 use utoipa::{
     Modify, OpenApi,
@@ -13,22 +13,34 @@ use utoipa::{
     },
 };
 
-use super::{accounts, admin, items, uploads};
+use super::{accounts, admin, items, problems, uploads};
 
-/// Made once, and held by no route: routes are cloned with each connection.
-static DOCUMENT: LazyLock<Document> = LazyLock::new(document);
+/// The document as it is served: what [`document`] was when it was committed, which a test holds to what it is.
+pub const SERVED: &[u8] = include_bytes!("../../../schemas/openapi/command-api.json");
 
-/// Needs no token.
-pub async fn serve() -> Json<&'static Document> {
-    Json(&*DOCUMENT)
-}
+const CHAPTERS: &[&str] = &[
+    include_str!("openapi/items.json"),
+    include_str!("openapi/uploads.json"),
+    include_str!("openapi/accounts.json"),
+    include_str!("openapi/admin/dead_letters.json"),
+    include_str!("openapi/admin/outbox.json"),
+    include_str!("openapi/admin/republish.json"),
+    include_str!("openapi/admin/sagas.json"),
+    include_str!("openapi/admin/sweep.json"),
+];
 
-/// The OpenAPI 3.1 document of this API, made from its handlers.
-pub fn document() -> Document {
-    let mut document = Api::openapi().merge_from(admin::AdminApi::openapi());
-    document_rate_limit(&mut document);
-    document_input(&mut document);
-    document
+/// The OpenAPI 3.1 document of this API, made from its handlers and the chapters.
+///
+/// # Errors
+/// They do not fit together.
+pub fn document() -> Result<serde_json::Value, DocumentError> {
+    let api = Api::openapi().merge_from(admin::AdminApi::openapi());
+    complete(Parts {
+        document: serde_json::to_value(api)?,
+        chapters: CHAPTERS,
+        problems: problems::ALL,
+        everywhere: &[&problems::BUSY],
+    })
 }
 
 #[derive(OpenApi)]
@@ -50,7 +62,7 @@ pub fn document() -> Document {
     components(schemas(
         items::ItemContentBody, items::ItemPatchBody, items::ItemBody, items::FileBody,
         uploads::UploadRequestBody, uploads::RequestedUploadBody, uploads::UploadBody,
-        uploads::WholeBody, uploads::InPartsBody, uploads::parts::PartRangeBody,
+        uploads::parts::PartRangeBody,
         uploads::parts::SignedPartsBody, uploads::parts::SignedPartBody, uploads::parts::ArrivedPartsBody,
         uploads::parts::ArrivedPartBody,
         accounts::AccountBody, accounts::LimitBody,
@@ -87,5 +99,17 @@ impl Modify for Bearer {
         if let Some(components) = openapi.components.as_mut() {
             components.add_security_scheme("bearer", SecurityScheme::Http(scheme));
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use depot_test_stack::assert_committed;
+
+    #[test]
+    fn the_committed_document_is_what_the_code_says() {
+        let document = super::document().unwrap();
+        let text = serde_json::to_string_pretty(&document).unwrap();
+        assert_committed("schemas/openapi/command-api.json", &(text + "\n"));
     }
 }

@@ -8,6 +8,7 @@ use depot_sabotage::Break;
 use depot_schemas::{
     DecodeErrorClass, Entity, Event, EventData, EventType, FileOutcome, header, topics::Topics,
 };
+use depot_service::telemetry::{Message, process_failed, process_span};
 use serde::{
     Deserialize as _,
     de::{IntoDeserializer as _, value::Error},
@@ -47,6 +48,7 @@ pub fn consumer_settings(
 #[derive(Debug, Clone)]
 pub struct SagaEvents {
     writer: Writer,
+    group: Arc<str>,
     topics: Topics,
     permits: Arc<Semaphore>,
 }
@@ -84,6 +86,7 @@ impl SagaEvents {
     pub fn new(writer: Writer, topics: Topics) -> Self {
         Self {
             writer,
+            group: topics.group("saga").into(),
             topics,
             permits: Arc::new(Semaphore::new(AT_ONCE)),
         }
@@ -111,15 +114,17 @@ impl SagaEvents {
 impl KeyHandler for SagaEvents {
     type Event = Told;
 
-    /// All but what happens to items that stay, of which there is most by far.
+    /// All but what happens to items that stay, of which there is most by far, and what only tells a state once more: of a
+    /// deleted item the saga has begun with the deletion, and goes on by its deadlines.
     fn concerns(&self, record: &Record) -> bool {
-        let of_item_that_stays = [
+        let of_no_concern = [
             EventType::ItemCreated,
             EventType::ItemUpdated,
             EventType::ItemFileAttached,
+            EventType::ItemSnapshot,
         ];
         let name = record.header_str(header::TYPE);
-        !of_item_that_stays.iter().any(|known| name == Some(known.name()))
+        !of_no_concern.iter().any(|known| name == Some(known.name()))
     }
 
     fn decode(&self, record: &Record) -> Result<Told, Poison> {
@@ -146,32 +151,28 @@ impl KeyHandler for SagaEvents {
         // The semaphore is never closed.
         let _permit = self.permits.acquire().await;
         let envelope = &told.event.envelope;
-        let span = tracing::info_span!(
-            "process",
-            otel.name = format_args!("process {}", record.topic),
-            otel.kind = "consumer",
-            messaging.system = "kafka",
-            messaging.operation.name = "process",
-            messaging.operation.type = "process",
-            messaging.destination.name = &*record.topic,
-            messaging.destination.partition.id = record.partition,
-            messaging.kafka.offset = record.offset,
-            messaging.message.id = %envelope.id,
-        );
-        depot_service::telemetry::add_link_from(
-            &span,
-            envelope.traceparent.as_deref(),
-            envelope.tracestate.as_deref(),
-        );
+        let id = envelope.id.to_string();
+        let span = process_span(&Message {
+            topic: &record.topic,
+            partition: record.partition,
+            offset: record.offset,
+            group: &self.group,
+            id: Some(&id),
+            traceparent: envelope.traceparent.as_deref(),
+            tracestate: envelope.tracestate.as_deref(),
+        });
         // The event is the command that causes what follows from it.
         let cause = CommandId(envelope.id.0);
         // The server's own limits end nothing when it is stopped, or the network swallows.
-        let acted = timeout(LIMIT, self.act(&told.fact, cause).instrument(span)).await;
+        let acted = timeout(LIMIT, self.act(&told.fact, cause).instrument(span.clone())).await;
         match acted.unwrap_or_else(|_| Err(StoreError::Silent(LIMIT).into())) {
-            Ok(SagaOutcome::UnknownUpload) => Err(Failure::poison(
-                "unknown_upload",
-                format!("no upload {} was ever requested here", envelope.subject),
-            )),
+            Ok(SagaOutcome::UnknownUpload) => {
+                process_failed(&span, "unknown_upload");
+                Err(Failure::poison(
+                    "unknown_upload",
+                    format!("no upload {} was ever requested here", envelope.subject),
+                ))
+            }
             Ok(outcome) => {
                 tracing::debug!(
                     event.id = %envelope.id,
@@ -181,7 +182,10 @@ impl KeyHandler for SagaEvents {
                 );
                 Ok(())
             }
-            Err(error) => Err(failure(error, record)),
+            Err(error) => {
+                process_failed(&span, error.nature().unwrap_or(Nature::Fault).as_str());
+                Err(failure(error, record))
+            }
         }
     }
 }

@@ -274,19 +274,30 @@ pub async fn mark_redriven(conn: &mut PgConnection, letter: &DeadLetter) -> Resu
 /// The open letters of one group and source topic.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OpenLetters {
+    /// `other` for all that are not declared.
     pub consumer_group: String,
+    /// As the group.
     pub topic: String,
     pub open: i64,
     /// When the one failed that has lain there longest.
     pub oldest: OffsetDateTime,
 }
 
-/// How many letters are open, by group and source topic.
-pub async fn depth(conn: &mut PgConnection) -> Result<Vec<OpenLetters>, StoreError> {
+/// How many letters are open, by group and source topic. A letter says itself where it is from, and whoever may write to a
+/// topic of dead letters can have it say anything: what is not among these groups and topics is counted together.
+pub async fn depth(
+    conn: &mut PgConnection,
+    groups: &[String],
+    topics: &[String],
+) -> Result<Vec<OpenLetters>, StoreError> {
     sqlx::query_as!(
         OpenLetters,
-        r#"SELECT consumer_group, topic, count(*) AS "open!", min(failed_at) AS "oldest!"
-           FROM command.dead_letters WHERE state = 'open' GROUP BY consumer_group, topic"#
+        r#"SELECT CASE WHEN consumer_group = ANY($1) THEN consumer_group ELSE 'other' END AS "consumer_group!",
+                  CASE WHEN topic = ANY($2) THEN topic ELSE 'other' END AS "topic!",
+                  count(*) AS "open!", min(failed_at) AS "oldest!"
+           FROM command.dead_letters WHERE state = 'open' GROUP BY 1, 2"#,
+        groups,
+        topics,
     )
     .fetch_all(conn)
     .await

@@ -43,11 +43,24 @@ pub enum Nature {
     Fault,
 }
 
+impl Nature {
+    /// As it stands in a trace.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Contention => "contention",
+            Self::LockTimeout => "lock_timeout",
+            Self::Away => "away",
+            Self::Unfit => "unfit",
+            Self::Fault => "fault",
+        }
+    }
+}
+
 impl StoreError {
     /// For `map_err`: what was being done.
     pub fn doing(doing: &'static str) -> impl FnOnce(sqlx::Error) -> Self {
         move |source| {
-            database::count_conflict(&source);
+            database::count_fault(&source);
             Self::Database { doing, source }
         }
     }

@@ -106,6 +106,22 @@ pub async fn lock_free(conn: &mut PgConnection, ids: &[Uuid]) -> Result<Vec<Item
     rows.into_iter().map(Row::into_item).collect()
 }
 
+/// Items after `after`, deleted or not, locked to the end of the transaction in the order of their ids. It waits for each.
+pub async fn lock_page(conn: &mut PgConnection, after: Uuid, limit: i64) -> Result<Vec<Item>, StoreError> {
+    let rows = sqlx::query_as!(
+        Row,
+        r#"SELECT id, owner, name, description, tags, attributes, status, files AS "files: Json<Vec<AttachedFile>>",
+                  version, created_at, updated_at, deleted
+           FROM command.items WHERE id > $1 ORDER BY id LIMIT $2 FOR NO KEY UPDATE"#,
+        after,
+        limit
+    )
+    .fetch_all(conn)
+    .await
+    .map_err(StoreError::doing("lock a page of items"))?;
+    rows.into_iter().map(Row::into_item).collect()
+}
+
 /// An item, deleted or not, as it is now.
 pub async fn find(conn: &mut PgConnection, id: ItemId) -> Result<Option<Item>, StoreError> {
     sqlx::query_as!(

@@ -8,6 +8,7 @@ pub mod dead_letters;
 mod error;
 pub mod idempotency;
 pub mod items;
+pub mod republish;
 pub mod sagas;
 pub mod sweep;
 pub mod transaction;

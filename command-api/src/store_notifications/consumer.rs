@@ -3,6 +3,7 @@ use std::sync::Arc;
 use depot_consumer::{ConsumerSettings, Context, Failure, KeyHandler, Poison, Record};
 use depot_domain::{CommandId, InvalidOwner, Owner, UploadId};
 use depot_schemas::topics::Topics;
+use depot_service::telemetry::{Message, process_failed, process_span};
 use tokio::sync::Semaphore;
 use tracing::Instrument as _;
 
@@ -36,6 +37,7 @@ pub struct StoreNotifications {
     writer: Writer,
     actor: Actor,
     staging: Arc<str>,
+    group: Arc<str>,
     permits: Arc<Semaphore>,
 }
 
@@ -66,7 +68,7 @@ impl Completed {
 impl StoreNotifications {
     /// # Errors
     /// The name that events are to carry is none.
-    pub fn new(writer: Writer, staging: &str) -> Result<Self, InvalidOwner> {
+    pub fn new(writer: Writer, topics: &Topics, staging: &str) -> Result<Self, InvalidOwner> {
         Ok(Self {
             writer,
             actor: Actor {
@@ -74,6 +76,7 @@ impl StoreNotifications {
                 is_admin: true,
             },
             staging: staging.into(),
+            group: topics.group("store-notifications").into(),
             permits: Arc::new(Semaphore::new(AT_ONCE)),
         })
     }
@@ -121,17 +124,16 @@ impl KeyHandler for StoreNotifications {
         }
         // The semaphore is never closed.
         let _permit = self.permits.acquire().await;
-        let span = tracing::info_span!(
-            "process",
-            otel.name = format_args!("process {}", record.topic),
-            otel.kind = "consumer",
-            messaging.system = "kafka",
-            messaging.operation.name = "process",
-            messaging.operation.type = "process",
-            messaging.destination.name = &*record.topic,
-            messaging.destination.partition.id = record.partition,
-            messaging.kafka.offset = record.offset,
-        );
+        // The store knows nothing of the request that signed its URL: this is where a trace begins.
+        let span = process_span(&Message {
+            topic: &record.topic,
+            partition: record.partition,
+            offset: record.offset,
+            group: &self.group,
+            id: None,
+            traceparent: None,
+            tracestate: None,
+        });
         let work = async {
             for &id in arrived {
                 let completed = self.complete(id).await.map_err(|error| failure(error, record))?;
@@ -139,7 +141,11 @@ impl KeyHandler for StoreNotifications {
             }
             Ok(())
         };
-        work.instrument(span).await
+        let done: Result<(), Failure> = work.instrument(span.clone()).await;
+        if done.is_err() {
+            process_failed(&span, "_OTHER");
+        }
+        done
     }
 }
 

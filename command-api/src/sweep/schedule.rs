@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use depot_schemas::sweep::SweepReport;
+use depot_schemas::sweep::{FindingKind, SweepReport};
 use sqlx::PgPool;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
@@ -85,6 +85,7 @@ async fn until_lost(pool: &PgPool, holder: Uuid) {
 
 /// Runs [`step`] until cancelled, and tells what was found.
 pub async fn run(sweeper: Sweeper, schedule: SweepSchedule, stop: CancellationToken) {
+    begin_counters();
     // Several processes look, and the first whose look comes after the interval sweeps.
     let look = (schedule.interval / 4).clamp(Duration::from_secs(1), Duration::from_secs(60));
     while stop.run_until_cancelled(tokio::time::sleep(look)).await.is_some() {
@@ -100,6 +101,15 @@ pub async fn run(sweeper: Sweeper, schedule: SweepSchedule, stop: CancellationTo
             }
         }
     }
+}
+
+/// An alarm stands on how these grow, and the first step is from 0.
+fn begin_counters() {
+    for outcome in ["done", "failed"] {
+        metrics::counter!("depot_sweeps_total", "outcome" => outcome).increment(0);
+    }
+    let kind = FindingKind::DeadlineMissed.as_str();
+    metrics::counter!("depot_sweep_findings_total", "kind" => kind, "outcome" => "left").increment(0);
 }
 
 fn tell(report: &SweepReport) {

@@ -60,6 +60,8 @@ async fn nothing_under_admin_is_told_or_done_without_the_role_admin() {
         ("GET", "/api/v1/admin/dlq"),
         ("POST", "/api/v1/admin/dlq/redrive"),
         ("POST", "/api/v1/admin/dlq/discard"),
+        ("GET", "/api/v1/admin/republish"),
+        ("POST", "/api/v1/admin/republish"),
         ("GET", saga.as_str()),
         ("POST", resume_saga.as_str()),
     ] {

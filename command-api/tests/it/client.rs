@@ -1,12 +1,16 @@
 //! A client that sends exactly what it is told, one connection a request.
 
-use std::net::SocketAddr;
+use std::{net::SocketAddr, sync::LazyLock};
 
+use depot_test_stack::{Answered, Contract};
 use serde_json::Value;
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::TcpStream,
 };
+
+/// No answer of any test says what the API's document does not.
+static CONTRACT: LazyLock<Contract> = LazyLock::new(|| Contract::of("command-api"));
 
 #[derive(Debug, Clone)]
 pub struct Request {
@@ -87,7 +91,16 @@ impl Request {
         let _refused_early = stream.write_all(&self.body).await;
         let mut answer = Vec::new();
         let _reset_after_the_answer = stream.read_to_end(&mut answer).await;
-        parse(&answer)
+        let response = parse(&answer);
+        let fault = CONTRACT.fault(Answered {
+            method: &self.method,
+            path: &self.path,
+            status: response.status,
+            headers: &response.headers,
+            body: &response.body,
+        });
+        assert_eq!(fault, None, "{response}");
+        response
     }
 }
 

@@ -3,7 +3,7 @@
 use command_api::saga::{SagaOutcome, UPLOAD_SAGA, UploadDeadlines, file_removed, file_stored};
 use depot_domain::{CommandId, UploadId};
 use depot_saga::{
-    Resumed,
+    Resumed, SagaState,
     timeout::{self, Due, OnTimeout as _, TimeoutOptions, TimeoutOutcome},
 };
 use serde_json::json;
@@ -148,6 +148,15 @@ async fn a_saga_that_asked_as_often_as_declared_is_stuck_until_it_is_resumed_or_
     }
     let mut conn = service.writer.pool().acquire().await.unwrap();
     assert_eq!(depot_saga::stuck(&mut conn, &UPLOAD_SAGA).await.unwrap(), 2);
+    let counted = |running, stuck| {
+        [
+            (SagaState::Running, running),
+            (SagaState::Compensating, 0),
+            (SagaState::Stuck, stuck),
+        ]
+    };
+    let open = depot_saga::overview::count_open(&mut conn, &UPLOAD_SAGA).await;
+    assert_eq!(open.unwrap(), counted(0, 2));
 
     assert_eq!(stored(&service, answered).await, SagaOutcome::Attached);
     assert_eq!(service.saga(answered).await, state("completed", "attached"));
@@ -163,6 +172,8 @@ async fn a_saga_that_asked_as_often_as_declared_is_stuck_until_it_is_resumed_or_
         assert_eq!(resumption, outcome);
     }
     assert_eq!(depot_saga::stuck(&mut conn, &UPLOAD_SAGA).await.unwrap(), 0);
+    let open = depot_saga::overview::count_open(&mut conn, &UPLOAD_SAGA).await;
+    assert_eq!(open.unwrap(), counted(1, 0), "what has ended is not looked at");
     assert_eq!(waiting(&service, resumed).await.0, 0);
     time_out(&service, resumed).await;
     assert_eq!(service.kinds(resumed).await[1..], ["upload.received"; 2]);

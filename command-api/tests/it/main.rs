@@ -23,6 +23,7 @@ mod pipeline;
 mod quota;
 mod redriven;
 mod refusals;
+mod republish;
 mod saga;
 mod saga_desk;
 mod saga_repair;

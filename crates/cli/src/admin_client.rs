@@ -1,4 +1,5 @@
-//! What the operators' commands ask of command-api: with the token of DEPOT_TOKEN, each call with a deadline.
+//! What the operators' commands ask of command-api and of the projector: with the token of DEPOT_TOKEN, each call with a
+//! deadline.
 
 use std::time::Duration;
 
@@ -18,11 +19,10 @@ pub const CALL: Duration = Duration::from_secs(60);
 pub enum AdminError {
     #[error(transparent)]
     Settings(#[from] ConfigErrors),
-    #[error(
-        "{doing}: command-api does not answer at {url}: check COMMAND_PUBLIC_URL, and that it is running"
-    )]
+    #[error("{doing}: {} does not answer at {url}: check {}, and that it is running", server.name, server.variable)]
     Away {
         doing: &'static str,
+        server: Server,
         url: String,
         #[source]
         source: reqwest::Error,
@@ -35,13 +35,31 @@ pub enum AdminError {
         problem: String,
         detail: String,
     },
-    #[error("{doing}: an answer that cannot be understood, of another version of command-api perhaps")]
+    #[error("{doing}: an answer that cannot be understood, of another version of {} perhaps", server.name)]
     Answer {
         doing: &'static str,
+        server: Server,
         #[source]
         source: reqwest::Error,
     },
 }
+
+/// Who is asked.
+#[derive(Debug, Clone, Copy)]
+pub struct Server {
+    name: &'static str,
+    /// Which names its address.
+    variable: &'static str,
+}
+
+const COMMAND_API: Server = Server {
+    name: "command-api",
+    variable: "COMMAND_PUBLIC_URL",
+};
+const PROJECTOR: Server = Server {
+    name: "the projector",
+    variable: "PROJECTOR_ADMIN_URL",
+};
 
 #[derive(Debug, Default, Deserialize)]
 struct Problem {
@@ -53,16 +71,17 @@ struct Problem {
     detail: String,
 }
 
-/// command-api, for one token.
+/// One of them, for one token.
 #[derive(Debug, Clone)]
 pub struct AdminClient {
     http: Client,
+    server: Server,
     url: String,
     token: SecretString,
 }
 
 impl AdminClient {
-    /// Calls nobody yet.
+    /// command-api; calls nobody yet.
     pub fn from_settings() -> Result<Self, AdminError> {
         let (url, token) = settings::read(|reader| {
             (
@@ -70,6 +89,21 @@ impl AdminClient {
                 reader.secret("TOKEN", 1),
             )
         })?;
+        Self::new(COMMAND_API, url, token)
+    }
+
+    /// The projector, by its admin port; calls nobody yet.
+    pub fn of_projector() -> Result<Self, AdminError> {
+        let (url, token) = settings::read(|reader| {
+            (
+                reader.url("PROJECTOR_ADMIN_URL", "http://127.0.0.1:9182"),
+                reader.secret("TOKEN", 1),
+            )
+        })?;
+        Self::new(PROJECTOR, url, token)
+    }
+
+    fn new(server: Server, url: String, token: SecretString) -> Result<Self, AdminError> {
         let client = Client::builder()
             .connect_timeout(CONNECT)
             .timeout(CALL)
@@ -77,10 +111,16 @@ impl AdminClient {
             .build();
         let http = client.map_err(|source| AdminError::Away {
             doing: "prepare to call",
+            server,
             url: url.clone(),
             source,
         })?;
-        Ok(Self { http, url, token })
+        Ok(Self {
+            http,
+            server,
+            url,
+            token,
+        })
     }
 
     /// A request to a path, to which its caller may add a body, headers and another deadline.
@@ -98,13 +138,19 @@ impl AdminClient {
     ) -> Result<T, AdminError> {
         let response = request.send().await.map_err(|source| AdminError::Away {
             doing,
+            server: self.server,
             url: self.url.clone(),
             source: source.without_url(),
         })?;
         let status = response.status();
         if status.is_success() {
             let parsed = response.json().await;
-            return parsed.map_err(|source| AdminError::Answer { doing, source });
+            let server = self.server;
+            return parsed.map_err(|source| AdminError::Answer {
+                doing,
+                server,
+                source,
+            });
         }
         let problem: Problem = response.json().await.unwrap_or_default();
         let has_detail = !problem.detail.is_empty();

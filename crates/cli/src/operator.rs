@@ -20,7 +20,8 @@ The token comes from DEPOT_TOKEN and needs the role admin (`depot token --role a
 COMMAND_PUBLIC_URL. Every change is written to the audit under the token's subject.";
 
 const TRY_AGAIN: u8 = 1;
-const NOT_SO: u8 = 3;
+/// There is no such thing, or its state does not allow it.
+pub const NOT_SO: u8 = 3;
 const REFUSED: u8 = 4;
 
 /// The path of these segments with that query, each escaped.
@@ -96,18 +97,21 @@ pub fn finish(
     match answer {
         Ok(answer) if is_json => println!("{answer}"),
         Ok(answer) => print!("{}", text(&answer)),
-        Err(error) => {
-            let exit_code = exit_code(&error);
-            let error = depot_service::problem::chain(&error);
-            if is_json {
-                println!("{}", json!({ "error": error, "exit_code": exit_code }));
-            } else {
-                eprintln!("error: {error}");
-            }
-            return ExitCode::from(exit_code);
-        }
+        Err(error) => return fail(is_json, &error),
     }
     ExitCode::SUCCESS
+}
+
+/// Prints why there is no answer that counts, and ends.
+pub fn fail(is_json: bool, error: &AdminError) -> ExitCode {
+    let exit_code = exit_code(error);
+    let error = depot_service::problem::chain(error);
+    if is_json {
+        println!("{}", json!({ "error": error, "exit_code": exit_code }));
+    } else {
+        eprintln!("error: {error}");
+    }
+    ExitCode::from(exit_code)
 }
 
 fn exit_code(error: &AdminError) -> u8 {

@@ -85,7 +85,7 @@ impl Assignment {
                 .publish(
                     record,
                     self.settings.source_of(record),
-                    &self.settings.group,
+                    self.settings.letters_of(),
                     poison,
                     now,
                 )

@@ -10,7 +10,7 @@ use futures::future::BoxFuture;
 use crate::attempt::{Assignment, Interrupted, decode_caught, handle_caught};
 use crate::error::{ConsumerError, chain};
 use crate::group::Driver;
-use crate::handler::{Batch, BatchHandler, BatchOutcome, Failure, Poison};
+use crate::handler::{Batch, BatchHandler, BatchOutcome, Failure, GivenUp, Poison};
 use crate::offset_source::OffsetSource;
 use crate::partition::PartitionReader;
 use crate::record::Record;
@@ -148,7 +148,7 @@ impl<H: BatchHandler> Work<H> {
                     let Some((record, _event)) = piece.events.first() else {
                         return Err(self.poison_without_a_record(&piece, &poison));
                     };
-                    if self.assignment.dead_letter(record, &poison).await.is_err() {
+                    if self.give_up(record, &poison).await.is_err() {
                         return Ok(End::Interrupted);
                     }
                     pieces.push_front(Batch {
@@ -161,14 +161,14 @@ impl<H: BatchHandler> Work<H> {
         Ok(End::Stored)
     }
 
-    /// Decodes in order; what can't be decoded goes to the dead letters, before anything of the batch is stored.
+    /// Decodes in order; what can't be decoded is given up, before anything of the batch is stored.
     async fn decode(&self, records: Vec<Record>) -> Result<Vec<(Record, H::Event)>, Interrupted> {
         let mut events = Vec::with_capacity(records.len());
         for record in records {
             let record = self.assignment.settings.traced_back(record);
             match decode_caught(|| self.handler.decode(&record)) {
                 Ok(event) => events.push((record, event)),
-                Err(poison) => self.assignment.dead_letter(&record, &poison).await?,
+                Err(poison) => self.give_up(&record, &poison).await?,
             }
         }
         Ok(events)
@@ -202,6 +202,20 @@ impl<H: BatchHandler> Work<H> {
                 }
             }
         }
+    }
+
+    /// Brings a record that is poison to where the handler says, for as long as that takes. It may be passed only after this.
+    async fn give_up(&self, record: &Record, poison: &Poison) -> Result<(), Interrupted> {
+        let mut attempts = self.assignment.attempts();
+        loop {
+            match self.handler.give_up(record, poison).await {
+                Ok(GivenUp::DeadLetter) => break,
+                Ok(GivenUp::Passed) => return Ok(()),
+                Err(failure) => attempts.pause(chain(&failure)).await?,
+            }
+        }
+        drop(attempts);
+        self.assignment.dead_letter(record, poison).await
     }
 
     fn poison_without_a_record(&self, batch: &Batch<H::Event>, poison: &Poison) -> ConsumerError {

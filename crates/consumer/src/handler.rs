@@ -212,6 +212,15 @@ pub enum BatchOutcome {
     Reload,
 }
 
+/// What becomes of a record that is poison.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum GivenUp {
+    /// It goes to the dead letters.
+    DeadLetter,
+    /// It is passed by: another reader of the same log tells of it.
+    Passed,
+}
+
 /// Handles batches of one partition in order, and stores the offset itself, in the transaction of its rows.
 pub trait BatchHandler: Send + Sync + 'static {
     /// What a record is decoded to.
@@ -234,4 +243,17 @@ pub trait BatchHandler: Send + Sync + 'static {
         batch: &Batch<Self::Event>,
         cx: &Context,
     ) -> impl Future<Output = Result<BatchOutcome, Failure>> + Send;
+
+    /// What becomes of a record that is poison: it goes to the dead letters, unless the handler says otherwise.
+    ///
+    /// # Errors
+    /// It may not be passed now. The question is asked again, for as long as it takes; meanwhile the partition stands before
+    /// the record, and its status has the error.
+    fn give_up(
+        &self,
+        _record: &Record,
+        _poison: &Poison,
+    ) -> impl Future<Output = Result<GivenUp, Failure>> + Send {
+        std::future::ready(Ok(GivenUp::DeadLetter))
+    }
 }

@@ -46,7 +46,9 @@ pub use consumer::Consumer;
 pub use dead_letter::{DeadLetters, dead_letter_topic, header};
 pub use error::ConsumerError;
 pub use events::Events;
-pub use handler::{Batch, BatchHandler, BatchOutcome, BoxError, Context, Failure, KeyHandler, Poison};
+pub use handler::{
+    Batch, BatchHandler, BatchOutcome, BoxError, Context, Failure, GivenUp, KeyHandler, Poison,
+};
 pub use metrics::describe_metrics;
 pub use offset_source::{OffsetSource, OffsetUnavailable};
 pub use ordered_commit::OrderedCommit;

@@ -42,7 +42,7 @@ impl ConsumerSettings {
     /// another group, is no letter of ours, and stays as it was read.
     pub(crate) fn traced_back(&self, mut record: Record) -> Record {
         if self.is_redrive_topic(&record.topic)
-            && record.header_str(header::ORIGINAL_CONSUMER_GROUP) == Some(self.group.as_str())
+            && record.header_str(header::ORIGINAL_CONSUMER_GROUP) == Some(self.letters_of())
         {
             let origin = Origin::in_headers(&record);
             record.redriven_from = origin.filter(|origin| self.topics.contains(&origin.topic));

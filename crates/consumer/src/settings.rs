@@ -40,6 +40,9 @@ pub struct ConsumerSettings {
     /// A topic of this group alone, subscribed to beside the others, by which its dead letters come back: each is
     /// handled as a message of the topic that it was read from first.
     pub redrive_topic: Option<String>,
+    /// The group that dead letters name as theirs, and that those name which come back; [`group`](Self::group) where none is
+    /// set. For groups that stand for one reader, of which one at a time writes dead letters.
+    pub dead_letter_group: Option<String>,
     /// `client.id`; shown in the broker's logs and group descriptions.
     pub client_id: String,
     /// How the group shares partitions.
@@ -89,6 +92,7 @@ impl ConsumerSettings {
             group,
             topics: topics.into_iter().map(Into::into).collect(),
             redrive_topic: None,
+            dead_letter_group: None,
             protocol: GroupProtocol::default(),
             start: StartWithoutOffset::default(),
             max_concurrency: 16,
@@ -141,6 +145,11 @@ impl ConsumerSettings {
             group: self.group.clone(),
             message: found.join("; "),
         })
+    }
+
+    /// The group that dead letters name.
+    pub(crate) fn letters_of(&self) -> &str {
+        self.dead_letter_group.as_deref().unwrap_or(&self.group)
     }
 
     pub(crate) fn client_config(&self) -> ClientConfig {

@@ -16,6 +16,12 @@ impl VersionToken {
         Self { epoch, version }
     }
 
+    /// Epoch and version as one number, ordered as they are, for where one is kept: the version itself in epoch 0. Versions
+    /// beyond 2^32 of one aggregate would not be told apart.
+    pub fn ordinal(&self) -> i64 {
+        (i64::from(self.epoch) << 32) + self.version.min(i64::from(u32::MAX))
+    }
+
     /// As a strong entity tag, quotes included.
     pub fn etag(&self) -> String {
         format!("\"{self}\"")
@@ -116,6 +122,21 @@ mod tests {
     #[test]
     fn an_epoch_outranks_any_version() {
         assert!(VersionToken::new(1, 1) > VersionToken::new(0, 900));
+    }
+
+    #[test]
+    fn ordinals_are_ordered_as_the_versions_are() {
+        let versions = [
+            (0, 1),
+            (0, 900),
+            (1, 1),
+            (1, 2),
+            (497_000, 1),
+            (i32::MAX, i64::MAX),
+        ];
+        let ordinals = versions.map(|(epoch, version)| VersionToken::new(epoch, version).ordinal());
+        assert!(ordinals.is_sorted_by(|a, b| a < b), "{ordinals:?}");
+        assert_eq!(ordinals[1], 900);
     }
 
     #[test]

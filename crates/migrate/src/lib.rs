@@ -2,14 +2,15 @@
 //!
 //! Each schema has a folder under `migrations/` and keeps its list of applied migrations in itself, so that it can
 //! move to a database of its own. All of it runs as the owner of the database; the services' roles can neither
-//! create nor alter a table.
+//! create nor alter a table, and the operators' can only read.
 
 mod compatibility;
+pub mod recovery;
 mod roles;
 mod schema;
 
 pub use compatibility::{AppliedMigration, Difference};
-pub use roles::{Passwords, ServiceRole};
+pub use roles::{OperatorRole, Passwords, ServiceRole};
 pub use schema::{MigrationState, Schema};
 
 use sqlx::{Connection, PgConnection, postgres::PgConnectOptions};
@@ -22,7 +23,7 @@ pub enum MigrateFailure {
     )]
     Connect(#[source] sqlx::Error),
     #[error(
-        "cannot create the services' roles, set their passwords or grant them what they need: the owner needs CREATEROLE"
+        "cannot create the roles, set their passwords or grant them what they need: the owner needs CREATEROLE"
     )]
     Roles(#[source] sqlx::Error),
     #[error(

@@ -45,20 +45,37 @@ impl ServiceRole {
     }
 }
 
-/// Passwords to set; a role without one keeps what it has.
+/// The database role of operators, which is no service's: it reads every table of every schema, and writes none.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct OperatorRole;
+
+impl OperatorRole {
+    pub const NAME: &str = "depot_operator";
+    /// The environment variable that holds the operators' connection URL. Only the tool reads it.
+    pub const URL_VARIABLE: &str = "OPERATOR_DATABASE_URL";
+}
+
+/// Name and variable of every role that is entered by a password.
+fn entrants() -> impl Iterator<Item = (&'static str, &'static str)> {
+    let services = ServiceRole::ALL.map(|role| (role.name(), role.url_variable()));
+    let operator = (OperatorRole::NAME, OperatorRole::URL_VARIABLE);
+    services.into_iter().chain([operator])
+}
+
+/// Passwords to set, by the role's name; a role without one keeps what it has.
 #[derive(Debug, Default)]
-pub struct Passwords(Vec<(ServiceRole, SecretString)>);
+pub struct Passwords(Vec<(&'static str, SecretString)>);
 
 impl Passwords {
-    /// Takes each role's password from the connection URL that its service is given. A URL that names another user
-    /// than the role is left alone: somebody manages their roles themselves.
+    /// Takes each role's password from the connection URL that its service is given, or operators are. A URL that names
+    /// another user than the role is left alone: somebody manages their roles themselves.
     pub fn from_urls(mut lookup: impl FnMut(&str) -> Option<String>) -> Self {
         let mut passwords = Vec::new();
-        for role in ServiceRole::ALL {
-            let Some(url) = lookup(role.url_variable()).and_then(|text| Url::parse(&text).ok()) else {
+        for (role, variable) in entrants() {
+            let Some(url) = lookup(variable).and_then(|text| Url::parse(&text).ok()) else {
                 continue;
             };
-            if let (true, Some(password)) = (url.username() == role.name(), url.password()) {
+            if let (true, Some(password)) = (url.username() == role, url.password()) {
                 passwords.push((role, SecretString::from(percent_decoded(password))));
             }
         }
@@ -94,7 +111,7 @@ pub(crate) async fn set_passwords(
         // ALTER ROLE takes no parameters, so the server quotes the password itself.
         let statement: String =
             sqlx::query_scalar("SELECT format('ALTER ROLE %I PASSWORD %L', $1::text, $2::text)")
-                .bind(role.name())
+                .bind(*role)
                 .bind(password.expose_secret())
                 .fetch_one(&mut *transaction)
                 .await?;

@@ -16,13 +16,19 @@ impl ObjectStore {
     /// Creates a bucket if it is not there; true if it was created now.
     pub async fn ensure_bucket(&self, bucket: &str) -> Result<bool, StoreError> {
         let head = self.client.head_bucket().bucket(bucket).send();
-        match within(DEADLINE, Operation::new("HEAD", bucket, ""), head).await {
+        match within("HeadBucket", DEADLINE, Operation::new("HEAD", bucket, ""), head).await {
             Ok(_) => return Ok(false),
             Err(StoreError::NotFound(_)) => {}
             Err(error) => return Err(error),
         }
         let create = self.client.create_bucket().bucket(bucket).send();
-        within(DEADLINE, Operation::new("creation", bucket, ""), create).await?;
+        within(
+            "CreateBucket",
+            DEADLINE,
+            Operation::new("creation", bucket, ""),
+            create,
+        )
+        .await?;
         Ok(true)
     }
 
@@ -44,7 +50,14 @@ impl ObjectStore {
             self.abort_multipart(bucket, &open.key, &open.id).await?;
         }
         let call = self.client.delete_bucket().bucket(bucket).send();
-        match within(DEADLINE, Operation::new("deletion", bucket, ""), call).await {
+        match within(
+            "DeleteBucket",
+            DEADLINE,
+            Operation::new("deletion", bucket, ""),
+            call,
+        )
+        .await
+        {
             Ok(_) | Err(StoreError::NotFound(_)) => Ok(()),
             Err(error) => Err(error),
         }
@@ -69,7 +82,9 @@ impl ObjectStore {
             .bucket(bucket)
             .cors_configuration(rules)
             .send();
-        within(DEADLINE, operation(), call).await.map(drop)
+        within("PutBucketCors", DEADLINE, operation(), call)
+            .await
+            .map(drop)
     }
 
     /// Lets the store drop the parts of multipart uploads that nobody ended within `days`. It replaces the bucket's
@@ -96,7 +111,7 @@ impl ObjectStore {
             .bucket(bucket)
             .lifecycle_configuration(rules)
             .send();
-        match within(DEADLINE, operation(), call).await {
+        match within("PutBucketLifecycleConfiguration", DEADLINE, operation(), call).await {
             Ok(_) => Ok(true),
             Err(StoreError::Refused { status: 501, .. }) => Ok(false),
             Err(error) => Err(error),

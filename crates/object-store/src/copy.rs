@@ -44,7 +44,7 @@ impl ObjectStore {
             .customize()
             .config_override(patient(deadline))
             .send();
-        match within(deadline, operation.clone(), call).await {
+        match within("CopyObject", deadline, operation.clone(), call).await {
             // S3 may put an error into a 200; without a result there was no copy.
             Ok(answer)
                 if answer

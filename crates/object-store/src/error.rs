@@ -4,6 +4,7 @@ use aws_sdk_s3::{
     config::http::HttpResponse,
     error::{ProvideErrorMetadata, SdkError},
 };
+use depot_spans::object_store;
 
 /// What was asked of the store, for messages.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -61,6 +62,16 @@ impl StoreError {
     /// True where the same call may succeed later, without anybody's hand.
     pub fn is_transient(&self) -> bool {
         matches!(self, Self::Transient { .. })
+    }
+
+    /// The kind of it, for the call's span: the store's own code where it gave one.
+    fn error_type(&self) -> String {
+        match self {
+            Self::NotFound(_) => "NotFound".to_owned(),
+            Self::PreconditionFailed(_) => "PreconditionFailed".to_owned(),
+            Self::Transient { .. } => "Transient".to_owned(),
+            Self::Refused { code, .. } => code.clone(),
+        }
     }
 
     /// A read of `bucket`/`key` ended before its end.
@@ -164,8 +175,11 @@ fn code_inside_success(response: &HttpResponse) -> Option<String> {
     Some(code.map(|(code, _)| code.to_owned()).unwrap_or_default())
 }
 
-/// Runs a call with a deadline, and sorts its error.
+/// Runs a call with a deadline, and sorts its error; `method` is S3's name of it, for the call's span in a trace.
+///
+/// The span ends with the head of the answer: the bytes of an object are read after it.
 pub(crate) async fn within<T, E>(
+    method: &'static str,
     deadline: Duration,
     operation: Operation,
     call: impl Future<Output = Result<T, SdkError<E, HttpResponse>>>,
@@ -173,10 +187,15 @@ pub(crate) async fn within<T, E>(
 where
     E: ProvideErrorMetadata + Error + Send + Sync + 'static,
 {
+    let span = object_store::call(method, &operation.bucket, &operation.key);
     // The SDK's futures are tens of kilobytes; nested in their callers' they would grow into the stack's size.
-    match tokio::time::timeout(deadline, Box::pin(call)).await {
+    let done = match tokio::time::timeout(deadline, Box::pin(call)).await {
         Ok(Ok(answer)) => Ok(answer),
         Ok(Err(error)) => Err(StoreError::from_sdk(operation, error)),
         Err(_) => Err(StoreError::timed_out(operation, deadline)),
+    };
+    if let Some(span) = span {
+        span.end_as(done.as_ref().err().map(StoreError::error_type));
     }
+    done
 }

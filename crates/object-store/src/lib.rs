@@ -4,6 +4,7 @@
 //! Nothing is retried here: the callers decide what waits and for how long, by the kind of [`StoreError`]. Every call
 //! has a deadline. An ETag is never taken for a checksum, only as the name of exactly those bytes.
 
+mod bucket_rules;
 mod buckets;
 mod copy;
 mod disposition;

@@ -81,7 +81,7 @@ impl ObjectStore {
             .key(key)
             .content_type(content_type)
             .send();
-        let begun = within(CALL, operation.clone(), call).await?;
+        let begun = within("CreateMultipartUpload", CALL, operation.clone(), call).await?;
         begun.upload_id().map(str::to_owned).ok_or(StoreError::Transient {
             operation,
             source: "a multipart upload without an id".into(),
@@ -133,7 +133,7 @@ impl ObjectStore {
             .body(ByteStream::from(content))
             .send();
         let operation = Operation::new("part of a multipart upload", bucket, key);
-        let sent = within(CALL, operation, call).await?;
+        let sent = within("UploadPart", CALL, operation, call).await?;
         Ok(Part {
             number,
             size_bytes,
@@ -158,7 +158,7 @@ impl ObjectStore {
                 .set_part_number_marker(after)
                 .send();
             let operation = Operation::new("LIST of the parts", bucket, key);
-            let page = within(CALL, operation, call).await?;
+            let page = within("ListParts", CALL, operation, call).await?;
             parts.extend(page.parts().iter().map(|part| Part {
                 number: part.part_number().unwrap_or_default(),
                 size_bytes: part.size().unwrap_or_default(),
@@ -199,7 +199,7 @@ impl ObjectStore {
             .customize()
             .config_override(patient(deadline))
             .send();
-        match within(deadline, operation.clone(), call).await {
+        match within("CompleteMultipartUpload", deadline, operation.clone(), call).await {
             Ok(completed) if completed.e_tag().is_some() => Ok(Completion::Completed),
             Ok(_) => Err(StoreError::Transient {
                 operation,
@@ -225,7 +225,7 @@ impl ObjectStore {
             .key(key)
             .upload_id(id)
             .send();
-        match within(CALL, operation, call).await {
+        match within("AbortMultipartUpload", CALL, operation, call).await {
             Ok(_) | Err(StoreError::NotFound(_)) => Ok(()),
             Err(error) => Err(error),
         }
@@ -246,7 +246,7 @@ impl ObjectStore {
             .set_upload_id_marker(id.flatten())
             .send();
         let operation = Operation::new("LIST of the multipart uploads", bucket, "");
-        let page = within(CALL, operation, call).await?;
+        let page = within("ListMultipartUploads", CALL, operation, call).await?;
         let open = page.uploads().iter().map(|upload| OpenMultipart {
             key: upload.key().unwrap_or_default().to_owned(),
             id: upload.upload_id().unwrap_or_default().to_owned(),

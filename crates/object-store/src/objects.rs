@@ -42,7 +42,7 @@ impl ObjectStore {
     pub async fn head(&self, bucket: &str, key: &str) -> Result<ObjectInfo, StoreError> {
         let operation = Operation::new("HEAD", bucket, key);
         let call = self.client.head_object().bucket(bucket).key(key).send();
-        let head = within(DEADLINE, operation, call).await?;
+        let head = within("HeadObject", DEADLINE, operation, call).await?;
         Ok(ObjectInfo {
             size_bytes: head.content_length().unwrap_or_default(),
             etag: head.e_tag().unwrap_or_default().to_owned(),
@@ -58,7 +58,7 @@ impl ObjectStore {
             .key(key)
             .body(content.into())
             .send();
-        within(DEADLINE, Operation::new("PUT", bucket, key), call)
+        within("PutObject", DEADLINE, Operation::new("PUT", bucket, key), call)
             .await
             .map(drop)
     }
@@ -82,7 +82,7 @@ impl ObjectStore {
             .checksum_sha256(STANDARD.encode(hasher.finish().sha256))
             .body(content.into())
             .send();
-        within(DEADLINE, Operation::new("PUT", bucket, key), call)
+        within("PutObject", DEADLINE, Operation::new("PUT", bucket, key), call)
             .await
             .map(drop)
     }
@@ -90,7 +90,14 @@ impl ObjectStore {
     /// Deletes an object; one that is not there is fine.
     pub async fn delete(&self, bucket: &str, key: &str) -> Result<(), StoreError> {
         let call = self.client.delete_object().bucket(bucket).key(key).send();
-        match within(DEADLINE, Operation::new("DELETE", bucket, key), call).await {
+        match within(
+            "DeleteObject",
+            DEADLINE,
+            Operation::new("DELETE", bucket, key),
+            call,
+        )
+        .await
+        {
             Ok(_) | Err(StoreError::NotFound(_)) => Ok(()),
             Err(error) => Err(error),
         }
@@ -104,7 +111,13 @@ impl ObjectStore {
             .bucket(bucket)
             .set_continuation_token(after)
             .send();
-        let listing = within(DEADLINE, Operation::new("LIST", bucket, ""), call).await?;
+        let listing = within(
+            "ListObjectsV2",
+            DEADLINE,
+            Operation::new("LIST", bucket, ""),
+            call,
+        )
+        .await?;
         let objects = listing.contents().iter().map(|object| Listed {
             key: object.key().unwrap_or_default().to_owned(),
             size_bytes: object.size().unwrap_or_default(),

@@ -81,7 +81,7 @@ impl ObjectStore {
                 patient(deadline).stalled_stream_protection(StalledStreamProtectionConfig::disabled()),
             )
             .send();
-        let put = within(deadline, operation.clone(), call);
+        let put = within("PutObject", deadline, operation.clone(), call);
         let pump = tokio::time::timeout(terms.deadline, pump(source, sender, &terms, operation));
         pin_mut!(put);
         tokio::select! {

@@ -42,7 +42,7 @@ impl ObjectStore {
             .key(key)
             .set_if_match(etag.map(str::to_owned))
             .send();
-        let answer = within(OPEN, operation.clone(), call).await?;
+        let answer = within("GetObject", OPEN, operation.clone(), call).await?;
         Ok(Reading {
             operation,
             size_bytes: answer.content_length().unwrap_or_default(),

@@ -10,7 +10,7 @@ use std::{
     collections::HashSet,
     sync::{
         Arc, Mutex, PoisonError,
-        atomic::{AtomicBool, AtomicUsize, Ordering},
+        atomic::{AtomicBool, Ordering},
     },
     time::Duration,
 };
@@ -30,19 +30,10 @@ use uuid::Uuid;
 use crate::{
     error::RelayError,
     headers::{self, Facts},
+    outstanding::Outstanding,
     relay::RelayOptions,
     store::Row,
 };
-
-/// Messages of a round that have no good report yet.
-#[derive(Debug, Default)]
-pub(crate) struct Outstanding(AtomicUsize);
-
-impl Outstanding {
-    pub(crate) fn count(&self) -> usize {
-        self.0.load(Ordering::Acquire)
-    }
-}
 
 /// A message that Kafka did not take.
 #[derive(Debug, Clone)]
@@ -109,10 +100,11 @@ impl ClientContext for Reports {
 impl ProducerContext for Reports {
     type DeliveryOpaque = Arc<Outstanding>;
 
-    fn delivery(&self, result: &DeliveryResult<'_>, outstanding: Arc<Outstanding>) {
+    fn delivery(&self, result: &DeliveryResult<'_>, awaited: Arc<Outstanding>) {
+        let outstanding = awaited.reported(result);
         match result {
             Ok(_) => {
-                if outstanding.0.fetch_sub(1, Ordering::AcqRel) == 1 {
+                if outstanding.take_off() {
                     self.set_broker_fault(None);
                     self.0.changed.notify_one();
                 }
@@ -257,12 +249,12 @@ impl Publisher {
         for (key, value) in headers::decode(&row.headers, &facts) {
             headers = headers.insert(Header {
                 key,
-                value: Some(&value),
+                value: Some(&*value),
             });
         }
-        let key = row.aggregate_id.to_string();
+        let key = headers::text_of(row.aggregate_id);
         let milliseconds = row.occurred_at.unix_timestamp_nanos() / 1_000_000;
-        let record = BaseRecord::with_opaque_to(&row.topic, outstanding.clone())
+        let record = BaseRecord::with_opaque_to(&row.topic, outstanding.awaiting(row))
             .key(&key)
             .payload(row.payload.as_slice())
             .timestamp(i64::try_from(milliseconds).unwrap_or_default())
@@ -271,14 +263,17 @@ impl Publisher {
             // Neither waited for nor, since its send comes to nothing, acknowledged.
             return Sent::Queued;
         }
-        outstanding.0.fetch_add(1, Ordering::AcqRel);
-        let Err((error, _)) = producer.send(record) else {
+        outstanding.add();
+        let Err((error, record)) = producer.send(record) else {
             return Sent::Queued;
         };
-        outstanding.0.fetch_sub(1, Ordering::AcqRel);
+        outstanding.take_off();
         match error.rdkafka_error_code() {
             Some(RDKafkaErrorCode::QueueFull) => Sent::Later,
-            Some(code) if is_refusal(code) => Sent::Refused(error.to_string()),
+            Some(code) if is_refusal(code) => {
+                record.delivery_opaque.refused(&row.topic, &error);
+                Sent::Refused(error.to_string())
+            }
             _ => {
                 // A producer after a fatal error takes nothing more.
                 self.reports.fail(FailedReport {

@@ -200,8 +200,7 @@ impl Relay {
         }
         // What became visible since an unfinished set was begun is looked for only after its end.
         let unfinished = self.works_off_a_backlog();
-        self.read().await?;
-        self.send();
+        self.read_and_send().await?;
         self.write_parking().await?;
         let rows = rows + self.settle();
         Ok(match (rows, self.rows_in_flight()) {
@@ -248,6 +247,7 @@ impl Relay {
             StepOutcome::Published { .. } | StepOutcome::InFlight { .. } | StepOutcome::Idle => {
                 let pause = self.polling.pause(&self.options);
                 match self.works_off_a_backlog() {
+                    true if self.reads_on() => Duration::ZERO,
                     true => pause.min(self.options.poll_busy),
                     false => pause,
                 }
@@ -318,6 +318,7 @@ impl Relay {
                 break;
             }
             self.send();
+            self.send_resumed();
             let left = deadline.saturating_duration_since(Instant::now());
             self.woken(left.min(self.options.poll_idle)).await;
         }

@@ -6,6 +6,7 @@ use metrics::{Counter, Gauge, Unit, counter, describe_counter, describe_gauge, g
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 const IN_USE: &str = "depot_bulkhead_in_use";
+const PLACES: &str = "depot_bulkhead_places";
 const REFUSED: &str = "depot_bulkhead_refused_total";
 
 /// Places for work of one kind. Cheap to clone; clones share the places.
@@ -30,6 +31,7 @@ impl Bulkhead {
     #[must_use]
     pub fn new(name: &'static str, places: usize) -> Self {
         describe_gauge!(IN_USE, Unit::Count, "Places taken by work that is under way");
+        describe_gauge!(PLACES, Unit::Count, "Places that there are");
         describe_counter!(
             REFUSED,
             Unit::Count,
@@ -41,6 +43,7 @@ impl Bulkhead {
             refused: counter!(REFUSED, "bulkhead" => name),
         };
         bulkhead.in_use.set(0.0);
+        gauge!(PLACES, "bulkhead" => name).set(places as f64);
         bulkhead.refused.increment(0);
         bulkhead
     }

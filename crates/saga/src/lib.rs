@@ -10,6 +10,7 @@
 
 mod diagram;
 mod machine;
+mod metrics;
 pub mod overview;
 pub mod repair;
 mod resume;

@@ -4,6 +4,13 @@ use sqlx::PgConnection;
 use time::OffsetDateTime;
 use uuid::Uuid;
 
+use crate::machine::{Saga, SagaState};
+
+/// No state is counted further.
+const COUNTED: i64 = 10_000;
+/// Those in which something is still to be done. The others only grow.
+const OPEN: [SagaState; 3] = [SagaState::Running, SagaState::Compensating, SagaState::Stuck];
+
 /// A row of `sagas`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SagaRow {
@@ -92,4 +99,26 @@ pub async fn find(
     )
     .fetch_optional(conn)
     .await
+}
+
+/// How many sagas of this kind are in each state in which something is still to be done, counted up to 10,000: entries of an
+/// index, so that it costs the same however many have ended.
+///
+/// # Errors
+/// What Postgres answers.
+pub async fn count_open(conn: &mut PgConnection, saga: &Saga) -> Result<Vec<(SagaState, i64)>, sqlx::Error> {
+    let states = OPEN.map(|state| state.as_str().to_owned());
+    let counts = sqlx::query_scalar!(
+        r#"SELECT counted.count AS "count!"
+           FROM unnest($2::text[]) WITH ORDINALITY AS asked (state, number) CROSS JOIN LATERAL (
+               SELECT count(*) AS count FROM (
+                   SELECT FROM sagas s WHERE s.saga = $1 AND s.state = asked.state LIMIT $3) AS found) AS counted
+           ORDER BY asked.number"#,
+        saga.name,
+        &states,
+        COUNTED,
+    )
+    .fetch_all(conn)
+    .await?;
+    Ok(OPEN.into_iter().zip(counts).collect())
 }

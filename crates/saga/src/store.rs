@@ -6,6 +6,7 @@ use uuid::Uuid;
 
 use crate::{
     machine::{Deadline, Saga, Step, UndeclaredStep},
+    metrics,
     timeout::Due,
 };
 
@@ -48,7 +49,7 @@ pub async fn begin(
         })?),
         _ => None,
     };
-    sqlx::query!(
+    let begun = sqlx::query!(
         "INSERT INTO sagas (saga, saga_id, state, step, deadline)
          VALUES ($1, $2, $3, $4, coalesce($5, now() + make_interval(secs => $6)))
          ON CONFLICT (saga, saga_id) DO NOTHING",
@@ -66,6 +67,9 @@ pub async fn begin(
         saga_id,
         source,
     })?;
+    if begun.rows_affected() > 0 {
+        metrics::count_move(saga, step);
+    }
     Ok(())
 }
 
@@ -138,6 +142,7 @@ pub async fn advance(
     .execute(conn)
     .await
     .map_err(failed)?;
+    metrics::count_move(saga, to);
     Ok(from)
 }
 

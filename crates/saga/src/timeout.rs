@@ -7,10 +7,14 @@
 use std::{future::Future, time::Duration};
 
 use sqlx::PgPool;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-use crate::{machine::Saga, store};
+use crate::{machine::Saga, overview, store};
+
+/// How often those under way are counted: it takes a look at each.
+const STATES_INTERVAL: Duration = Duration::from_secs(5);
 
 /// What one step of the loop did.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -89,21 +93,26 @@ pub async fn step<H: OnTimeout>(
             );
         }
     }
-    metrics::counter!("depot_saga_timeouts_total", "saga" => saga.name, "outcome" => "handled")
-        .increment((due.len() - failed) as u64);
-    metrics::counter!("depot_saga_timeouts_total", "saga" => saga.name, "outcome" => "failed")
-        .increment(failed as u64);
+    crate::metrics::count_timeouts(saga, due.len() - failed, failed);
     Ok(TimeoutOutcome::Handled {
         taken: due.len(),
         failed,
     })
 }
 
-/// Tells how many sagas are stuck: the gauge to raise an alarm on.
-async fn tell_stuck(pool: &PgPool, saga: &Saga) -> Result<(), sqlx::Error> {
+/// Tells how many sagas are stuck, which is the gauge to raise an alarm on, and now and then how many are under way.
+async fn tell_states(pool: &PgPool, saga: &Saga, next: &mut Instant) -> Result<(), sqlx::Error> {
     let mut conn = pool.acquire().await?;
     let stuck = crate::resume::stuck(&mut conn, saga).await?;
-    metrics::gauge!("depot_sagas_stuck", "saga" => saga.name).set(stuck as f64);
+    metrics::gauge!(crate::metrics::STUCK, "saga" => saga.name).set(stuck as f64);
+    if Instant::now() < *next {
+        return Ok(());
+    }
+    *next = Instant::now() + STATES_INTERVAL;
+    for (state, count) in overview::count_open(&mut conn, saga).await? {
+        metrics::gauge!(crate::metrics::OPEN, "saga" => saga.name, "state" => state.as_str())
+            .set(count as f64);
+    }
     Ok(())
 }
 
@@ -115,6 +124,8 @@ pub async fn run<H: OnTimeout>(
     handler: H,
     cancel: CancellationToken,
 ) {
+    crate::metrics::declare(saga);
+    let mut states_next = Instant::now();
     while !cancel.is_cancelled() {
         let full = match step(&pool, saga, options, &handler).await {
             Ok(TimeoutOutcome::Handled { taken, .. }) => taken as i64 >= options.batch,
@@ -129,11 +140,11 @@ pub async fn run<H: OnTimeout>(
             }
         };
         if !full {
-            if let Err(error) = tell_stuck(&pool, saga).await {
+            if let Err(error) = tell_states(&pool, saga, &mut states_next).await {
                 tracing::debug!(
                     saga.name = saga.name,
                     error = &error as &(dyn std::error::Error + 'static),
-                    "stuck sagas could not be counted"
+                    "sagas could not be counted"
                 );
             }
             cancel

@@ -1,5 +1,6 @@
 //! A Postgres pool with time-outs at every level, and what its errors mean.
 
+mod acquire;
 mod fault;
 
 use std::time::Duration;
@@ -7,8 +8,9 @@ use std::time::Duration;
 use sqlx::PgPool;
 use sqlx::postgres::PgPoolOptions;
 
-pub(crate) use fault::declare;
-pub use fault::{CONFLICTS_TOTAL, Conflict, count_conflict, is_away, is_caused_by_values};
+pub use acquire::{ACQUIRE_SECONDS, ACQUIRE_TIMEOUTS_TOTAL};
+pub(crate) use acquire::{MEASURED_EVERY, measure};
+pub use fault::{CONFLICTS_TOTAL, Conflict, count_fault, is_away, is_caused_by_values};
 
 use crate::config::DatabaseConfig;
 
@@ -23,6 +25,44 @@ pub enum DatabaseError {
     Url(#[source] sqlx::Error),
 }
 
+/// When the statements of a pool are planned.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Plans {
+    /// As Postgres thinks best, which is anew for each execution of a statement whose plan it takes for dearer without its
+    /// parameters.
+    Usual,
+    /// Anew for each execution: for statements with optional filters, whose one plan for all would scan the table.
+    Anew,
+    /// Once for each connection, whatever the parameters: for statements over arrays, which probe an index for each key
+    /// (decision 0095) and cost as much to plan as to execute. Tables are not read whole: a plan that is made while one is small
+    /// would do that for each key, and is kept when it has grown.
+    Kept,
+    /// As kept, for pages in the order of an index: nothing is sorted, and no index is read other than in its order. A plan that
+    /// is made while a table is small would read it, or what one owner has of it, and sort that.
+    Ordered,
+}
+
+impl Plans {
+    /// The settings of a connection, as the start of a session takes them.
+    #[must_use]
+    pub fn options(self) -> &'static [(&'static str, &'static str)] {
+        match self {
+            Self::Usual => &[],
+            Self::Anew => &[("plan_cache_mode", "force_custom_plan")],
+            Self::Kept => &[
+                ("plan_cache_mode", "force_generic_plan"),
+                ("enable_seqscan", "off"),
+            ],
+            Self::Ordered => &[
+                ("plan_cache_mode", "force_generic_plan"),
+                ("enable_seqscan", "off"),
+                ("enable_bitmapscan", "off"),
+                ("enable_sort", "off"),
+            ],
+        }
+    }
+}
+
 /// Makes a pool. No connection is opened yet: the process starts while the database is away, and readiness tells.
 ///
 /// The server ends statements and idle transactions of these connections after the configured times, and notices a
@@ -30,7 +70,11 @@ pub enum DatabaseError {
 ///
 /// # Errors
 /// [`DatabaseError::Url`].
-pub fn connect(config: &DatabaseConfig, application_name: &str) -> Result<PgPool, DatabaseError> {
+pub fn connect(
+    config: &DatabaseConfig,
+    application_name: &str,
+    plans: Plans,
+) -> Result<PgPool, DatabaseError> {
     let options = config
         .connect_options()
         .map_err(DatabaseError::Url)?
@@ -45,15 +89,24 @@ pub fn connect(config: &DatabaseConfig, application_name: &str) -> Result<PgPool
                 "idle_in_transaction_session_timeout",
                 config.idle_in_transaction_timeout.as_millis().to_string(),
             ),
+            // Compiling a statement takes longer than any of ours does; what is discouraged above counts as dear enough for it.
+            ("jit", "off".to_owned()),
             ("tcp_keepalives_idle", "10".to_owned()),
             ("tcp_keepalives_interval", "5".to_owned()),
             ("tcp_keepalives_count", "3".to_owned()),
-        ]);
+        ])
+        .options(plans.options().iter().copied());
     Ok(PgPoolOptions::new()
         .max_connections(config.max_connections)
         .acquire_timeout(config.acquire_timeout)
         .max_lifetime(Duration::from_secs(30 * 60))
         .connect_lazy_with(options))
+}
+
+/// Says what the metrics of this module mean, and begins those that alarms stand on.
+pub(crate) fn declare() {
+    fault::declare();
+    acquire::declare();
 }
 
 /// A readiness check: one statement on one connection.

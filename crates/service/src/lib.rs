@@ -10,6 +10,7 @@
 //! | [`metrics`] | the metrics that every process has, rendered for Prometheus |
 //! | [`auth`] | bearer tokens and roles |
 //! | [`problem`], [`json`], [`params`] | errors over HTTP, and strict input |
+//! | [`openapi`] | the document of an API, completed, and as a page |
 //! | [`layers`] | what wraps every public router |
 //! | [`health`], [`shutdown`], [`process`] | probes, owned tasks, orderly end |
 //! | [`database`] | a Postgres pool with time-outs |
@@ -26,6 +27,7 @@ pub mod health;
 pub mod json;
 pub mod layers;
 pub mod metrics;
+pub mod openapi;
 pub mod params;
 pub mod problem;
 pub mod process;

@@ -69,6 +69,8 @@ impl Process {
             "metrics upkeep",
             metrics.clone().run_upkeep(shutdown.last_token()),
         );
+        let waits = metrics.clone().measure_waits(shutdown.last_token());
+        shutdown.spawn_last("pool waits", waits);
         Ok(Self {
             shutdown,
             readiness: Readiness::new(),
@@ -98,6 +100,8 @@ impl Process {
             false => more,
         };
         let router = admin_router_with(self.readiness.clone(), self.metrics.clone(), more);
+        let told = self.readiness.clone().keep_told(self.shutdown.last_token());
+        self.shutdown.spawn_last("readiness", told);
         let stop = self.shutdown.last_token();
         let limits = ConnectionLimits::default();
         let name = "admin listener".to_owned();

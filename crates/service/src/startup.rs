@@ -22,6 +22,7 @@ pub use clearance::Clearance;
 pub use database::DatabaseCheck;
 pub use depot_migrate::ServiceRole;
 pub use finding::{Finding, Refusal, Weight};
+use sqlx::PgConnection;
 
 use crate::process::Process;
 use rounds::{Entry, Pace};
@@ -38,6 +39,27 @@ pub trait Check: Send + Sync + 'static {
     /// What is wrong; nothing, if all is as this program needs it. It is called again after a while, unless nothing was
     /// wrong, and has a deadline of its own.
     fn look(&self) -> BoxFuture<'_, Result<Vec<Finding>, NoAnswer>>;
+}
+
+/// What keeps a service's program of this version from working with its schema, asked by whoever may read the list of
+/// migrations.
+///
+/// # Errors
+/// [`NoAnswer`].
+pub async fn migrations_of(conn: &mut PgConnection, service: ServiceRole) -> Result<Vec<Finding>, NoAnswer> {
+    migrations::look(conn, service).await
+}
+
+/// What a role, which has to be there, may do beyond what the service has to that enters by it. Anybody may ask.
+///
+/// # Errors
+/// [`NoAnswer`].
+pub async fn rights_of(
+    conn: &mut PgConnection,
+    service: ServiceRole,
+    role: &str,
+) -> Result<Vec<Finding>, NoAnswer> {
+    grants::look(conn, service, Some(role)).await
 }
 
 /// The checks of one process. They begin with [`run`](Self::run).

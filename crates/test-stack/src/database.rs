@@ -1,7 +1,7 @@
 use std::{fs, path::PathBuf, thread, time::Duration};
 
 use anyhow::{Context, Result};
-use depot_migrate::{Passwords, ServiceRole};
+use depot_migrate::{OperatorRole, Passwords, ServiceRole};
 use sqlx::{
     AssertSqlSafe, Connection, PgConnection, PgPool,
     postgres::{PgConnectOptions, PgPoolOptions},
@@ -35,7 +35,10 @@ impl TestDatabase {
             .await
             .context("copy the template")?;
         let roles = ServiceRole::ALL.map(|role| role.name()).join(", ");
-        let grant = format!("GRANT CONNECT ON DATABASE {name} TO {roles}");
+        let grant = format!(
+            "GRANT CONNECT ON DATABASE {name} TO {roles}, {}",
+            OperatorRole::NAME
+        );
         sqlx::raw_sql(AssertSqlSafe(grant)).execute(&mut owner).await?;
         owner.close().await?;
         Ok(Self { name })
@@ -53,6 +56,11 @@ impl TestDatabase {
     /// What the service of that role is given as `DATABASE_URL`.
     pub fn url(&self, role: ServiceRole) -> String {
         with_database(settings().get(role.url_variable()), &self.name).expect("a URL in the settings")
+    }
+
+    /// What operators are given as `OPERATOR_DATABASE_URL`.
+    pub fn operator_url(&self) -> String {
+        with_database(settings().get(OperatorRole::URL_VARIABLE), &self.name).expect("a URL in the settings")
     }
 
     /// A pool of the owner, all schemas writable.

@@ -8,21 +8,27 @@
     reason = "a test that cannot be set up is to fail, with the reason"
 )]
 
+mod committed;
+mod contract;
 mod database;
 mod gate;
 mod history;
 mod picture;
 mod ports;
+mod recorded_spans;
 mod settings;
 mod topics;
 mod wait;
 
+pub use committed::assert_committed;
+pub use contract::{Answered, Contract};
 pub use database::TestDatabase;
-pub use depot_migrate::ServiceRole;
+pub use depot_migrate::{OperatorRole, ServiceRole, recovery};
 pub use gate::Gate;
 pub use history::backdate_history;
 pub use picture::small_png;
-pub use ports::{free_port, free_port_beside};
+pub use ports::{free_port, free_port_beside, free_port_with_room};
+pub use recorded_spans::{RecordedSpans, attribute, new_traceparent};
 pub use settings::{Settings, settings};
 pub use topics::{TestTopics, wait_until_led};
 pub use wait::{eventually, wait_until};

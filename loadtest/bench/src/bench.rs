@@ -44,6 +44,11 @@ impl Bench {
         Duration::from_secs(if self.quick { 4 } else { 6 })
     }
 
+    /// How long Kafka works before anything is measured.
+    pub fn warm_up(&self) -> Duration {
+        Duration::from_secs(if self.quick { 5 } else { 60 })
+    }
+
     /// How long one try takes that finds out the best number of clients.
     pub fn trial(&self) -> Duration {
         Duration::from_secs(if self.quick { 2 } else { 3 })
@@ -97,6 +102,7 @@ impl Bench {
         let (watch, began) = (Watch::start(watched)?, Instant::now());
         let found = measure
             .await
+            .and_then(Found::checked)
             .with_context(|| format!("{row}, round {round}, {what}"))?;
         let measurement = Measurement {
             row: row.to_owned(),

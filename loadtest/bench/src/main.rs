@@ -145,6 +145,7 @@ async fn run(arguments: Run) -> Result<()> {
         peer_rounds: if arguments.quick { 0 } else { arguments.peer_rounds },
         quick: arguments.quick,
     };
+    kafka::warm_up(bench.warm_up()).await.context("warm Kafka up")?;
     let mut failed = Vec::new();
     for row in rows {
         if !arguments.resume {

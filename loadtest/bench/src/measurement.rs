@@ -6,7 +6,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, bail};
 use serde::{Deserialize, Serialize};
 
 use crate::profiles::Stacks;
@@ -66,6 +66,16 @@ impl Found {
             values: values.map(|(name, value)| (name.to_owned(), value)).into(),
             ..Self::default()
         }
+    }
+
+    /// # Errors
+    /// A figure is no number: too little was measured to divide by.
+    pub fn checked(self) -> Result<Self> {
+        let strange = self.values.iter().find(|(_, value)| !value.is_finite());
+        if let Some((name, value)) = strange {
+            bail!("{name} is {value}: too little was measured");
+        }
+        Ok(self)
     }
 
     pub fn not_measured(reason: impl Into<String>) -> Self {
@@ -168,6 +178,16 @@ fn read(file: &Path) -> Result<Measurement> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_figure_that_is_no_number_is_refused() {
+        assert!(Found::values([("per_second", 2.5)]).checked().is_ok());
+        for strange in [f64::NAN, f64::INFINITY] {
+            let refused = Found::values([("seconds", 0.0), ("per_second", strange)]).checked();
+            let text = refused.unwrap_err().to_string();
+            assert!(text.starts_with("per_second is "), "{text}");
+        }
+    }
 
     #[test]
     fn a_measurement_comes_back_as_it_was_and_a_cleared_row_has_none() {

@@ -11,9 +11,10 @@ use time::OffsetDateTime;
 use uuid::Uuid;
 
 use super::{
-    Occurrence,
+    LogBases, Occurrence, item_history,
     statistics::{Counted, Transition},
 };
+use crate::pending_cache::Telling;
 
 /// An item as an event has it.
 #[derive(Debug, Clone)]
@@ -91,20 +92,34 @@ impl<'a> Columns<'a> {
     }
 }
 
-/// Stores the rows that are newer than what is there, and returns for each of these what it was and what it is.
+/// What became of events of items.
+#[derive(Debug)]
+pub(crate) struct StoredItems {
+    /// How many versions the history did not have.
+    pub(crate) versions: usize,
+    pub(crate) telling: Telling,
+    /// Of each row that was replaced or inserted what it was and what it is.
+    pub(crate) transitions: Vec<Transition>,
+}
+
+/// Stores events in the history, the newest of each item in `rows` if it is newer than what is there, and notes of these
+/// that the cache lacks them, if it is to be told: see `store_items.sql`.
 ///
-/// `rows` holds one row for each id. In one statement: what is there is locked and read before it is replaced, so the
-/// transitions add up to the difference that the statement makes, whatever is repeated or out of order. A deleted
-/// item's row stays, with its version, and refuses what is older.
-pub(crate) async fn upsert(
+/// In one statement: what is there is locked and read before it is replaced, so the transitions add up to the difference
+/// that the statement makes, whatever is repeated or out of order. A deleted item's row stays, with its version, and
+/// refuses what is older.
+pub(crate) async fn store(
     transaction: &mut PgConnection,
     projection: i32,
+    occurrences: &[Occurrence<'_, ItemData>],
     rows: &BTreeMap<Uuid, ItemRow>,
-) -> Result<Vec<Transition>, sqlx::Error> {
+    bases: &LogBases<'_>,
+) -> Result<StoredItems, sqlx::Error> {
     let mut columns = Columns::default();
     rows.values().for_each(|row| columns.push(row));
-    let replaced = sqlx::query_file!(
-        "src/projections/upsert_items.sql",
+    let history = item_history::Columns::of(occurrences, bases);
+    let found = sqlx::query_file!(
+        "src/projections/store_items.sql",
         projection,
         &columns.ids,
         &columns.owners,
@@ -118,11 +133,31 @@ pub(crate) async fn upsert(
         &columns.versions,
         &columns.created,
         &columns.updated,
-        &columns.deleted
+        &columns.deleted,
+        &history.items,
+        &history.epochs,
+        &history.versions,
+        &history.events,
+        &history.types,
+        &history.causes,
+        &history.actors,
+        history.changed as _,
+        history.states as _,
+        &history.times,
+        &history.topics as &[&str],
+        &history.partitions,
+        &history.offsets
     )
     .fetch_all(transaction)
     .await?;
-    let transitions = replaced.into_iter().filter_map(|old| {
+    let first = found.first().ok_or(sqlx::Error::RowNotFound)?;
+    let versions = first.versions as usize;
+    let telling = Telling {
+        serves: first.serves,
+        generation: first.generation,
+    };
+    let transitions = found.into_iter().filter_map(|old| {
+        let id = old.id?;
         // A tombstone counts for nothing.
         let owner = old.owner.filter(|_| old.deleted == Some(false));
         let before = owner.map(|owner| Counted {
@@ -131,14 +166,14 @@ pub(crate) async fn upsert(
             files: old.files.unwrap_or(0),
             file_bytes: old.file_bytes.unwrap_or(0),
         });
-        let after = rows.get(&old.id)?.counted();
-        Some(Transition {
-            id: old.id,
-            before,
-            after,
-        })
+        let after = rows.get(&id)?.counted();
+        Some(Transition { id, before, after })
     });
-    Ok(transitions.collect())
+    Ok(StoredItems {
+        versions,
+        telling,
+        transitions: transitions.collect(),
+    })
 }
 
 /// The rows of these ids as they are now, tombstones included.

@@ -12,6 +12,12 @@ use depot_domain::VersionToken;
 use depot_schemas::{Event, EventData, ItemData, UploadData};
 use uuid::Uuid;
 
+pub(crate) use crate::offsets::LogBases;
+
+/// The shape of the rows that this program writes. It is raised with every change by which the same event makes another row:
+/// programs feed the versions of the views that are of their shape, and leave others to the programs that write those.
+pub const SHAPE: i32 = 1;
+
 /// An event of an aggregate in a batch.
 #[derive(Debug)]
 pub(crate) struct Occurrence<'a, D> {

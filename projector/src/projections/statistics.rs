@@ -63,60 +63,42 @@ impl Deltas {
     }
 }
 
-/// Adds what a transaction changes. Tags come before owners, each sorted: all lock the same rows in the same order. A row that falls to zero stays; removing it would race with a batch that is about to raise it.
+/// Adds what a transaction changes. Tags come before owners, each sorted: all lock the same rows in the same order. A row
+/// that falls to zero stays; removing it would race with a batch that is about to raise it.
 pub(crate) async fn apply(
     transaction: &mut PgConnection,
     projection: i32,
     deltas: &Deltas,
 ) -> Result<(), sqlx::Error> {
-    if !deltas.tags.is_empty() {
-        add_tags(transaction, projection, &deltas.tags).await?;
+    if deltas.tags.is_empty() && deltas.owners.is_empty() {
+        return Ok(());
     }
-    if !deltas.owners.is_empty() {
-        add_owners(transaction, projection, &deltas.owners).await?;
-    }
-    Ok(())
-}
-
-async fn add_tags(
-    transaction: &mut PgConnection,
-    projection: i32,
-    deltas: &BTreeMap<String, i64>,
-) -> Result<(), sqlx::Error> {
-    let tags: Vec<String> = deltas.keys().cloned().collect();
-    let items: Vec<i64> = deltas.values().copied().collect();
+    let tags: Vec<String> = deltas.tags.keys().cloned().collect();
+    let tagged: Vec<i64> = deltas.tags.values().copied().collect();
+    let owners: Vec<String> = deltas.owners.keys().cloned().collect();
+    let items: Vec<i64> = deltas.owners.values().map(|delta| delta.items).collect();
+    let files: Vec<i64> = deltas.owners.values().map(|delta| delta.files).collect();
+    let file_bytes: Vec<i64> = deltas.owners.values().map(|delta| delta.file_bytes).collect();
     sqlx::query!(
-        r#"INSERT INTO read.tag_statistics AS t (projection, tag, items)
-           SELECT $1, d.tag, d.items FROM unnest($2::text[], $3::bigint[]) AS d (tag, items)
-           ORDER BY d.tag COLLATE "C"
-           ON CONFLICT (projection, tag) DO UPDATE SET items = t.items + EXCLUDED.items"#,
-        projection,
-        &tags,
-        &items
-    )
-    .execute(transaction)
-    .await
-    .map(drop)
-}
-
-async fn add_owners(
-    transaction: &mut PgConnection,
-    projection: i32,
-    deltas: &BTreeMap<String, OwnerDelta>,
-) -> Result<(), sqlx::Error> {
-    let owners: Vec<String> = deltas.keys().cloned().collect();
-    let items: Vec<i64> = deltas.values().map(|delta| delta.items).collect();
-    let files: Vec<i64> = deltas.values().map(|delta| delta.files).collect();
-    let file_bytes: Vec<i64> = deltas.values().map(|delta| delta.file_bytes).collect();
-    sqlx::query!(
-        r#"INSERT INTO read.owner_statistics AS t (projection, owner, items, files, file_bytes)
+        r#"WITH tagged AS (
+               INSERT INTO read.tag_statistics AS t (projection, tag, items)
+               SELECT $1, d.tag, d.items FROM unnest($2::text[], $3::bigint[]) AS d (tag, items)
+               ORDER BY d.tag COLLATE "C"
+               ON CONFLICT (projection, tag) DO UPDATE SET items = t.items + EXCLUDED.items
+               RETURNING 1
+           )
+           INSERT INTO read.owner_statistics AS t (projection, owner, items, files, file_bytes)
            SELECT $1, d.owner, d.items, d.files, d.file_bytes
-           FROM unnest($2::text[], $3::bigint[], $4::bigint[], $5::bigint[]) AS d (owner, items, files, file_bytes)
+           FROM unnest($4::text[], $5::bigint[], $6::bigint[], $7::bigint[]) AS d (owner, items, files, file_bytes)
+           -- Runs the tags to their end before the first owner is locked.
+           WHERE (SELECT count(*) FROM tagged) IS NOT NULL
            ORDER BY d.owner COLLATE "C"
            ON CONFLICT (projection, owner) DO UPDATE SET
                items = t.items + EXCLUDED.items, files = t.files + EXCLUDED.files,
                file_bytes = t.file_bytes + EXCLUDED.file_bytes"#,
         projection,
+        &tags,
+        &tagged,
         &owners,
         &items,
         &files,

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use depot_consumer::{Batch, Record};
-use depot_domain::{CommandId, VersionToken};
+use depot_domain::{CommandId, EventId, VersionToken};
 use depot_schemas::{
     AttachedFile, Entity, Envelope, Event, EventData, EventType, ItemData, ItemState, UploadData,
     UploadState, topics::Topics,
@@ -127,8 +127,15 @@ pub fn upload_event(upload: &UploadState) -> Event {
     }
 }
 
+/// The same for the same version each time: a repeat has the same ids.
 fn envelope(event_type: EventType, subject: Uuid, version: VersionToken) -> Envelope {
-    Envelope::new(event_type, subject, version, CommandId::generate(), now())
+    let of_version = |salt: u128| {
+        let version = (version.epoch as u128) << 64 | version.version as u128;
+        Uuid::from_u128(subject.as_u128() ^ version ^ salt << 100)
+    };
+    let mut envelope = Envelope::new(event_type, subject, version, CommandId(of_version(1)), now());
+    envelope.id = EventId(of_version(2));
+    envelope
 }
 
 /// A batch of one partition that begins at `from` and has one event at each offset.

@@ -64,38 +64,49 @@ impl Fixture {
 
     /// A projector as one process has it.
     pub fn parts(&self) -> Parts {
-        self.parts_with(SharingSettings {
+        self.parts_of(PROJECTION)
+    }
+
+    /// What one process has to feed a version of the views.
+    pub fn parts_of(&self, projection: i32) -> Parts {
+        let sharing = SharingSettings {
             lanes: 2,
             max_events: 500,
-        })
+            longest_rest: Duration::ZERO,
+        };
+        self.parts_of_with(projection, sharing)
     }
 
     pub fn parts_with(&self, sharing: SharingSettings) -> Parts {
+        self.parts_of_with(PROJECTION, sharing)
+    }
+
+    fn parts_of_with(&self, projection: i32, sharing: SharingSettings) -> Parts {
         let config = CacheConfig {
             timeout: Duration::from_millis(500),
             ..CacheConfig::default()
         };
-        let redis = Arc::new(RedisWriter::new(&self.redis, PROJECTION, config).unwrap());
-        let upkeep = CacheUpkeep::new(
-            self.pool.clone(),
-            Arc::clone(&redis),
-            PROJECTION,
-            config.upkeep_interval,
-        );
-        let store = BatchStore::new(self.pool.clone(), PROJECTION, Arc::clone(&redis), upkeep.clone());
+        let redis = Arc::new(RedisWriter::new(&self.redis, config).unwrap());
+        let interval = config.upkeep_interval;
+        let upkeep = CacheUpkeep::new(self.pool.clone(), Arc::clone(&redis), interval);
+        let store = BatchStore::new(self.pool.clone(), projection, Arc::clone(&redis), upkeep.clone());
         let shared = SharedWrites::start(store.clone(), sharing, &Shutdown::new());
         Parts {
             projector: Projector::new(Topics::new(TOPIC_PREFIX), store.clone(), shared),
             store,
             upkeep,
             redis,
-            writer: PostgresWriter::new(self.pool.clone(), PROJECTION),
+            writer: PostgresWriter::new(self.pool.clone(), projection),
         }
     }
 
     /// The stored offset of a batch's partition; made as at an assignment.
     pub async fn assign(&self, batch: &Batch<Event>) -> i64 {
-        OffsetsTable::new(self.pool.clone(), PROJECTION)
+        self.assign_of(PROJECTION, batch).await
+    }
+
+    pub async fn assign_of(&self, projection: i32, batch: &Batch<Event>) -> i64 {
+        OffsetsTable::new(self.pool.clone(), projection)
             .load(&batch.topic, batch.partition)
             .await
             .unwrap()
@@ -103,9 +114,13 @@ impl Fixture {
 
     /// Applies a batch that must be stored.
     pub async fn apply(&self, projector: &Projector, batch: Batch<Event>) {
-        assert_eq!(self.assign(&batch).await, batch.expected_offset);
+        self.apply_of(PROJECTION, projector, batch).await;
+    }
+
+    pub async fn apply_of(&self, projection: i32, projector: &Projector, batch: Batch<Event>) {
+        assert_eq!(self.assign_of(projection, &batch).await, batch.expected_offset);
         assert_eq!(handle(projector, &batch).await.unwrap(), BatchOutcome::Stored);
-        assert_eq!(self.assign(&batch).await, batch.next_offset);
+        assert_eq!(self.assign_of(projection, &batch).await, batch.next_offset);
     }
 
     /// Every view, row by row, without what tells only where in the log a row came from.
@@ -172,7 +187,11 @@ impl Fixture {
 
     /// What a reader finds in Redis now, by the generation in Postgres.
     pub async fn cached(&self, kind: EntityKind, id: Uuid) -> Option<CacheEntry> {
-        let key = CacheKeys::new(&self.redis.key_prefix, PROJECTION, self.generation().await).key(kind, id);
+        self.cached_of(PROJECTION, kind, id).await
+    }
+
+    pub async fn cached_of(&self, projection: i32, kind: EntityKind, id: Uuid) -> Option<CacheEntry> {
+        let key = CacheKeys::new(&self.redis.key_prefix, projection, self.generation().await).key(kind, id);
         let client = redis::Client::open(self.redis.url()).unwrap();
         let mut connection = client.get_multiplexed_async_connection().await.unwrap();
         let bytes: Option<Vec<u8>> = connection.get(key).await.unwrap();

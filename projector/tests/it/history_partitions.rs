@@ -3,7 +3,8 @@
 use depot_schemas::Entity;
 use depot_test_stack::{ServiceRole, backdate_history, wait_until};
 use futures::future::join_all;
-use projector::{HistoryConfig, HistoryPartitions, HistoryUpkeep};
+use metrics_exporter_prometheus::PrometheusBuilder;
+use projector::{HistoryConfig, HistoryPartitions, HistoryUpkeep, HistoryUpkeepError};
 use sqlx::{AssertSqlSafe, PgPool};
 use time::{Duration, OffsetDateTime};
 
@@ -188,6 +189,30 @@ async fn partitions_lie_ahead_and_no_more_than_are_needed() {
     .await
     .unwrap();
     assert_eq!(without_key, Vec::<String>::new());
+}
+
+/// The alarm for a projector that makes none stands on what is measured.
+#[tokio::test]
+async fn that_none_can_be_made_is_measured_all_the_same() {
+    let fixture = Fixture::new().await;
+    let partitions = keeping(&fixture, 90, None);
+    to_the_end(&partitions).await;
+    let owner = fixture.database.owner_pool().await;
+    for statement in [
+        "REVOKE EXECUTE ON FUNCTION read.item_history_add_partitions(integer, integer) FROM depot_projector",
+        "DELETE FROM read.item_history_partitions WHERE from_at > now()",
+    ] {
+        sqlx::query(statement).execute(&owner).await.unwrap();
+    }
+    let recorder = PrometheusBuilder::new().build_recorder();
+    let _recording = metrics::set_default_local_recorder(&recorder);
+    let failed = partitions.step().await.unwrap_err();
+    assert!(matches!(failed, HistoryUpkeepError::Make(_)), "{failed:?}");
+    let told = recorder.handle().render();
+    assert!(
+        told.contains("depot_projector_history_partitions_ahead 0"),
+        "{told}"
+    );
 }
 
 #[tokio::test]

@@ -7,16 +7,23 @@
 )]
 
 mod cache;
+mod comparison;
 mod cost;
+mod dropping;
 mod events;
 mod fixture;
+mod given_up;
 mod history_partitions;
 mod history_retention;
 mod own_redis;
 mod partitions;
 mod pipeline;
 mod random_histories;
+mod rebuild;
+mod recovered;
 mod redriven;
 mod shared;
+mod switch;
+mod traces;
 mod views;
 mod whole_process;

@@ -208,6 +208,10 @@ async fn without_redis_events_become_visible_and_the_projector_is_ready() {
     })
     .await;
     assert!(pipeline.fixture.generation().await > 1);
-    assert_eq!(running.waiting_for().await, "");
+    // The partitions of the other topics may still be on their way to it.
+    wait_until("the projector is ready", || async {
+        running.waiting_for().await.is_empty()
+    })
+    .await;
     running.stop().await;
 }

@@ -1,5 +1,7 @@
 //! Batches of several partitions in one transaction.
 
+use std::time::Duration;
+
 use depot_consumer::{Batch, BatchOutcome, Failure};
 use depot_read_model::{ChangeNotice, EntityKind, changes_channel};
 use depot_schemas::{Entity, Event, ItemState};
@@ -7,6 +9,7 @@ use depot_test_stack::wait_until;
 use futures::{StreamExt as _, future::join_all};
 use projector::{Projector, SharingSettings};
 use sqlx::{Postgres, Transaction};
+use tokio::time::timeout;
 
 use crate::{
     events::{batch, file, item, item_event, next},
@@ -16,6 +19,7 @@ use crate::{
 const ONE_LANE: SharingSettings = SharingSettings {
     lanes: 1,
     max_events: 500,
+    longest_rest: Duration::ZERO,
 };
 
 fn of_partition(partition: i32, from: i64, states: &[&ItemState]) -> Batch<Event> {
@@ -219,6 +223,7 @@ async fn a_transaction_takes_no_batch_beyond_its_events() {
     let sharing = SharingSettings {
         lanes: 1,
         max_events: 2,
+        longest_rest: Duration::ZERO,
     };
     let projector = fixture.parts_with(sharing).projector;
     let states: Vec<_> = (0..5).map(|_| item("alice", &[])).collect();
@@ -236,6 +241,7 @@ async fn a_full_transaction_goes_beside_one_in_flight_and_a_small_one_waits_for_
     let sharing = SharingSettings {
         lanes: 2,
         max_events: 2,
+        longest_rest: Duration::ZERO,
     };
     let projector = fixture.parts_with(sharing).projector;
     let states: Vec<_> = (0..6).map(|_| item("alice", &[])).collect();
@@ -270,6 +276,40 @@ async fn a_full_transaction_goes_beside_one_in_flight_and_a_small_one_waits_for_
 }
 
 #[tokio::test]
+async fn what_comes_while_a_lane_rests_shares_a_transaction() {
+    let fixture = Fixture::new().await;
+    let sharing = SharingSettings {
+        longest_rest: Duration::from_secs(60),
+        ..ONE_LANE
+    };
+    let projector = fixture.parts_with(sharing).projector;
+    let states: Vec<_> = (0..3).map(|_| item("alice", &[])).collect();
+    let batches: Vec<_> = (0..3)
+        .map(|n| of_partition(n, 0, &[&states[n as usize]]))
+        .collect();
+    for batch in &batches {
+        fixture.assign(batch).await;
+    }
+    let holder = hold_first(&fixture).await;
+    let holding = async {
+        until_one_waits(&fixture).await;
+        // It rests as long as this takes.
+        tokio::time::sleep(Duration::from_secs(2)).await;
+        holder.rollback().await.unwrap();
+    };
+    let (first, ()) = futures::join!(handle(&projector, &batches[0]), holding);
+    assert_eq!(first.unwrap(), BatchOutcome::Stored, "told before the rest");
+    let later = async {
+        until_all_have_begun().await;
+        handle(&projector, &batches[2]).await
+    };
+    let (second, third) = futures::join!(handle(&projector, &batches[1]), later);
+    assert_eq!(second.unwrap(), BatchOutcome::Stored);
+    assert_eq!(third.unwrap(), BatchOutcome::Stored);
+    assert_eq!(transactions(&fixture, 1..3).await, 1);
+}
+
+#[tokio::test]
 async fn projectors_that_race_for_several_partitions_never_lock_each_other_up() {
     let fixture = Fixture::new().await;
     let projectors: Vec<_> = (0..3).map(|_| fixture.parts().projector).collect();
@@ -298,4 +338,28 @@ async fn projectors_that_race_for_several_partitions_never_lock_each_other_up() 
     }
     assert_eq!(fixture.miscounted().await, Vec::<String>::new());
     assert_eq!(fixture.count("item_history").await, 100);
+}
+
+#[tokio::test]
+async fn a_database_that_stands_still_after_the_commit_keeps_no_partition() {
+    let fixture = Fixture::new().await;
+    let parts = fixture.parts();
+    parts.recover().await;
+    let batch = of_partition(0, 0, &[&item("alice", &[])]);
+    fixture.assign(&batch).await;
+    let written = parts.store.write(&[batch]).await.unwrap();
+    let mut still = fixture.database.owner_pool().await.begin().await.unwrap();
+    sqlx::query("LOCK TABLE read.pending_cache IN ACCESS EXCLUSIVE MODE")
+        .execute(&mut *still)
+        .await
+        .unwrap();
+    let told = timeout(Duration::from_secs(15), parts.store.tell(written)).await;
+    assert!(matches!(
+        told.expect("it is not waited for").outcomes[..],
+        [BatchOutcome::Stored]
+    ));
+    still.rollback().await.unwrap();
+    // What is left is written by the upkeep.
+    parts.upkeep.drain().await.unwrap();
+    assert_eq!(fixture.count("pending_cache").await, 0);
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use depot_consumer::header as dead_letter;
 use depot_schemas::{Entity, Event, topics::Topics};
 use depot_service::{
-    config::{DatabaseConfig, KafkaConfig, ProcessConfig, RedisConfig, TelemetryConfig},
+    config::{DatabaseConfig, JwtConfig, KafkaConfig, ProcessConfig, RedisConfig, TelemetryConfig},
     shutdown::{DrainError, DrainPolicy, Shutdown},
 };
 use depot_test_stack::{ServiceRole, TestTopics, settings, wait_until};
@@ -18,7 +18,7 @@ use rdkafka::{
 };
 use tokio::task::JoinHandle;
 
-use crate::fixture::{Fixture, PROJECTION};
+use crate::fixture::Fixture;
 
 pub struct Pipeline {
     pub fixture: Fixture,
@@ -87,6 +87,7 @@ impl Pipeline {
                 ..KafkaConfig::plaintext(settings().kafka_brokers(), self.topics.prefix())
             },
             redis: RedisConfig::new(settings().redis_addr(), &self.fixture.redis.key_prefix),
+            jwt: JwtConfig::for_secret(settings().get("JWT_SECRET")),
             telemetry: TelemetryConfig {
                 app_env: depot_service::config::AppEnv::Test,
                 log_level: "info".to_owned(),
@@ -95,7 +96,6 @@ impl Pipeline {
             },
             cache: CacheConfig::default(),
             history: HistoryConfig::default(),
-            projection: PROJECTION,
             batch_records: 50,
             lanes: 2,
         }

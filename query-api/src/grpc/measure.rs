@@ -6,13 +6,14 @@ use std::{
     time::Instant,
 };
 
-use depot_service::{metrics::record_request, telemetry};
-use http::{HeaderMap, Request, Response};
+use depot_service::{metrics::record_request, telemetry::RequestSpan};
+use http::{Request, Response};
+use tonic::Code;
 use tower::{Layer, Service};
-use tracing::Instrument as _;
+use tracing::{Span, field::Empty};
 
 /// Methods by path: labels are from a fixed set, whatever a caller asks for.
-const KNOWN: [&str; 10] = [
+const KNOWN: [&str; 11] = [
     "/depot.v1.QueryService/GetItem",
     "/depot.v1.QueryService/BatchGetItems",
     "/depot.v1.QueryService/ListItems",
@@ -23,6 +24,7 @@ const KNOWN: [&str; 10] = [
     "/depot.v1.QueryService/WatchItems",
     "/grpc.health.v1.Health/Check",
     "/grpc.health.v1.Health/Watch",
+    "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo",
 ];
 
 /// Measures every call of a server.
@@ -63,14 +65,8 @@ where
             .into_iter()
             .find(|known| *known == request.uri().path())
             .unwrap_or("other");
-        let span = tracing::info_span!(
-            "grpc call",
-            otel.name = route,
-            otel.kind = "server",
-            rpc.system = "grpc"
-        );
-        let header = |name| header(request.headers(), name);
-        telemetry::set_parent_from(&span, header("traceparent"), header("tracestate"));
+        // All of them read.
+        let span = RequestSpan::new(true, request.headers(), move || call_span(route));
         let answer = self.inner.call(request);
         let measured = async move {
             let answer = answer.await?;
@@ -78,36 +74,74 @@ where
             let status = answer
                 .headers()
                 .get("grpc-status")
-                .map_or("OK", |code| name(code.as_bytes()));
-            record_request("gRPC", route, status, started.elapsed());
+                .map_or(Code::Ok, |code| Code::from_bytes(code.as_bytes()));
+            record_request("gRPC", route, name(status), started.elapsed());
+            tell(status);
             Ok(answer)
         };
-        Box::pin(measured.instrument(span))
+        Box::pin(span.run(measured))
     }
 }
 
-fn header<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
-    headers.get(name).and_then(|value| value.to_str().ok())
+/// By OpenTelemetry's conventions for gRPC: <https://opentelemetry.io/docs/specs/semconv/rpc/grpc/>.
+fn call_span(route: &'static str) -> Span {
+    let called = route.trim_start_matches('/');
+    let (service, method) = called.split_once('/').unwrap_or((called, called));
+    tracing::info_span!(
+        "grpc call",
+        otel.name = called,
+        otel.kind = "server",
+        otel.status_code = Empty,
+        error.type = Empty,
+        rpc.system = "grpc",
+        rpc.service = service,
+        rpc.method = method,
+        rpc.grpc.status_code = Empty,
+        rpc.response.status_code = Empty,
+    )
 }
 
-fn name(code: &[u8]) -> &'static str {
-    match tonic::Code::from_bytes(code) {
-        tonic::Code::Ok => "OK",
-        tonic::Code::Cancelled => "CANCELLED",
-        tonic::Code::Unknown => "UNKNOWN",
-        tonic::Code::InvalidArgument => "INVALID_ARGUMENT",
-        tonic::Code::DeadlineExceeded => "DEADLINE_EXCEEDED",
-        tonic::Code::NotFound => "NOT_FOUND",
-        tonic::Code::AlreadyExists => "ALREADY_EXISTS",
-        tonic::Code::PermissionDenied => "PERMISSION_DENIED",
-        tonic::Code::ResourceExhausted => "RESOURCE_EXHAUSTED",
-        tonic::Code::FailedPrecondition => "FAILED_PRECONDITION",
-        tonic::Code::Aborted => "ABORTED",
-        tonic::Code::OutOfRange => "OUT_OF_RANGE",
-        tonic::Code::Unimplemented => "UNIMPLEMENTED",
-        tonic::Code::Internal => "INTERNAL",
-        tonic::Code::Unavailable => "UNAVAILABLE",
-        tonic::Code::DataLoss => "DATA_LOSS",
-        tonic::Code::Unauthenticated => "UNAUTHENTICATED",
+/// Completes the call's span, where it is made and exported.
+fn tell(status: Code) {
+    if !depot_spans::is_recording() {
+        return;
+    }
+    let span = Span::current();
+    span.record("rpc.grpc.status_code", i64::from(i32::from(status)));
+    span.record("rpc.response.status_code", name(status));
+    // What the caller did wrong is no fault of the server.
+    if matches!(
+        status,
+        Code::Unknown
+            | Code::DeadlineExceeded
+            | Code::Unimplemented
+            | Code::Internal
+            | Code::Unavailable
+            | Code::DataLoss
+    ) {
+        span.record("error.type", name(status));
+        span.record("otel.status_code", "ERROR");
+    }
+}
+
+fn name(code: Code) -> &'static str {
+    match code {
+        Code::Ok => "OK",
+        Code::Cancelled => "CANCELLED",
+        Code::Unknown => "UNKNOWN",
+        Code::InvalidArgument => "INVALID_ARGUMENT",
+        Code::DeadlineExceeded => "DEADLINE_EXCEEDED",
+        Code::NotFound => "NOT_FOUND",
+        Code::AlreadyExists => "ALREADY_EXISTS",
+        Code::PermissionDenied => "PERMISSION_DENIED",
+        Code::ResourceExhausted => "RESOURCE_EXHAUSTED",
+        Code::FailedPrecondition => "FAILED_PRECONDITION",
+        Code::Aborted => "ABORTED",
+        Code::OutOfRange => "OUT_OF_RANGE",
+        Code::Unimplemented => "UNIMPLEMENTED",
+        Code::Internal => "INTERNAL",
+        Code::Unavailable => "UNAVAILABLE",
+        Code::DataLoss => "DATA_LOSS",
+        Code::Unauthenticated => "UNAUTHENTICATED",
     }
 }

@@ -6,6 +6,7 @@ use depot_service::{
     auth::{AuthError, Refused},
     metrics::count_error,
     problem::chain,
+    telemetry::request_span,
 };
 use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, StatusExt as _};
@@ -103,7 +104,9 @@ pub fn of(error: QueryError) -> Status {
             ReadError::Crowded { .. } => with_retry(Code::Unavailable, "OVERLOADED", cause.to_string(), &[]),
             ReadError::Away { .. } => database_unavailable(),
             ReadError::Database { .. } | ReadError::Timeout { .. } => {
-                tracing::warn!(error = chain(cause.as_ref()), "the database does not answer");
+                request_span().in_scope(|| {
+                    tracing::warn!(error = chain(cause.as_ref()), "the database does not answer");
+                });
                 database_unavailable()
             }
         },
@@ -135,7 +138,7 @@ fn database_unavailable() -> Status {
 
 /// The cause is logged, and nothing of it told.
 fn internal(cause: &(dyn std::error::Error + 'static)) -> Status {
-    tracing::error!(error = chain(cause), "call failed");
+    request_span().in_scope(|| tracing::error!(error = chain(cause), "call failed"));
     count_error("grpc", "internal");
     with_reason(
         Code::Internal,

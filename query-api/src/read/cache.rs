@@ -7,6 +7,7 @@ use bytes::Bytes;
 use depot_read_model::{CacheEntry, CacheKeys, EntityKind, MAX_FILL_TTL, StoreOutcome, StoreScript};
 use depot_retry::{Breaker, BreakerSettings};
 use depot_service::config::RedisConfig;
+use depot_spans::{OpenSpan, database};
 use metrics::counter;
 use redis::{
     AsyncCommands as _, RedisError,
@@ -61,8 +62,9 @@ impl Cache {
         }
         let key = self.key(pointer, kind, id);
         let mut connection = self.connection.clone();
+        let span = database::redis("GET");
         let answer = timeout(ANSWER_TIMEOUT, connection.get::<_, Option<Bytes>>(key)).await;
-        let bytes = self.note(answer)?;
+        let bytes = end(span, self.note(answer))?;
         // An entry of another form is no entry.
         let entry = bytes.and_then(|bytes| CacheEntry::parse(bytes).ok());
         let outcome = if entry.is_some() { "hit" } else { "miss" };
@@ -77,8 +79,10 @@ impl Cache {
         }
         let key = self.key(pointer, kind, id);
         let mut connection = self.connection.clone();
+        let span = database::redis("EVALSHA");
         let stored = self.script.store(&mut connection, &key, entry, MAX_FILL_TTL);
-        match self.note(timeout(ANSWER_TIMEOUT, stored).await) {
+        let stored = timeout(ANSWER_TIMEOUT, stored).await;
+        match end(span, self.note(stored)) {
             None | Some(StoreOutcome::Stored | StoreOutcome::Unchanged) => {}
             // The view changed between the read and now; what is there is newer than what was read.
             Some(StoreOutcome::RefusedAsOlder) => tracing::debug!(%id, "the cache holds a newer version"),
@@ -107,6 +111,14 @@ impl Cache {
     fn key(&self, pointer: PointerRow, kind: EntityKind, id: Uuid) -> String {
         CacheKeys::new(&*self.prefix, pointer.projection, pointer.generation).key(kind, id)
     }
+}
+
+/// What Redis answered, after the span of the question has ended.
+fn end<T>(span: Option<OpenSpan>, answer: Option<T>) -> Option<T> {
+    if let Some(span) = span {
+        span.end_as(answer.is_none().then_some("unavailable"));
+    }
+    answer
 }
 
 impl std::fmt::Debug for Cache {

@@ -2,6 +2,7 @@
 
 mod cache;
 pub mod item_pages;
+mod newest_pages;
 pub mod notifications;
 mod pointer;
 mod postgres;
@@ -14,7 +15,7 @@ use std::time::Duration;
 
 pub use cache::Cache;
 pub use pointer::Pointer;
-pub use postgres::{Server, TAIL_PAGE, Views};
+pub use postgres::{Pools, Server, TAIL_PAGE, Views};
 pub use reader::{Held, LocalCacheSettings, READS_TOTAL, Reader, describe_metrics};
 pub use sources::Sources;
 
@@ -42,6 +43,18 @@ pub enum ReadError {
 }
 
 impl ReadError {
+    /// As it stands in a trace: the server's own code, where it gave one.
+    fn error_type(&self) -> String {
+        match self {
+            Self::Database { source, .. } => {
+                let code = source.as_database_error().and_then(|error| error.code());
+                code.map_or_else(|| "unavailable".to_owned(), |code| code.into_owned())
+            }
+            Self::Timeout { .. } => "timeout".to_owned(),
+            Self::Away { .. } | Self::Crowded { .. } | Self::Representation { .. } => "_OTHER".to_owned(),
+        }
+    }
+
     /// Another server may have the answer.
     fn is_of_the_server(&self) -> bool {
         match self {

@@ -6,7 +6,8 @@ use std::{sync::Arc, time::Duration};
 use depot_domain::{ItemId, UploadId, VersionToken};
 use depot_read_model::{OwnerStatistics, TagStatistics};
 use depot_retry::{Breaker, BreakerSettings, Bulkhead};
-use depot_service::database::is_away;
+use depot_service::database::{count_fault, is_away};
+use depot_spans::database;
 use sqlx::PgPool;
 use time::OffsetDateTime;
 use tokio::sync::Semaphore;
@@ -14,6 +15,7 @@ use tokio::sync::Semaphore;
 use super::{
     ReadError,
     item_pages::{self, PageQuery},
+    newest_pages::NewestPage,
     rows::{HistoryRow, ItemRow, PointerRow, TailRow, UploadRow, ViewExtent, ViewPosition},
 };
 
@@ -29,6 +31,17 @@ const BREAKER: BreakerSettings = BreakerSettings {
     quiet: Duration::from_secs(1),
     rest: Duration::from_secs(1),
 };
+
+/// The tables, as traces name what a statement asks.
+const ITEMS: &str = "read.items";
+const HISTORY: &str = "read.item_history";
+const UPLOADS: &str = "read.uploads";
+const TAGS: &str = "read.tag_statistics";
+const OWNERS: &str = "read.owner_statistics";
+const OFFSETS: &str = "read.offsets";
+
+/// What is asked, for messages, and the table that it is asked of.
+type Question = (&'static str, &'static str);
 
 /// Which server the views are read in.
 #[derive(Debug, Clone, Copy)]
@@ -48,15 +61,23 @@ impl Server {
     }
 }
 
-/// The views in Postgres, by two pools: a burst of slow searches must not keep single reads waiting.
+/// Connections to one server: a burst of slow searches must not keep single reads waiting.
+#[derive(Debug, Clone)]
+pub struct Pools {
+    /// Reads by key, the pointer, and the tails of streams.
+    pub point: PgPool,
+    /// Lists, searches, statistics. Its connections plan every execution for its parameters
+    /// ([`Plans::Anew`](depot_service::database::Plans::Anew)): a generic plan of a statement with optional filters scans the table.
+    pub search: PgPool,
+    /// The newest pages of lists, whose plans are kept ([`Plans::Ordered`](depot_service::database::Plans::Ordered)).
+    pub newest: PgPool,
+}
+
+/// The views in Postgres.
 #[derive(Debug, Clone)]
 pub struct Views {
-    /// Reads by key, the pointer, and the tails of streams.
-    point: PgPool,
-    /// Lists, searches, statistics. Its connections plan every execution for its parameters
-    /// (`plan_cache_mode = force_custom_plan`): a generic plan of a statement with optional filters scans the table.
-    search: PgPool,
-    /// Those who may wait for a connection of `search`, and those who have one.
+    pools: Pools,
+    /// Those who may wait for a connection for a list, a search or statistics, and those who have one.
     searches: Bulkhead,
     /// Half of the connections of `point` for the tails of streams, so that others find one.
     tails: Arc<Semaphore>,
@@ -65,13 +86,12 @@ pub struct Views {
 
 impl Views {
     /// With so many places for lists, searches and statistics.
-    pub fn new(server: Server, point: PgPool, search: PgPool, max_searches: usize) -> Self {
+    pub fn new(server: Server, pools: Pools, max_searches: usize) -> Self {
         let (name, searches) = server.names();
-        let tails = (point.options().get_max_connections() / 2).max(1);
+        let tails = (pools.point.options().get_max_connections() / 2).max(1);
         Self {
             tails: Arc::new(Semaphore::new(tails as usize)),
-            point,
-            search,
+            pools,
             searches: Bulkhead::new(searches, max_searches),
             breaker: Arc::new(Breaker::new(name, BREAKER)),
         }
@@ -87,7 +107,8 @@ impl Views {
                WHERE projection = (SELECT projection FROM read.active_projection) AND id = $1"#,
             id.0
         );
-        self.answer("an item", query.fetch_optional(&self.point)).await
+        self.answer(("an item", ITEMS), query.fetch_optional(&self.pools.point))
+            .await
     }
 
     /// Those of the items that are there, tombstones included, in no order.
@@ -105,14 +126,19 @@ impl Views {
                ) AS item"#,
             &ids
         );
-        self.answer("a batch of items", query.fetch_all(&self.point))
+        self.answer(("a batch of items", ITEMS), query.fetch_all(&self.pools.point))
             .await
     }
 
-    /// A page of items that are not deleted; see [`item_pages`].
+    /// A page of items that are not deleted; see [`item_pages`] and [`super::newest_pages`].
     pub async fn item_page(&self, query: &PageQuery<'_>) -> Result<Vec<ItemRow>, ReadError> {
-        self.search("a page of items", item_pages::fetch(&self.search, query))
-            .await
+        let asked = async {
+            match NewestPage::of(query) {
+                Some(newest) => newest.fetch(&self.pools.newest).await,
+                None => item_pages::fetch(&self.pools.search, query).await,
+            }
+        };
+        self.search(("a page of items", ITEMS), asked).await
     }
 
     /// At most `limit` changes of an item below `before`, the newest first; none of them is dated before `since`, which
@@ -142,8 +168,11 @@ impl Views {
             since,
             limit
         );
-        self.search("an item's history", query.fetch_all(&self.search))
-            .await
+        self.search(
+            ("an item's history", HISTORY),
+            query.fetch_all(&self.pools.search),
+        )
+        .await
     }
 
     pub async fn upload(&self, id: UploadId) -> Result<Option<UploadRow>, ReadError> {
@@ -155,7 +184,8 @@ impl Views {
                WHERE projection = (SELECT projection FROM read.active_projection) AND id = $1"#,
             id.0
         );
-        self.answer("an upload", query.fetch_optional(&self.point)).await
+        self.answer(("an upload", UPLOADS), query.fetch_optional(&self.pools.point))
+            .await
     }
 
     /// The `limit` tags with the most items.
@@ -168,8 +198,11 @@ impl Views {
                LIMIT $1"#,
             limit
         );
-        self.search("the statistics of tags", query.fetch_all(&self.search))
-            .await
+        self.search(
+            ("the statistics of tags", TAGS),
+            query.fetch_all(&self.pools.search),
+        )
+        .await
     }
 
     /// The `limit` owners with the most items.
@@ -182,8 +215,11 @@ impl Views {
                LIMIT $1"#,
             limit
         );
-        self.search("the statistics of owners", query.fetch_all(&self.search))
-            .await
+        self.search(
+            ("the statistics of owners", OWNERS),
+            query.fetch_all(&self.pools.search),
+        )
+        .await
     }
 
     /// The pointer; none before the first migration has run to its end.
@@ -194,8 +230,8 @@ impl Views {
         );
         answer_with(
             &self.breaker,
-            "the pointer to the views",
-            query.fetch_optional(&self.point),
+            ("the pointer to the views", "read.active_projection"),
+            query.fetch_optional(&self.pools.point),
         )
         .await
     }
@@ -210,8 +246,11 @@ impl Views {
                ORDER BY o.topic, o.partition"#,
             topics
         );
-        self.answer("the positions of the views", query.fetch_all(&self.search))
-            .await
+        self.answer(
+            ("the positions of the views", OFFSETS),
+            query.fetch_all(&self.pools.search),
+        )
+        .await
     }
 
     /// For each partition of `topics`, at most [`TAIL_PAGE`] changes from its position in `from` on (from its start where
@@ -258,9 +297,9 @@ impl Views {
         let asked = async {
             // Closed by nobody.
             let _turn = self.tails.acquire().await;
-            query.fetch_all(&self.point).await
+            query.fetch_all(&self.pools.point).await
         };
-        let rows = self.answer("the tail of the history", asked).await?;
+        let rows = self.answer(("the tail of the history", HISTORY), asked).await?;
         Ok(rows
             .into_iter()
             .map(|row| {
@@ -295,11 +334,11 @@ impl Views {
     /// The answer of a statement that may take long, unless as many are asked for as have places.
     async fn search<T>(
         &self,
-        question: &'static str,
+        question: Question,
         asked: impl Future<Output = Result<T, sqlx::Error>>,
     ) -> Result<T, ReadError> {
         let Some(_place) = self.searches.enter() else {
-            return Err(ReadError::Crowded { question });
+            return Err(ReadError::Crowded { question: question.0 });
         };
         self.answer(question, asked).await
     }
@@ -307,11 +346,11 @@ impl Views {
     /// A statement's answer, unless Postgres is away.
     async fn answer<T>(
         &self,
-        question: &'static str,
+        question: Question,
         asked: impl Future<Output = Result<T, sqlx::Error>>,
     ) -> Result<T, ReadError> {
         if !self.breaker.admits() {
-            return Err(ReadError::Away { question });
+            return Err(ReadError::Away { question: question.0 });
         }
         answer_with(&self.breaker, question, asked).await
     }
@@ -320,19 +359,27 @@ impl Views {
 /// A statement's answer, waited for on this side too: the server's own limit ends nothing when the server is stopped.
 async fn answer_with<T>(
     breaker: &Breaker,
-    question: &'static str,
+    (question, table): Question,
     asked: impl Future<Output = Result<T, sqlx::Error>>,
 ) -> Result<T, ReadError> {
+    let span = database::select(table);
     let answer = tokio::time::timeout(ANSWER_TIMEOUT, asked).await;
     breaker.note(match &answer {
         Ok(answer) => answer.as_ref().is_err_and(is_away),
         Err(_) => true,
     });
-    match answer {
-        Ok(answer) => answer.map_err(|source| ReadError::Database { question, source }),
+    let answer = match answer {
+        Ok(answer) => answer.map_err(|source| {
+            count_fault(&source);
+            ReadError::Database { question, source }
+        }),
         Err(_) => Err(ReadError::Timeout {
             question,
             limit: ANSWER_TIMEOUT,
         }),
+    };
+    if let Some(span) = span {
+        span.end_as(answer.as_ref().err().map(ReadError::error_type));
     }
+    answer
 }

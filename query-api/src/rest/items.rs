@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use axum::{
-    extract::{RawQuery, State},
+    extract::{RawQuery, Request, State},
     response::{IntoResponse as _, Response},
 };
 use depot_read_model::{HistoryEntry, ItemView};
@@ -67,15 +67,15 @@ pub async fn show(
     State(queries): State<Arc<Queries>>,
     principal: Principal,
     PathParams(id): PathParams<String>,
-    RawQuery(query): RawQuery,
-    headers: HeaderMap,
+    request: Request,
 ) -> Result<Response, Problem> {
-    let mut parameters = Parameters::of(query.as_deref());
+    let mut parameters = Parameters::of(request.uri().query());
     let min_version = parameters.min_version();
     parameters.finish()?;
-    let wanted = Wanted::of(min_version, &headers);
+    let headers = request.headers();
+    let wanted = Wanted::of(min_version, headers);
     let response = match get_item(&queries, &principal, answer::parse_id(&id)?, wanted.at_least).await {
-        Ok(held) => answer::held(&headers, &held),
+        Ok(held) => answer::held(headers, &held),
         Err(error) => error.into_response(),
     };
     Ok(wanted.applied(response))

@@ -50,7 +50,7 @@ pub fn router(state: RestState, config: &HttpConfig) -> Router {
         .route("/api/v1/statistics", get(statistics::all))
         .route("/api/v1/statistics/tags", get(statistics::tags))
         .route("/api/v1/statistics/owners", get(statistics::owners))
-        .route("/api/v1/openapi.json", get(openapi::serve))
+        .merge(depot_service::openapi::routes(openapi::SERVED))
         .merge(health::public_routes())
         .merge(documentation(problem::ALL));
     layers::standard_layers(routes, config).with_state(state)

@@ -1,9 +1,9 @@
-//! `GET /api/v1/openapi.json`: the contract, made from the code.
+//! The OpenAPI document of this API. `openapi/` has a chapter for each resource; see [`depot_service::openapi`].
 
-use std::sync::LazyLock;
-
-use axum::Json;
-use depot_service::{health::HealthBody, problem::document_rate_limit};
+use depot_service::{
+    health::HealthBody,
+    openapi::{DocumentError, Parts, complete},
+};
 use utoipa::{
     Modify, OpenApi,
     openapi::{
@@ -61,17 +61,36 @@ impl Modify for BearerToken {
     }
 }
 
-/// The OpenAPI 3.1 document.
-pub fn document() -> Document {
-    let mut document = Contract::openapi();
-    document_rate_limit(&mut document);
-    document
+/// The document as it is served: what [`document`] was when it was committed, which a test holds to what it is.
+pub const SERVED: &[u8] = include_bytes!("../../../schemas/openapi/query-api.json");
+
+const CHAPTERS: &[&str] = &[
+    include_str!("openapi/items.json"),
+    include_str!("openapi/uploads.json"),
+    include_str!("openapi/statistics.json"),
+];
+
+/// The OpenAPI 3.1 document, made from the handlers and the chapters.
+///
+/// # Errors
+/// They do not fit together.
+pub fn document() -> Result<serde_json::Value, DocumentError> {
+    complete(Parts {
+        document: serde_json::to_value(Contract::openapi())?,
+        chapters: CHAPTERS,
+        problems: super::problem::ALL,
+        everywhere: &[],
+    })
 }
 
-/// Made once, since every request would make it anew.
-static DOCUMENT: LazyLock<Document> = LazyLock::new(document);
+#[cfg(test)]
+mod tests {
+    use depot_test_stack::assert_committed;
 
-/// Needs no token.
-pub async fn serve() -> Json<&'static Document> {
-    Json(&*DOCUMENT)
+    #[test]
+    fn the_committed_document_is_what_the_code_says() {
+        let document = super::document().unwrap();
+        let text = serde_json::to_string_pretty(&document).unwrap();
+        assert_committed("schemas/openapi/query-api.json", &(text + "\n"));
+    }
 }

@@ -1,12 +1,16 @@
 //! One request on one connection.
 
-use std::net::SocketAddr;
+use std::{net::SocketAddr, sync::LazyLock};
 
+use depot_test_stack::{Answered, Contract};
 use serde_json::Value;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
 };
+
+/// No answer of any test says what the API's document does not.
+static CONTRACT: LazyLock<Contract> = LazyLock::new(|| Contract::of("query-api"));
 
 /// An answer.
 #[derive(Debug)]
@@ -68,9 +72,18 @@ pub async fn get(address: SocketAddr, path: &str, headers: &[(&str, &str)]) -> R
         .filter_map(|line| line.split_once(": "))
         .map(|(name, value)| (name.to_ascii_lowercase(), value.to_owned()))
         .collect();
-    Reply {
+    let reply = Reply {
         status,
         headers,
         body: answer[end + 4..].to_vec(),
-    }
+    };
+    let fault = CONTRACT.fault(Answered {
+        method: "GET",
+        path,
+        status: reply.status,
+        headers: &reply.headers,
+        body: &reply.body,
+    });
+    assert_eq!(fault, None, "{reply:?}");
+    reply
 }

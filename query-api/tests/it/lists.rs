@@ -6,7 +6,7 @@ use uuid::Uuid;
 use crate::harness::{Harness, Item};
 
 /// Follows the `Link`s from `path` to the end; between pages, `meanwhile` is run.
-async fn walk(harness: &Harness, path: &str, mut meanwhile: impl AsyncFnMut(usize)) -> Vec<Uuid> {
+pub async fn walk(harness: &Harness, path: &str, mut meanwhile: impl AsyncFnMut(usize)) -> Vec<Uuid> {
     let mut path = path.to_owned();
     let mut seen = Vec::new();
     for page in 0.. {

@@ -17,5 +17,6 @@ mod http;
 mod items;
 mod lists;
 mod min_version;
+mod newest_pages;
 mod uploads;
 mod watch;

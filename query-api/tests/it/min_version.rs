@@ -85,6 +85,28 @@ async fn what_was_announced_is_read_from_redis() {
 }
 
 #[tokio::test]
+async fn who_waits_for_what_is_on_its_way_does_not_ask_postgres() {
+    let harness = without_polls().await;
+    let id = Uuid::now_v7();
+    let path = format!("/api/v1/items/{id}?min_version=1");
+    // Whoever asked now would wait for as long as the answer may take, and get none.
+    let mut locked = harness.pool.begin().await.unwrap();
+    sqlx::query("LOCK TABLE read.items IN ACCESS EXCLUSIVE MODE")
+        .execute(&mut *locked)
+        .await
+        .unwrap();
+    let (reply, ()) = tokio::join!(harness.get_with(&path, &[("prefer", "wait=30")]), async {
+        harness.until_a_read_waits().await;
+        cache(&harness, id, 1).await;
+        while harness.waiting_reads() > 0 {
+            harness.notify(id, 1).await;
+        }
+    });
+    assert_eq!((reply.status, reply.header("etag")), (200, Some("\"1\"")));
+    locked.rollback().await.unwrap();
+}
+
+#[tokio::test]
 async fn a_version_that_does_not_come_is_a_problem_with_what_was_seen() {
     let harness = Harness::start().await;
     let item = Item {

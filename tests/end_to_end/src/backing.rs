@@ -2,7 +2,7 @@ use std::collections::BTreeSet;
 
 use anyhow::Result;
 use depot_object_store::{Identity, ObjectStore};
-use depot_test_stack::{ServiceRole, TestDatabase, TestTopics, settings, unique_name};
+use depot_test_stack::{OperatorRole, ServiceRole, TestDatabase, TestTopics, settings, unique_name};
 use secrecy::SecretString;
 
 /// Of the topics, unless it is said: few, since a test broker holds the topics of many tests.
@@ -89,6 +89,7 @@ impl Backing {
         ] {
             set(role.url_variable(), &self.database.url(role));
         }
+        set(OperatorRole::URL_VARIABLE, &self.database.operator_url());
         for service in ["COMMAND_API", "QUERY_API", "UPLOADER"] {
             set(
                 &format!("{service}_MINIO_ACCESS_KEY"),

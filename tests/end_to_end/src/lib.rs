@@ -17,8 +17,11 @@ mod stack;
 pub use authority::{Authority, Signed};
 pub use backing::Backing;
 pub use client::{Answer, Client, sha256_hex};
-pub use log::{LogRecord, produce_raw, read_topic};
-pub use own::{Folder, OwnKafka, OwnStore, ReplicatedPostgres, TlsKafka, TlsPostgres};
+pub use log::{LogRecord, produce_raw, read_topic, read_topic_on};
+pub use own::{
+    ConfiguredPostgres, Folder, KafkaCluster, OwnKafka, OwnPostgres, OwnPrometheus, OwnRedis, OwnStore,
+    ReplicatedPostgres, TlsKafka, TlsPostgres,
+};
 pub use process::{Service, ServiceProcess, built_program, run_program};
 pub use scanner::Scanner;
 pub use stack::{Another, Depot, free_ports};

@@ -40,13 +40,18 @@ impl LogRecord {
 
 /// Everything that lies in a topic now, partition by partition, each from its first offset to its end.
 pub async fn read_topic(topic: &str) -> Result<Vec<LogRecord>> {
-    let topic = topic.to_owned();
-    tokio::task::spawn_blocking(move || read_topic_blocking(&topic)).await?
+    read_topic_on(settings().kafka_brokers(), topic).await
 }
 
-fn read_topic_blocking(topic: &str) -> Result<Vec<LogRecord>> {
+/// As `read_topic`, on brokers of the test's own.
+pub async fn read_topic_on(brokers: &str, topic: &str) -> Result<Vec<LogRecord>> {
+    let (brokers, topic) = (brokers.to_owned(), topic.to_owned());
+    tokio::task::spawn_blocking(move || read_topic_blocking(&brokers, &topic)).await?
+}
+
+fn read_topic_blocking(brokers: &str, topic: &str) -> Result<Vec<LogRecord>> {
     let consumer: BaseConsumer = ClientConfig::new()
-        .set("bootstrap.servers", settings().kafka_brokers())
+        .set("bootstrap.servers", brokers)
         .set("group.id", "reader-from-outside")
         .set("enable.auto.commit", "false")
         .set("isolation.level", "read_committed")

@@ -1,6 +1,11 @@
 //! Backing services of one test's own: to be stopped, cut off, or asked for TLS. Each ends with its value.
 
+mod configured_postgres;
 mod kafka;
+mod kafka_cluster;
+mod postgres;
+mod prometheus;
+mod redis;
 mod replicated_postgres;
 mod store;
 mod tls_kafka;
@@ -16,7 +21,12 @@ use std::{
 use anyhow::{Context as _, Result, ensure};
 use depot_test_stack::unique_name;
 
+pub use configured_postgres::ConfiguredPostgres;
 pub use kafka::OwnKafka;
+pub use kafka_cluster::KafkaCluster;
+pub use postgres::OwnPostgres;
+pub use prometheus::OwnPrometheus;
+pub use redis::OwnRedis;
 pub use replicated_postgres::ReplicatedPostgres;
 pub use store::OwnStore;
 pub use tls_kafka::TlsKafka;
@@ -87,21 +97,30 @@ impl Server {
 
     /// `start` waits until it answers, on the data that it had; `stop` leaves the data.
     async fn run(&self, verb: &str) -> Result<()> {
-        let mut command = self.command(verb);
+        self.run_other(self.script, &[verb]).await
+    }
+
+    async fn run_with(&self, arguments: &[&str]) -> Result<()> {
+        self.run_other(self.script, arguments).await
+    }
+
+    /// Another script that works on this server.
+    async fn run_other(&self, script: &str, arguments: &[&str]) -> Result<()> {
+        let mut command = self.command(script, arguments);
         let done = tokio::task::spawn_blocking(move || command.output()).await??;
         ensure!(
             done.status.success(),
-            "{} {verb}: {}",
-            self.script,
+            "{script} {}: {}",
+            arguments.join(" "),
             String::from_utf8_lossy(&done.stderr)
         );
         Ok(())
     }
 
-    fn command(&self, verb: &str) -> Command {
-        let mut command = Command::new(workspace().join("deploy/native").join(self.script));
+    fn command(&self, script: &str, arguments: &[&str]) -> Command {
+        let mut command = Command::new(workspace().join("deploy/native").join(script));
         command
-            .arg(verb)
+            .args(arguments)
             .env("STACK_DIR", self.folder())
             .env("STACK_TOOLS_DIR", tools())
             .envs(self.environment.iter().map(|(name, value)| (name, value)))
@@ -112,7 +131,7 @@ impl Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
-        match self.command("stop").output() {
+        match self.command(self.script, &["stop"]).output() {
             Ok(stopped) if stopped.status.success() => {}
             stopped => eprintln!(
                 "{} of {} may still run: {stopped:?}",

@@ -238,6 +238,14 @@ impl Depot {
         environment.push(("QUERY_PUBLIC_URL".into(), self.query_url()));
         environment.push(("GRPC_PUBLIC_URL".into(), self.grpc_url()));
         environment.push(("UPLOADER_ADMIN_URL".into(), self.admin_url(Service::Uploader, "")));
+        environment.push((
+            "PROJECTOR_ADMIN_URL".into(),
+            self.admin_url(Service::Projector, ""),
+        ));
+        environment.extend(Service::ALL.map(|service| {
+            let variable = format!("{}_ADMIN_URLS", service.prefix());
+            (variable, self.admin_url(service, ""))
+        }));
         environment
     }
 }

@@ -1,6 +1,10 @@
 //! A saga that had no answer asks again, in a later version of the upload.
 
-use depot_schemas::UploadState;
+use depot_consumer::{Context, KeyHandler as _, Record};
+use depot_domain::{CommandId, VersionToken};
+use depot_schemas::{Envelope, Event, EventData, EventType, UploadData, UploadState};
+use time::OffsetDateTime;
+use uploader::UploadEvents;
 
 use crate::scene::{Scene, announced};
 
@@ -77,4 +81,65 @@ async fn a_removal_is_confirmed_again_to_who_asks_again() {
     scene.remove(&asked_again(&cancelled)).await.unwrap();
     assert_eq!(scene.told(&cancelled).await, [REMOVED, REMOVED]);
     assert!(scene.keys().await.is_empty());
+}
+
+/// Asks to store, by an event of that epoch.
+async fn ask_in(scene: &Scene, epoch: i32, upload: &UploadState) {
+    let (version, cause) = (VersionToken::new(epoch, upload.version), CommandId::generate());
+    let now = OffsetDateTime::now_utc();
+    let envelope = Envelope::new(EventType::UploadReceived, upload.id, version, cause, now);
+    let data = EventData::Upload(UploadData {
+        upload: upload.clone(),
+        changed: vec![],
+        actor: "alice".into(),
+    });
+    let headers = envelope.headers().into_iter();
+    let record = Record {
+        key: Some(upload.id.to_string().into_bytes()),
+        headers: headers
+            .map(|(name, value)| (name.to_owned(), Some(value.into_bytes())))
+            .collect(),
+        payload: Some(Event { envelope, data }.payload().unwrap()),
+        ..Record::default()
+    };
+    let handler = UploadEvents::new(scene.files.clone());
+    let asked = handler.decode(&record).unwrap();
+    handler
+        .handle(&asked, &record, &Context::detached())
+        .await
+        .unwrap();
+}
+
+#[tokio::test]
+async fn a_question_of_a_later_epoch_is_answered_whatever_its_version() {
+    let scene = Scene::set().await;
+    let upload = scene.staged(b"abc").await;
+    let late = UploadState {
+        version: upload.version + 7,
+        ..upload.clone()
+    };
+    ask_in(&scene, 0, &late).await;
+    // The database of the uploads was set back to a version before, and the uploader's was not.
+    for _ in 0..2 {
+        ask_in(&scene, 9, &upload).await;
+        ask_in(&scene, 0, &late).await;
+    }
+    assert_eq!(scene.told(&upload).await, [STORED, STORED]);
+}
+
+#[tokio::test]
+async fn a_fact_carries_the_restore_epoch_of_the_uploader() {
+    let scene = Scene::set().await;
+    sqlx::query("UPDATE uploader.restore_epoch SET epoch = 9")
+        .execute(&scene.owner)
+        .await
+        .unwrap();
+    let upload = scene.staged(b"abc").await;
+    scene.store(&upload).await.unwrap();
+    let headers: String = sqlx::query_scalar("SELECT headers FROM uploader.outbox WHERE aggregate_id = $1")
+        .bind(upload.id)
+        .fetch_one(&scene.owner)
+        .await
+        .unwrap();
+    assert!(headers.contains("ce_restoreepoch=9"), "{headers}");
 }

@@ -4,6 +4,7 @@
 mod cursor;
 mod dlq;
 mod outbox;
+mod republish;
 mod sagas;
 mod sweep;
 
@@ -29,7 +30,7 @@ use super::router::ApiState;
         outbox::read, outbox::resume,
         dlq::list::list, dlq::show::show, dlq::redrive::redrive, dlq::redrive::redrive_one,
         dlq::discard::discard, dlq::discard::discard_one,
-        sagas::list, sagas::show, sagas::resume, sweep::run,
+        sagas::list, sagas::show, sagas::resume, sweep::run, republish::read, republish::begin,
     ),
     components(schemas(
         dlq::filter::LetterFilter, dlq::letter::LetterState, dlq::letter::LetterBody, dlq::list::LettersBody,
@@ -37,7 +38,7 @@ use super::router::ApiState;
         dlq::discard::DiscardOneBody, dlq::CountBody,
         sagas::SagaStateName, sagas::SagaBody, sagas::SagasBody, sagas::SagaSubjectBody, sagas::WholeSagaBody,
         sagas::ResumedSagaBody,
-        SweepReport, Finding, FindingKind,
+        SweepReport, Finding, FindingKind, republish::RepublishBody,
         outbox::OutboxBody, outbox::ShardBody, outbox::ParkedBody, outbox::ResumedBody)),
     tags((name = "admin", description = "For operators: role `admin`; every change is written to the audit"))
 )]
@@ -70,6 +71,10 @@ pub fn routes(door: Arc<Door>) -> Router<ApiState> {
         .route("/api/v1/admin/sagas", get(sagas::list))
         .route("/api/v1/admin/sagas/{saga}/{id}", get(sagas::show))
         .route("/api/v1/admin/sagas/{saga}/{id}/resume", post(sagas::resume))
+        .route(
+            "/api/v1/admin/republish",
+            get(republish::read).post(republish::begin),
+        )
         .route("/api/v1/admin/{*rest}", any(nothing_here))
         .layer(from_fn_with_state(door, require_admin))
 }

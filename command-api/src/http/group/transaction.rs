@@ -9,6 +9,7 @@ use uuid::Uuid;
 use super::{
     super::answer::Answer,
     member::{Decided, Member},
+    spans::Spans,
 };
 use crate::{
     commands::{CommandError, ItemWrite, UnitOfWork, Writer},
@@ -32,8 +33,20 @@ pub(super) async fn run(
     ttl_hours: i32,
     members: &[Member],
 ) -> Result<Vec<Option<Answer>>, CommandError> {
+    let spans = Spans::begin(writer, members);
+    let done = run_in(&spans, writer, ttl_hours, members).await;
+    spans.end(&done);
+    done
+}
+
+async fn run_in(
+    spans: &Spans,
+    writer: &Writer,
+    ttl_hours: i32,
+    members: &[Member],
+) -> Result<Vec<Option<Answer>>, CommandError> {
     let mut unit = writer.begin(CommandId::generate(), LOCK_TIMEOUT).await?;
-    match execute(&mut unit, ttl_hours, members).await {
+    match execute(&mut unit, spans, ttl_hours, members).await {
         Ok(answers) => unit.commit().await.map(|()| answers),
         Err(error) => {
             unit.roll_back().await;
@@ -45,6 +58,7 @@ pub(super) async fn run(
 /// Locks what nobody else has, decides, claims the keys with the answers, and writes what is ours.
 async fn execute(
     unit: &mut UnitOfWork,
+    spans: &Spans,
     ttl_hours: i32,
     members: &[Member],
 ) -> Result<Vec<Option<Answer>>, CommandError> {
@@ -56,7 +70,7 @@ async fn execute(
     };
     let mut decided: Vec<_> = members.iter().map(decide).collect();
     claim(unit, ttl_hours, members, &mut decided).await?;
-    write(unit, members, &decided).await?;
+    write(unit, spans, members, &decided).await?;
     Ok(decided.into_iter().map(|decided| Some(decided?.answer)).collect())
 }
 
@@ -114,11 +128,12 @@ async fn claim(
 
 async fn write(
     unit: &mut UnitOfWork,
+    spans: &Spans,
     members: &[Member],
     decided: &[Option<Decided>],
 ) -> Result<(), CommandError> {
     let (mut new, mut next) = (Vec::new(), Vec::new());
-    for (member, decided) in members.iter().zip(decided) {
+    for (place, (member, decided)) in members.iter().zip(decided).enumerate() {
         let Some((item, write)) = decided.as_ref().and_then(|decided| decided.write.as_ref()) else {
             continue;
         };
@@ -127,7 +142,7 @@ async fn write(
             ItemWrite::New(_) => new.push(item),
             ItemWrite::Next(..) => next.push(item),
         }
-        unit.record_write_of(&member.cause, item, write, member.actor());
+        unit.record_write_of(&spans.cause(place, member), item, write, member.actor());
     }
     if !new.is_empty() {
         store::items::insert_all(unit.conn(), &new).await?;

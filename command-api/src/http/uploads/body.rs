@@ -1,6 +1,8 @@
 use std::collections::BTreeMap;
 
-use depot_domain::{AcceptedTypes, ContentType, FileName, ItemId, Sha256, SizeBytes, Upload, UploadRequest};
+use depot_domain::{
+    AcceptedTypes, ContentType, FileName, ItemId, PartPlan, Sha256, SizeBytes, Upload, UploadRequest,
+};
 use depot_service::{
     json,
     problem::{Problem, types},
@@ -46,54 +48,42 @@ pub struct RequestedUploadBody {
     /// `PUT`: the file is sent whole, to `url`. `multipart`: it is sent in parts.
     pub method: &'static str,
     /// The one request that sends the file whole.
-    #[serde(flatten)]
-    pub whole: Option<WholeBody>,
-    /// How the file is cut.
-    #[serde(flatten)]
-    pub in_parts: Option<InPartsBody>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub url: Option<String>,
+    /// To be sent with it as they are.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub headers: Option<BTreeMap<String, String>>,
+    /// The size of every part but the last, where the file is sent in parts.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub part_size_bytes: Option<i64>,
+    /// Parts are numbered from 1 to this.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub part_count: Option<i32>,
+    /// `POST` there signs the requests that send parts, `GET` tells which have arrived. Relative to this API.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub parts_url: Option<String>,
     /// Until when the bytes may be sent.
     #[serde(with = "time::serde::rfc3339")]
     pub expires_at: OffsetDateTime,
 }
 
-/// The request that sends a file whole.
-#[derive(Debug, Clone, Serialize, ToSchema)]
-pub struct WholeBody {
-    pub url: String,
-    /// To be sent with it as they are.
-    pub headers: BTreeMap<String, String>,
-}
-
-/// How a file is cut that is sent in parts.
-#[derive(Debug, Clone, Serialize, ToSchema)]
-pub struct InPartsBody {
-    /// The size of every part but the last.
-    pub part_size_bytes: i64,
-    /// Parts are numbered from 1 to this.
-    pub part_count: i32,
-    /// `POST` there signs the requests that send parts, `GET` tells which have arrived. Relative to this API.
-    pub parts_url: String,
-}
-
 impl RequestedUploadBody {
     pub fn new(upload: &Upload, put: Option<&SignedPut>) -> Self {
-        let in_parts = upload.parts().map(|plan| InPartsBody {
-            part_size_bytes: plan.part_size_bytes(),
-            part_count: plan.count(),
-            parts_url: format!("/api/v1/uploads/{}/parts", upload.id),
-        });
+        let plan = upload.parts();
         Self {
             id: upload.id.0,
             status: upload.status.as_str(),
-            method: match in_parts {
-                Some(_) => "multipart",
-                None => "PUT",
-            },
-            whole: put.map(|put| WholeBody {
-                url: put.url.clone(),
-                headers: put.headers.clone(),
-            }),
-            in_parts,
+            method: if plan.is_some() { "multipart" } else { "PUT" },
+            url: put.map(|put| put.url.clone()),
+            headers: put.map(|put| put.headers.clone()),
+            part_size_bytes: plan.as_ref().map(PartPlan::part_size_bytes),
+            part_count: plan.as_ref().map(PartPlan::count),
+            parts_url: plan.map(|_| format!("/api/v1/uploads/{}/parts", upload.id)),
             expires_at: upload.expires_at,
         }
     }

@@ -38,7 +38,7 @@ const SLOWEST_BYTES_PER_SECOND: i64 = 64 * 1024;
         ("If-Match" = Option<String>, Header, description = "The ETag that was read; may be left out"),
         ("Idempotency-Key" = Option<String>, Header, description = "Makes a repeat safe, as it is without"),
     ),
-    request_body(content_type = "application/octet-stream", description = "The file", content = inline(Vec<u8>)),
+    request_body(content_type = "application/octet-stream", description = "The file", content = String),
     responses(
         (status = 202, description = "Received; its outcome follows", body = super::UploadBody,
          headers(("ETag" = String, description = "The upload's version"))),

@@ -19,7 +19,7 @@ use http::{
 };
 use serde::de::IgnoredAny;
 
-pub use body::{InPartsBody, RequestedUploadBody, UploadBody, UploadRequestBody, WholeBody};
+pub use body::{RequestedUploadBody, UploadBody, UploadRequestBody};
 
 use super::{
     answer::Answer,

@@ -9,7 +9,8 @@ use crate::{
     clock,
     error::RelayError,
     metrics,
-    publish::{Outstanding, Sent},
+    outstanding::Outstanding,
+    publish::Sent,
     shard::shard_of,
     store::{Row, Tenure},
 };

@@ -8,10 +8,10 @@ use tokio::time::Instant;
 use super::RelayOptions;
 use crate::doorbell::ShardSet;
 
-/// After reading what was rung for, that is not done again for as long as it took, times this: meanwhile more is appended,
-/// and a reading, a batch of Kafka and whatever follows from it cost about the same with one row and with twenty. Where
-/// little goes on a reading takes a fraction of a millisecond, and nobody waits for long.
-const REST_OF_RUNG: u32 = 1;
+/// After reading what was rung for, that is not done again for as long as it took, if it found so many rows, and for a part of
+/// that if it found fewer: meanwhile more is appended, and a reading, a batch of Kafka and whatever follows from it cost about
+/// the same with one row and with twenty. Where little goes on nobody waits.
+const WORTH_A_REST: usize = 8;
 
 /// All shards are read for a tenth of the time at most, however slow the database is and however many transactions run.
 const REST: u32 = 9;
@@ -48,9 +48,10 @@ impl Polling {
         self.rung_due.saturating_duration_since(Instant::now())
     }
 
-    /// Some were read.
-    pub fn were_read(&mut self, took: Duration, options: &RelayOptions) {
-        self.rung_due = Instant::now() + (took * REST_OF_RUNG).min(options.poll_busy);
+    /// Some were read, and had so many rows.
+    pub fn were_read(&mut self, took: Duration, rows: usize, options: &RelayOptions) {
+        let part = rows.min(WORTH_A_REST) as f64 / WORTH_A_REST as f64;
+        self.rung_due = Instant::now() + took.min(options.poll_busy).mul_f64(part);
     }
 
     /// All were read. Where something was found that nobody had rung for, somebody else is writing: the pauses are short
@@ -119,12 +120,21 @@ mod tests {
         assert_eq!(polling.rest(), Duration::ZERO, "the first is read at once");
         polling.all_were_read(Duration::ZERO, false, &options);
         polling.rung.insert(3);
-        polling.were_read(Duration::from_secs(3_600), &options);
-        let rest = polling.rest();
-        assert!(rest > Duration::ZERO && rest <= options.poll_busy, "{rest:?}");
-        assert!(polling.pause(&options) <= options.poll_busy);
-        polling.were_read(Duration::ZERO, &options);
-        assert_eq!(polling.rest(), Duration::ZERO);
+        let mut rest_after = |took, rows| {
+            polling.were_read(took, rows, &options);
+            let rest = polling.rest();
+            assert!(rest.is_zero() || polling.pause(&options) <= rest);
+            rest
+        };
+        let hour = Duration::from_secs(3_600);
+        let longest = rest_after(hour, 500);
+        assert!(
+            longest > Duration::ZERO && longest <= options.poll_busy,
+            "{longest:?}"
+        );
+        assert!(rest_after(hour, WORTH_A_REST / 4) <= options.poll_busy / 4);
+        assert_eq!(rest_after(hour, 0), Duration::ZERO);
+        assert_eq!(rest_after(Duration::ZERO, 500), Duration::ZERO);
     }
 
     #[test]

@@ -1,13 +1,15 @@
 use std::{
+    cmp::Ordering,
     collections::{HashMap, HashSet, VecDeque},
     sync::Arc,
 };
 
+use depot_schemas::EventType;
 use uuid::Uuid;
 
 use super::parking::ToPark;
 use crate::{
-    publish::Outstanding,
+    outstanding::Outstanding,
     snapshot::Snapshot,
     store::{Page, Row, Tenure},
 };
@@ -171,11 +173,15 @@ impl Shard {
     }
 
     /// Whether `row`, to be sent in the round `index`, has a newer version than what was sent of its aggregate before
-    /// it. If not, the order of this aggregate is broken where it was written.
+    /// it, or tells the newest one once more. If not, the order of this aggregate is broken where it was written.
     pub(crate) fn is_in_order(&self, index: usize, row: &Row) -> bool {
         let mut sent = self.rounds.iter().take(index + 1).rev();
-        sent.find_map(|round| round.versions.get(&row.aggregate_id))
-            .is_none_or(|version| *version < row.aggregate_version)
+        let newest = sent.find_map(|round| round.versions.get(&row.aggregate_id));
+        newest.is_none_or(|version| match version.cmp(&row.aggregate_version) {
+            Ordering::Less => true,
+            Ordering::Equal => is_snapshot(row),
+            Ordering::Greater => false,
+        })
     }
 
     pub(crate) fn rows_in_flight(&self) -> usize {
@@ -184,4 +190,8 @@ impl Shard {
             .map(|round| round.pending.len() + round.outstanding.count())
             .sum()
     }
+}
+
+fn is_snapshot(row: &Row) -> bool {
+    EventType::from_name(&row.event_type).is_some_and(EventType::is_snapshot)
 }

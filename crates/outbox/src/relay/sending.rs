@@ -1,18 +1,21 @@
 //! From the outbox to the client's queue, and what the reports say.
 
-use std::{collections::BTreeSet, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
 use depot_sabotage::Break;
 use tokio::time::Instant;
 
-use super::{Relay, Shard, parking::ToPark};
+use super::{Relay, Shard, Unfinished, parking::ToPark};
 use crate::{
     clock,
     doorbell::ShardSet,
     error::RelayError,
     metrics,
-    publish::Sent,
-    store::{PageLimit, ReadRequest, Row, Tenure},
+    publish::{Publisher, Sent},
+    store::{PageLimit, ReadRequest, Row, Store, Tenure},
 };
 
 /// Pages of one shard that may be on their way: while one is being acknowledged, the next is read and queued.
@@ -32,27 +35,58 @@ impl Shard {
     }
 }
 
+/// Rows that are handed to the client before the answer of the database is looked at again.
+const SLICE: usize = 256;
+
+/// What hands rows to the client, beside the database's work on the next page.
+struct Sending<'a> {
+    shards: &'a mut BTreeMap<i16, Shard>,
+    publisher: &'a Publisher,
+    /// By [`clock::since_boot`].
+    lease_until: Duration,
+    /// A refused row is looked for.
+    keep_ids: bool,
+}
+
 impl Relay {
     /// Reads the next rows of the shards that can take more: what is new in those that are up to date and were rung for, or
     /// in all where that is due, in one statement; and large pages of a few of those that work off a backlog, in turn.
-    pub(super) async fn read(&mut self) -> Result<(), RelayError> {
-        let in_flight = self.rows_in_flight();
-        if in_flight >= self.options.max_rows_in_flight || !self.lease_is_valid() || self.refusal.is_settled()
-        {
-            return Ok(());
+    /// What was read is sent at once, or beside the next reading where there is more to read.
+    pub(super) async fn read_and_send(&mut self) -> Result<(), RelayError> {
+        if self.may_read() {
+            if depot_sabotage::has(Break::Reordered) {
+                // For several changes of one aggregate to be read at a time.
+                tokio::time::sleep(Duration::from_secs(1)).await;
+            }
+            let rows = self.read_new().await? + self.read_backlog().await?;
+            if rows > 0 {
+                ::metrics::histogram!(metrics::BATCH_ROWS).record(rows as f64);
+            }
         }
-        if depot_sabotage::has(Break::Reordered) {
-            // For several changes of one aggregate to be read at a time.
-            tokio::time::sleep(Duration::from_secs(1)).await;
+        if !self.reads_on() {
+            self.send();
         }
-        let rows = self.read_new().await?
-            + self
-                .read_backlog(self.options.max_rows_in_flight - in_flight)
-                .await?;
-        if rows > 0 {
-            ::metrics::histogram!(metrics::BATCH_ROWS).record(rows as f64);
-        }
+        self.send_resumed();
         Ok(())
+    }
+
+    fn may_read(&self) -> bool {
+        self.rows_in_flight() < self.options.max_rows_in_flight
+            && self.lease_is_valid()
+            && !self.refusal.is_settled()
+    }
+
+    /// Whether the next page of a backlog can be asked for at once.
+    pub(super) fn reads_on(&self) -> bool {
+        self.may_read() && self.behind().next().is_some()
+    }
+
+    /// The shards that can take a page of their backlog.
+    fn behind(&self) -> impl Iterator<Item = (i16, &Shard, &Unfinished)> {
+        self.shards.iter().filter_map(|(number, shard)| {
+            let set = shard.read.unfinished.as_ref()?;
+            shard.may_read().then_some((*number, shard, set))
+        })
     }
 
     async fn read_new(&mut self) -> Result<usize, RelayError> {
@@ -78,7 +112,7 @@ impl Relay {
         }
         let begun = Instant::now();
         let (rows, found) = self.read_new_of(asked).await?;
-        self.polling.were_read(begun.elapsed(), &self.options);
+        self.polling.were_read(begun.elapsed(), rows, &self.options);
         // Not before: what could not be read is still to be.
         self.polling.rung = later.with(found.more_than_a_page);
         if is_of_all {
@@ -99,7 +133,9 @@ impl Relay {
             rows: self.options.page_rows,
             bytes: self.options.page_bytes,
         };
-        let mut new = self.store.read_new(&asked, limit).await?;
+        let (store, sending) = self.store_and_sending();
+        let (new, ()) = tokio::join!(store.read_new(&asked, limit), sending.in_slices());
+        let mut new = new?;
         self.check_topics(new.shards.values().flatten().flatten()).await?;
         let mut count = 0;
         for request in asked {
@@ -122,26 +158,29 @@ impl Relay {
         Ok((count, found))
     }
 
-    async fn read_backlog(&mut self, room: usize) -> Result<usize, RelayError> {
-        let behind = self.shards.values().filter(|shard| shard.may_read());
+    async fn read_backlog(&mut self) -> Result<usize, RelayError> {
+        let behind = self.behind();
         let mut asked: Vec<_> = behind
-            .filter_map(|shard| {
-                let set = shard.read.unfinished.clone()?;
-                Some((shard.tenure.shard, shard.read.base.clone(), set))
-            })
+            .map(|(number, shard, set)| (number, shard.read.base.clone(), set.clone()))
             .collect();
-        if asked.is_empty() {
-            return Ok(0);
-        }
         let limit = PageLimit {
             rows: self.options.backlog_page_rows,
             bytes: self.options.backlog_page_bytes,
         };
+        let room = self
+            .options
+            .max_rows_in_flight
+            .saturating_sub(self.rows_in_flight());
         // Those after the one read last come first.
         asked.sort_by_key(|(shard, ..)| (*shard < self.next_read, *shard));
         asked.truncate(room.div_ceil(limit.rows.unsigned_abs().max(1) as usize));
+        if asked.is_empty() {
+            return Ok(0);
+        }
         self.next_read = asked.last().map_or(0, |(shard, ..)| shard + 1);
-        let mut pages = self.store.read_backlog(&asked, limit).await?;
+        let (store, sending) = self.store_and_sending();
+        let (pages, ()) = tokio::join!(store.read_backlog(&asked, limit), sending.in_slices());
+        let mut pages = pages?;
         self.check_topics(pages.values().flat_map(|page| &page.rows))
             .await?;
         let mut count = 0;
@@ -165,54 +204,19 @@ impl Relay {
 
     /// Hands what was read to the client, in order, as long as the lease is valid and its queue takes it.
     pub(super) fn send(&mut self) {
-        let lease_until = self.lease_until;
-        let keep_ids = self.refusal.is_sought();
-        for shard in self.shards.values_mut() {
-            for index in 0..shard.rounds.len() {
-                if depot_sabotage::has(Break::Reordered) {
-                    shard.rounds[index].pending.make_contiguous().reverse();
-                }
-                while let Some(row) = shard
-                    .rounds
-                    .get_mut(index)
-                    .and_then(|round| round.pending.pop_front())
-                {
-                    // Nothing is asked of the time that passed since the last row: it may be an hour.
-                    if clock::since_boot() >= lease_until || self.publisher.failed() {
-                        shard.rounds[index].pending.push_front(row);
-                        return;
-                    }
-                    if depot_sabotage::hits(Break::Unpublished, &row.payload) {
-                        shard.rounds[index].pending.push_front(row);
-                        break;
-                    }
-                    if shard.parked.contains(&row.aggregate_id) {
-                        shard.rounds[index].parking.push(row);
-                        continue;
-                    }
-                    if !shard.is_in_order(index, &row) && !depot_sabotage::has(Break::Reordered) {
-                        shard.park(ToPark::out_of_order(&row));
-                        shard.rounds[index].parking.push(row);
-                        continue;
-                    }
-                    let round = &mut shard.rounds[index];
-                    match self.publisher.send(&row, &round.outstanding) {
-                        Sent::Queued => {
-                            round.note_sent(&row, keep_ids);
-                        }
-                        Sent::Refused(reason) => {
-                            round.parking.push(row.clone());
-                            shard.park(ToPark::refused(&row, &reason));
-                        }
-                        Sent::Later => {
-                            round.pending.push_front(row);
-                            return;
-                        }
-                    }
-                }
-            }
-        }
-        self.send_resumed();
+        let (_, mut sending) = self.store_and_sending();
+        sending.hand_over(usize::MAX);
+    }
+
+    /// What reads, and what sends meanwhile.
+    fn store_and_sending(&mut self) -> (&mut Store, Sending<'_>) {
+        let sending = Sending {
+            shards: &mut self.shards,
+            publisher: &self.publisher,
+            lease_until: self.lease_until,
+            keep_ids: self.refusal.is_sought(),
+        };
+        (&mut self.store, sending)
     }
 
     /// Lets go of what is acknowledged, in memory, and answers how many rows that are.
@@ -241,5 +245,69 @@ impl Relay {
     /// The tenure of a shard, if it is held.
     pub(super) fn tenure(&self, shard: i16) -> Option<Tenure> {
         self.shards.get(&shard).map(|shard| shard.tenure)
+    }
+}
+
+impl Sending<'_> {
+    async fn in_slices(mut self) {
+        while self.hand_over(SLICE) {
+            tokio::task::yield_now().await;
+        }
+    }
+
+    /// Hands over so many rows at most; true if that was what ended it.
+    fn hand_over(&mut self, most: usize) -> bool {
+        let mut left = most;
+        for shard in self.shards.values_mut() {
+            for index in 0..shard.rounds.len() {
+                if depot_sabotage::has(Break::Reordered) {
+                    shard.rounds[index].pending.make_contiguous().reverse();
+                }
+                while let Some(row) = shard
+                    .rounds
+                    .get_mut(index)
+                    .and_then(|round| round.pending.pop_front())
+                {
+                    // Nothing is asked of the time that passed since the last row: it may be an hour.
+                    if clock::since_boot() >= self.lease_until || self.publisher.failed() {
+                        shard.rounds[index].pending.push_front(row);
+                        return false;
+                    }
+                    if left == 0 {
+                        shard.rounds[index].pending.push_front(row);
+                        return true;
+                    }
+                    left -= 1;
+                    if depot_sabotage::hits(Break::Unpublished, &row.payload) {
+                        shard.rounds[index].pending.push_front(row);
+                        break;
+                    }
+                    if shard.parked.contains(&row.aggregate_id) {
+                        shard.rounds[index].parking.push(row);
+                        continue;
+                    }
+                    if !shard.is_in_order(index, &row) && !depot_sabotage::has(Break::Reordered) {
+                        shard.park(ToPark::out_of_order(&row));
+                        shard.rounds[index].parking.push(row);
+                        continue;
+                    }
+                    let round = &mut shard.rounds[index];
+                    match self.publisher.send(&row, &round.outstanding) {
+                        Sent::Queued => {
+                            round.note_sent(&row, self.keep_ids);
+                        }
+                        Sent::Refused(reason) => {
+                            round.parking.push(row.clone());
+                            shard.park(ToPark::refused(&row, &reason));
+                        }
+                        Sent::Later => {
+                            round.pending.push_front(row);
+                            return false;
+                        }
+                    }
+                }
+            }
+        }
+        false
     }
 }

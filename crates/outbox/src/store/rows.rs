@@ -143,7 +143,8 @@ impl Store {
     }
 
     /// Reads the next page of each shard's unfinished set: what is visible in its target and not in its base, by id
-    /// from the last acknowledged page on, and within the page in the order of the aggregates' versions.
+    /// from the last acknowledged page on, and within the page in the order of the aggregates' versions. A page has the limit's
+    /// rows and bytes, twice where late transactions have as many.
     ///
     /// Of one aggregate, ids grow with versions: an id is drawn by the insert that carries the version. (Were it not
     /// so, only two versions on different pages of one set could be confused, and the relay would park the aggregate.)
@@ -179,11 +180,15 @@ impl Store {
         let lines = timed("read the backlog", self.limit, query.fetch_all(&mut connection)).await?;
         self.keep(connection);
 
-        let mut pages: BTreeMap<i16, (Page, i64)> = BTreeMap::new();
+        let mut found: BTreeMap<i16, FoundRows> = BTreeMap::new();
         for line in lines {
-            let (page, found) = pages.entry(line.shard).or_default();
-            *found = line.found;
-            page.rows.push(Row {
+            let found = found.entry(line.shard).or_default();
+            let rows = if line.is_late {
+                &mut found.late
+            } else {
+                &mut found.rows
+            };
+            rows.push(Row {
                 id: line.id,
                 xid: line.xid,
                 aggregate_id: line.aggregate_id,
@@ -196,10 +201,91 @@ impl Store {
                 payload: line.payload,
             });
         }
-        let finish = |(shard, (mut page, found)): (i16, (Page, i64))| {
-            page.more = found >= limit.rows || (page.rows.len() as i64) < found;
-            (shard, page)
+        let pages = found.into_iter();
+        Ok(pages
+            .map(|(shard, found)| (shard, found.into_page(limit)))
+            .collect())
+    }
+}
+
+/// The first rows of an unfinished set, as two indexes have them.
+#[derive(Default)]
+struct FoundRows {
+    rows: Vec<Row>,
+    /// Of transactions that were running when the position was taken.
+    late: Vec<Row>,
+}
+
+impl FoundRows {
+    /// Both together, up to the last row of one that was cut: of it more may lie between the other's next rows.
+    fn into_page(mut self, limit: PageLimit) -> Page {
+        let cut = [&self.rows, &self.late]
+            .into_iter()
+            .filter(|rows| is_cut(rows, limit));
+        let end = cut.filter_map(|rows| rows.iter().map(|row| row.id).max()).min();
+        self.rows.append(&mut self.late);
+        self.rows.retain(|row| end.is_none_or(|end| row.id <= end));
+        self.rows
+            .sort_unstable_by_key(|row| (row.aggregate_version, row.id));
+        Page {
+            rows: self.rows,
+            more: end.is_some(),
+        }
+    }
+}
+
+/// Whether there may be more than these rows, which are as many as were asked for.
+fn is_cut(rows: &[Row], limit: PageLimit) -> bool {
+    let bytes: usize = rows.iter().map(|row| row.payload.len() + row.headers.len()).sum();
+    rows.len() as i64 >= limit.rows || bytes as i64 >= limit.bytes
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn row(id: i64, aggregate_version: i64) -> Row {
+        Row {
+            id,
+            xid: 1,
+            aggregate_id: Uuid::nil(),
+            aggregate_version,
+            event_id: Uuid::nil(),
+            event_type: String::new(),
+            topic: String::new(),
+            occurred_at: OffsetDateTime::UNIX_EPOCH,
+            headers: "h".to_owned(),
+            payload: vec![0; 9],
+        }
+    }
+
+    fn page(rows: &[(i64, i64)], late: &[(i64, i64)], limit: PageLimit) -> (Vec<i64>, bool) {
+        let rows_of = |rows: &[(i64, i64)]| rows.iter().map(|(id, version)| row(*id, *version)).collect();
+        let found = FoundRows {
+            rows: rows_of(rows),
+            late: rows_of(late),
         };
-        Ok(pages.into_iter().map(finish).collect())
+        let page = found.into_page(limit);
+        (page.rows.iter().map(|row| row.id).collect(), page.more)
+    }
+
+    #[test]
+    fn a_page_ends_where_one_of_its_parts_was_cut() {
+        let limit = PageLimit {
+            rows: 3,
+            bytes: 1_000,
+        };
+        assert_eq!(page(&[(1, 2), (4, 1)], &[(2, 3)], limit), (vec![4, 1, 2], false));
+        assert_eq!(
+            page(&[(1, 1), (4, 1), (6, 1)], &[(5, 1), (9, 1)], limit),
+            (vec![1, 4, 5, 6], true)
+        );
+        assert_eq!(
+            page(&[(1, 1), (7, 1), (8, 1)], &[(2, 1), (3, 1), (5, 1)], limit),
+            (vec![1, 2, 3, 5], true)
+        );
+        let few_bytes = PageLimit { rows: 3, bytes: 20 };
+        assert_eq!(page(&[(1, 1), (4, 1)], &[(9, 1)], few_bytes), (vec![1, 4], true));
+        assert_eq!(page(&[], &[], limit), (vec![], false));
     }
 }

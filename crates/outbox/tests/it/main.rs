@@ -12,3 +12,5 @@ mod partitions;
 mod reading;
 mod ringing;
 mod support;
+mod traces;
+mod whereabouts;

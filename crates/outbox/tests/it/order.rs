@@ -251,3 +251,27 @@ async fn step_a_few_times(relay: &mut depot_outbox::Relay) {
         relay.woken(Duration::from_millis(20)).await;
     }
 }
+
+#[tokio::test]
+async fn a_state_that_is_told_once_more_follows_its_version_and_parks_nobody() {
+    let world = World::new().await;
+    let (told, wrong) = (aggregate_in(7), aggregate_in(7));
+    let (mut relay, handle) = world.relay(world.options());
+    let mut snapshot = world.event(told, 2);
+    snapshot.event_type = "depot.item.snapshot.v1".to_owned();
+    let events = vec![
+        world.event(told, 1),
+        world.event(told, 2),
+        snapshot,
+        world.event(told, 3),
+        world.event(wrong, 1),
+        // Anything else in a version that was told is of a writer that did not hold the lock.
+        world.event(wrong, 1),
+    ];
+    world.commit_events(events).await;
+    drain(&mut relay).await;
+    let published = world.published().await;
+    assert_eq!(versions_of(&published, told), [1, 2, 2, 3]);
+    assert_eq!(versions_of(&published, wrong), [1]);
+    assert_eq!(handle.status().parked_aggregates, 1);
+}

@@ -5,7 +5,7 @@ use uuid::Uuid;
 use crate::support::{World, admin, aggregate_in, drain, first_occurrences, step_until, versions_of};
 
 /// Bytes that no compression makes smaller.
-fn noise(bytes: usize) -> Vec<u8> {
+pub fn noise(bytes: usize) -> Vec<u8> {
     let mut state = Uuid::now_v7().as_u128() as u64 | 1;
     let mut next = || {
         // xorshift64

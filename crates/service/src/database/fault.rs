@@ -2,6 +2,8 @@
 
 use metrics::{Unit, counter, describe_counter};
 
+use super::acquire;
+
 /// Transactions that gave way to others; label `kind`.
 pub const CONFLICTS_TOTAL: &str = "depot_db_conflicts_total";
 
@@ -39,8 +41,12 @@ impl Conflict {
     }
 }
 
-/// Counts the error if it tells of a conflict. To be called once an error, where it leaves the statement.
-pub fn count_conflict(error: &sqlx::Error) {
+/// Counts the error if it tells of a conflict, or that no connection was to be had. To be called once an error, where it
+/// leaves the statement.
+pub fn count_fault(error: &sqlx::Error) {
+    if matches!(error, sqlx::Error::PoolTimedOut) {
+        acquire::count_timeout();
+    }
     if let Some(conflict) = Conflict::of(error) {
         counter!(CONFLICTS_TOTAL, "kind" => conflict.label()).increment(1);
     }

@@ -12,12 +12,17 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use metrics::{Unit, describe_gauge, gauge};
 use serde::{Deserialize, Serialize};
+use tokio_util::sync::CancellationToken;
 
 pub use routes::{HealthBody, admin_router, admin_router_with, health, public_routes};
 
 /// A check that takes longer counts as failed.
 const CHECK_TIMEOUT: Duration = Duration::from_secs(3);
+const READY: &str = "depot_ready";
+/// How old the metric is at most, where no probe asks.
+const LOOKED_AT_EVERY: Duration = Duration::from_secs(5);
 
 type CheckFuture = Pin<Box<dyn Future<Output = Result<(), String>> + Send>>;
 type Check = Arc<dyn Fn() -> CheckFuture + Send + Sync>;
@@ -121,10 +126,21 @@ impl Readiness {
         if ready {
             self.inner.was_ready.store(true, Ordering::Release);
         }
+        gauge!(READY).set(if ready { 1.0 } else { 0.0 });
         ReadinessReport {
             ready,
             draining,
             waiting_for,
+        }
+    }
+
+    /// Keeps the metric `depot_ready` up to date, until cancelled: a scrape does not wait for the checks.
+    pub async fn keep_told(self, stop: CancellationToken) {
+        describe_gauge!(READY, Unit::Count, "1 while the process takes work.");
+        gauge!(READY).set(0.0);
+        while stop.run_until_cancelled(self.report()).await.is_some() {
+            stop.run_until_cancelled(tokio::time::sleep(LOOKED_AT_EVERY))
+                .await;
         }
     }
 }

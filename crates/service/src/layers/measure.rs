@@ -19,9 +19,9 @@ pub(super) struct Measure {
 }
 
 impl Measure {
-    pub fn begin(request: &Request) -> Self {
+    pub fn begin(request: &Request, started: Instant) -> Self {
         Self {
-            started: Instant::now(),
+            started,
             method: method_label(request.method()),
             route: request.extensions().get::<MatchedPath>().cloned(),
         }

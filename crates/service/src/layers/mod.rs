@@ -4,7 +4,8 @@
 //! shed, time limit, body limit. Answers are not compressed: a compressed answer must not carry the strong `ETag`
 //! that `If-Match` needs, so compression is left to a proxy, which weakens it.
 //!
-//! All of it is one layer of the router: axum boxes a route and its future at each layer, and clones them for each request.
+//! All of it is one layer of the router, and none is a function with `Next`: axum boxes a route and its future at each layer,
+//! and at each `Next`, and clones them for each request.
 
 mod cors;
 mod measure;
@@ -17,7 +18,6 @@ mod trace;
 use std::sync::Arc;
 
 use axum::Router;
-use axum::middleware::{from_fn, from_fn_with_state};
 use depot_retry::Bulkhead;
 
 use crate::config::HttpConfig;
@@ -25,7 +25,9 @@ use crate::problem::Problem;
 
 pub use protect::BodyLimit;
 
-use protect::Protection;
+use cors::BrowsersLayer;
+use observe::ObserveLayer;
+use protect::{ProtectLayer, Protection};
 
 /// Wraps a public router. Routes added afterwards are not wrapped.
 pub fn standard_layers<S>(router: Router<S>, config: &HttpConfig) -> Router<S>
@@ -57,10 +59,9 @@ where
 /// Wraps the admin router: no limits, since it must answer when the process is busiest.
 pub(crate) fn admin_layers(router: Router) -> Router {
     let protection = Arc::new(Protection::default());
-    router.fallback(nothing_here).layer((
-        from_fn(observe::observe),
-        from_fn_with_state(protection, protect::protect),
-    ))
+    router
+        .fallback(nothing_here)
+        .layer((ObserveLayer, ProtectLayer(protection)))
 }
 
 fn public_layers<S>(router: Router<S>, config: &HttpConfig, protection: Protection) -> Router<S>
@@ -68,9 +69,9 @@ where
     S: Clone + Send + Sync + 'static,
 {
     router.layer((
-        from_fn(observe::observe),
-        cors::layer(&config.cors_origins),
-        from_fn_with_state(Arc::new(protection), protect::protect),
+        ObserveLayer,
+        BrowsersLayer::new(&config.cors_origins),
+        ProtectLayer(Arc::new(protection)),
     ))
 }
 

@@ -7,6 +7,7 @@ use axum::response::{IntoResponse as _, Response};
 use futures::FutureExt as _;
 
 use crate::problem::{Problem, types};
+use crate::telemetry::request_span;
 
 /// The answer of a handler, or the problem that it panicked. What it shares with others, it shares by locks that tell of a
 /// panic, or by channels.
@@ -23,6 +24,6 @@ fn answer(panic: &(dyn Any + Send)) -> Response {
         .copied()
         .or_else(|| panic.downcast_ref::<String>().map(String::as_str))
         .unwrap_or("no message");
-    tracing::error!(panic.message = message, "a handler panicked");
+    request_span().in_scope(|| tracing::error!(panic.message = message, "a handler panicked"));
     Problem::of(&types::INTERNAL).into_response()
 }

@@ -1,13 +1,19 @@
 //! Limits on body size, time and concurrency, and panics.
 
+use std::convert::Infallible;
+use std::pin::pin;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
-use axum::extract::{DefaultBodyLimit, Request, State};
-use axum::middleware::Next;
+use axum::body::HttpBody as _;
+use axum::extract::{DefaultBodyLimit, Request};
 use axum::response::{IntoResponse as _, Response};
-use depot_retry::Bulkhead;
+use depot_retry::{Bulkhead, Place};
+use futures::future::BoxFuture;
 use http::header::CONTENT_LENGTH;
+
+use tower::{Layer, Service};
 
 use super::panics;
 use crate::problem::Problem;
@@ -25,27 +31,89 @@ pub(super) struct Protection {
     pub body: Option<BodyLimit>,
 }
 
-/// Answers at once when as many requests are in progress as the service takes, for a body that announces itself as too large
-/// before a byte of it is read, and for a handler that takes too long or panics. A queue in front of the places would only
-/// make all of them late; a body without a length is cut off by the extractor.
-pub(super) async fn protect(
-    State(protection): State<Arc<Protection>>,
-    mut request: Request,
-    next: Next,
-) -> Response {
-    let _place = match protection.places.as_ref().map(Bulkhead::enter) {
-        Some(None) => return Problem::overloaded().into_response(),
-        place => place.flatten(),
-    };
-    if let Some(limit) = protection.body {
-        if announces_more(&request, limit) {
-            return Problem::payload_too_large(limit.0).into_response();
+impl Protection {
+    /// Lets a request in, to a place where there are some.
+    ///
+    /// # Errors
+    /// As many requests are in progress as the service takes: a queue in front of the places would only make all of them
+    /// late. Or its body announces itself as too large, of which no byte is read; one without a length is cut off by the
+    /// extractor.
+    fn admit(&self, request: &mut Request) -> Result<Option<Place>, Problem> {
+        let place = self.places.as_ref().map(Bulkhead::enter);
+        if matches!(place, Some(None)) {
+            return Err(Problem::overloaded());
         }
-        DefaultBodyLimit::max(limit.0).apply(&mut request);
-        request.extensions_mut().insert(limit);
+        if let Some(limit) = self.body {
+            if announces_more(request, limit) {
+                return Err(Problem::payload_too_large(limit.0));
+            }
+            if !request.body().is_end_stream() {
+                DefaultBodyLimit::max(limit.0).apply(request);
+                request.extensions_mut().insert(limit);
+            }
+        }
+        Ok(place.flatten())
     }
-    let answering = panics::caught(next.run(request));
-    let Some(limit) = protection.time else {
+}
+
+/// Keeps handlers from being asked for too much, and answers for one that takes too long or panics.
+#[derive(Clone)]
+pub(super) struct ProtectLayer(pub Arc<Protection>);
+
+#[derive(Clone)]
+pub(super) struct Protect<S> {
+    inner: S,
+    protection: Arc<Protection>,
+}
+
+impl<S> Layer<S> for ProtectLayer {
+    type Service = Protect<S>;
+
+    fn layer(&self, inner: S) -> Protect<S> {
+        Protect {
+            inner,
+            protection: Arc::clone(&self.0),
+        }
+    }
+}
+
+impl<S> Service<Request> for Protect<S>
+where
+    S: Service<Request, Response = Response, Error = Infallible, Future: Send + 'static>,
+{
+    type Response = Response;
+    type Error = Infallible;
+    type Future = BoxFuture<'static, Result<Response, Infallible>>;
+
+    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        self.inner.poll_ready(context)
+    }
+
+    fn call(&mut self, mut request: Request) -> Self::Future {
+        let place = match self.protection.admit(&mut request) {
+            Ok(place) => place,
+            // Made where the span of the request is.
+            Err(refused) => return Box::pin(async { Ok(refused.into_response()) }),
+        };
+        let (answering, time) = (self.inner.call(request), self.protection.time);
+        Box::pin(async move {
+            let _held = place;
+            let answering = panics::caught(async move {
+                let Ok(response) = answering.await;
+                response
+            });
+            Ok(in_time(time, answering).await)
+        })
+    }
+}
+
+async fn in_time(limit: Option<Duration>, answering: impl Future<Output = Response>) -> Response {
+    let mut answering = pin!(answering);
+    // What waits for nothing needs no timer.
+    if let Poll::Ready(response) = futures::poll!(answering.as_mut()) {
+        return response;
+    }
+    let Some(limit) = limit else {
         return answering.await;
     };
     match tokio::time::timeout(limit, answering).await {

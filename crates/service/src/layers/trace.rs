@@ -9,13 +9,12 @@ use tracing::Span;
 use tracing::field::Empty;
 use uuid::Uuid;
 
-use crate::telemetry::set_parent_from;
+use crate::telemetry::{RequestSpan, request_span};
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
-/// A request in its span.
+/// What is told of a request in its span.
 pub(super) struct Trace {
-    pub span: Span,
     started: Instant,
     request_id: HeaderValue,
     is_read: bool,
@@ -23,18 +22,17 @@ pub(super) struct Trace {
 
 impl Trace {
     /// Joins the caller's trace.
-    pub fn begin(request: &Request) -> Self {
-        let started = Instant::now();
+    pub fn begin(request: &Request, started: Instant) -> (Self, RequestSpan) {
         let headers = request.headers();
         let request_id = request_id(headers);
-        let span = span(request, &request_id);
-        set_parent_from(&span, text(headers, "traceparent"), text(headers, "tracestate"));
-        Self {
-            span,
+        let is_read = request.method().is_safe();
+        let span = RequestSpan::new(is_read, headers, span(request, &request_id));
+        let trace = Self {
             started,
             request_id,
-            is_read: request.method().is_safe(),
-        }
+            is_read,
+        };
+        (trace, span)
     }
 
     /// A read that was answered is counted and measured; a line of the log for each would cost more than the answer.
@@ -46,44 +44,54 @@ impl Trace {
     /// at the level `debug`. The query string is not logged: it may hold a cursor or a name.
     pub fn end(self, response: &mut Response) {
         let status = response.status().as_u16();
-        self.span.record("http.response.status_code", status);
-        if response.status().is_server_error() {
-            self.span.record("otel.status_code", "ERROR");
-        }
         let latency_ms = self.started.elapsed().as_secs_f64() * 1_000.0;
-        self.span.in_scope(|| match self.is_usual(status) {
-            true => tracing::debug!(
+        if self.is_usual(status) {
+            // As a signed number: of an unsigned one the trace would have the text.
+            Span::current().record("http.response.status_code", i64::from(status));
+            tracing::debug!(
                 http.response.status_code = status,
                 http.server.latency_ms = latency_ms,
                 "request answered"
-            ),
-            false => tracing::info!(
-                http.response.status_code = status,
-                http.server.latency_ms = latency_ms,
-                "request answered"
-            ),
-        });
+            );
+        } else {
+            let span = request_span();
+            span.record("http.response.status_code", i64::from(status));
+            if response.status().is_server_error() {
+                span.record("error.type", response.status().as_str());
+                span.record("otel.status_code", "ERROR");
+            }
+            span.in_scope(|| {
+                tracing::info!(
+                    http.response.status_code = status,
+                    http.server.latency_ms = latency_ms,
+                    "request answered"
+                );
+            });
+        }
         response.headers_mut().insert(REQUEST_ID, self.request_id);
     }
 }
 
-fn span(request: &Request, request_id: &HeaderValue) -> Span {
-    let method = request.method().as_str();
-    let route = request
-        .extensions()
-        .get::<MatchedPath>()
-        .map_or("none", MatchedPath::as_str);
-    tracing::info_span!(
-        "request",
-        otel.name = format_args!("{method} {route}"),
-        otel.kind = "server",
-        otel.status_code = Empty,
-        http.request.method = method,
-        http.route = route,
-        http.response.status_code = Empty,
-        url.path = request.uri().path(),
-        request.id = request_id.to_str().unwrap_or_default(),
-    )
+fn span(request: &Request, request_id: &HeaderValue) -> impl Fn() -> Span + Send + use<> {
+    let (method, uri) = (request.method().clone(), request.uri().clone());
+    let route = request.extensions().get::<MatchedPath>().cloned();
+    let request_id = request_id.clone();
+    move || {
+        let method = method.as_str();
+        let route = route.as_ref().map_or("none", MatchedPath::as_str);
+        tracing::info_span!(
+            "request",
+            otel.name = format_args!("{method} {route}"),
+            otel.kind = "server",
+            otel.status_code = Empty,
+            error.type = Empty,
+            http.request.method = method,
+            http.route = route,
+            http.response.status_code = Empty,
+            url.path = uri.path(),
+            request.id = request_id.to_str().unwrap_or_default(),
+        )
+    }
 }
 
 fn request_id(headers: &HeaderMap) -> HeaderValue {
@@ -98,20 +106,18 @@ fn request_id(headers: &HeaderMap) -> HeaderValue {
     }
 }
 
-fn text<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
-    headers.get(name)?.to_str().ok()
-}
-
 #[cfg(test)]
 mod tests {
     use std::io;
     use std::sync::{Arc, Mutex};
 
     use axum::body::Body;
+    use axum::response::IntoResponse as _;
     use http::Method;
     use tracing::Level;
 
     use super::*;
+    use crate::problem::Problem;
 
     #[derive(Clone, Default)]
     struct Lines(Arc<Mutex<Vec<u8>>>);
@@ -135,7 +141,7 @@ mod tests {
         tracing::subscriber::with_default(subscriber, || {
             let request = Request::builder().method(method).body(Body::empty()).unwrap();
             let mut response = Response::builder().status(status).body(Body::empty()).unwrap();
-            Trace::begin(&request).end(&mut response);
+            Trace::begin(&request, Instant::now()).0.end(&mut response);
         });
         let written = lines.0.lock().unwrap();
         String::from_utf8_lossy(&written)
@@ -151,6 +157,33 @@ mod tests {
         }
         for (method, status) in [(Method::GET, 404), (Method::GET, 503), (Method::POST, 201)] {
             assert_eq!(lines_of(Level::INFO, method, status), 1);
+        }
+    }
+
+    #[tokio::test]
+    async fn what_goes_wrong_in_a_read_is_logged_in_its_span() {
+        let lines = Lines::default();
+        let writer = lines.clone();
+        let subscriber = tracing_subscriber::fmt()
+            .with_writer(move || writer.clone())
+            .with_ansi(false)
+            .finish();
+        let _installed = tracing::subscriber::set_default(subscriber);
+        // Made late in any case: whether one is depends on the levels of all subscribers of the process.
+        let request = Request::get("/failing/7").body(Body::empty()).unwrap();
+        let make = span(&request, &HeaderValue::from_static("id-of-the-caller"));
+        let (trace, _) = Trace::begin(&request, Instant::now());
+        let answering = async {
+            assert!(Span::current().is_none());
+            let mut response = Problem::internal(&io::Error::other("the cause")).into_response();
+            trace.end(&mut response);
+        };
+        RequestSpan::late(make).run(answering).await;
+        let written = String::from_utf8(lines.0.lock().unwrap().clone()).unwrap();
+        for line in ["request failed", "request answered"] {
+            let line = written.lines().find(|written| written.contains(line)).unwrap();
+            assert!(line.contains("url.path=\"/failing/7\""), "{line}");
+            assert!(line.contains("id-of-the-caller"), "{line}");
         }
     }
 }

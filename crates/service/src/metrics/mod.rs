@@ -1,18 +1,26 @@
 //! The metrics that every process has, and their rendering for Prometheus.
 //!
 //! Declared once, with unit and description, and present from the start: `depot_request_latency_seconds`,
-//! `depot_requests_total`, `depot_errors_total`, `depot_tasks_count`, `depot_db_conn_count`. A crate with metrics of
-//! its own describes them itself.
+//! `depot_requests_total`, `depot_errors_total`, `depot_tasks_count`, `depot_db_conn_count`; besides them what the runtime,
+//! the pools and the system tell of the process. A crate with metrics of its own describes them itself.
 
+mod pools;
 mod process;
+mod reading;
+mod requests;
+mod runtime;
 
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
-use metrics::{Unit, counter, describe_counter, describe_gauge, describe_histogram, histogram};
+use metrics::{Unit, counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram};
 use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle};
 use sqlx::PgPool;
 use tokio_util::sync::CancellationToken;
+
+use crate::database;
+
+pub use requests::record_request;
 
 /// Time from a request's head to its answer's head; labels `method`, `route`, `status` (a class such as `2xx`).
 pub const REQUEST_LATENCY_SECONDS: &str = "depot_request_latency_seconds";
@@ -24,6 +32,10 @@ pub const ERRORS_TOTAL: &str = "depot_errors_total";
 pub const TASKS_COUNT: &str = "depot_tasks_count";
 /// Open database connections; label `state` (`idle`, `in_use`).
 pub const DB_CONN_COUNT: &str = "depot_db_conn_count";
+/// The most database connections that the process opens.
+pub const DB_CONN_LIMIT: &str = "depot_db_conn_limit";
+/// Always 1; label `version`.
+const BUILD_INFO: &str = "depot_build_info";
 
 /// From half a millisecond to ten seconds: a cached read is under one millisecond, a read that waits for a version
 /// takes seconds.
@@ -31,6 +43,12 @@ const LATENCY_BUCKETS: &[f64] = &[
     0.000_5, 0.001, 0.002, 0.003, 0.005, 0.007_5, 0.01, 0.015, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 1.0, 2.5,
     5.0, 10.0,
 ];
+/// What is counted in one step: rows, events, commands. The largest step takes some thousands.
+const SIZE_BUCKETS: &[f64] = &[
+    1.0, 2.0, 3.0, 5.0, 10.0, 20.0, 50.0, 100.0, 200.0, 500.0, 1_000.0, 2_000.0, 5_000.0,
+];
+/// The ends of the names of such histograms.
+const SIZES: [&str; 4] = ["_rows", "_events", "_batches", "_size"];
 const UPKEEP_INTERVAL: Duration = Duration::from_secs(5);
 
 /// Why metrics are not recorded.
@@ -65,6 +83,8 @@ impl Metrics {
             let recorder = builder.build_recorder();
             let handle = recorder.handle();
             metrics::set_global_recorder(recorder).ok()?;
+            requests::forget();
+            process::begin();
             declare();
             Some(handle)
         });
@@ -87,7 +107,10 @@ impl Metrics {
     #[must_use]
     pub fn render(&self) -> String {
         self.sample();
-        self.handle.render()
+        let mut text = self.handle.render();
+        reading::append(&mut text, &runtime::read());
+        reading::append(&mut text, &process::read());
+        text
     }
 
     /// Keeps the memory of histograms bounded between scrapes, until cancelled.
@@ -102,9 +125,21 @@ impl Metrics {
         }
     }
 
+    /// Measures how long each watched pool lets one wait for a connection, until cancelled.
+    pub async fn measure_waits(self, stop: CancellationToken) {
+        while stop
+            .run_until_cancelled(tokio::time::sleep(database::MEASURED_EVERY))
+            .await
+            .is_some()
+        {
+            let pools = self.pools.lock().unwrap_or_else(PoisonError::into_inner).clone();
+            stop.run_until_cancelled(database::measure(&pools)).await;
+        }
+    }
+
     fn sample(&self) {
-        process::sample_tasks();
-        process::sample_pools(&self.pools.lock().unwrap_or_else(PoisonError::into_inner));
+        runtime::sample_tasks();
+        pools::sample(&self.pools.lock().unwrap_or_else(PoisonError::into_inner));
     }
 }
 
@@ -114,25 +149,17 @@ impl std::fmt::Debug for Metrics {
     }
 }
 
-/// Records an answered request: HTTP or gRPC. `route` is a template, never a path with ids; `status` is a class such
-/// as `2xx`, or a gRPC code such as `OK`.
-pub fn record_request(method: &'static str, route: &str, status: &'static str, latency: Duration) {
-    let labels = [
-        ("method", metrics::SharedString::const_str(method)),
-        ("route", metrics::SharedString::from(route.to_owned())),
-        ("status", metrics::SharedString::const_str(status)),
-    ];
-    counter!(REQUESTS_TOTAL, &labels).increment(1);
-    histogram!(REQUEST_LATENCY_SECONDS, &labels).record(latency.as_secs_f64());
-}
-
 /// Counts a fault. `component` and `kind` are words from a small, fixed set.
 pub fn count_error(component: &'static str, kind: &'static str) {
     counter!(ERRORS_TOTAL, "component" => component, "kind" => kind).increment(1);
 }
 
 fn builder() -> Result<PrometheusBuilder, BuildError> {
-    PrometheusBuilder::new().set_buckets_for_metric(Matcher::Suffix("_seconds".to_owned()), LATENCY_BUCKETS)
+    let seconds = Matcher::Suffix("_seconds".to_owned());
+    let builder = PrometheusBuilder::new().set_buckets_for_metric(seconds, LATENCY_BUCKETS)?;
+    SIZES.into_iter().try_fold(builder, |builder, end| {
+        builder.set_buckets_for_metric(Matcher::Suffix(end.to_owned()), SIZE_BUCKETS)
+    })
 }
 
 fn declare() {
@@ -149,12 +176,19 @@ fn declare() {
     );
     describe_gauge!(TASKS_COUNT, Unit::Count, "Tasks alive in the async runtime.");
     describe_gauge!(DB_CONN_COUNT, Unit::Count, "Open database connections, by state.");
+    describe_gauge!(
+        DB_CONN_LIMIT,
+        Unit::Count,
+        "The most database connections that this process opens."
+    );
+    describe_gauge!(BUILD_INFO, Unit::Count, "Always 1; says which version runs.");
+    gauge!(BUILD_INFO, "version" => env!("CARGO_PKG_VERSION")).set(1.0);
     // Present from the start: an alert on a series that does not exist yet never fires.
     let labels = [("method", "GET"), ("route", "/livez"), ("status", "2xx")];
     counter!(REQUESTS_TOTAL, &labels).increment(0);
     let _registered_without_a_sample = histogram!(REQUEST_LATENCY_SECONDS, &labels);
     counter!(ERRORS_TOTAL, "component" => "http", "kind" => "5xx").increment(0);
-    crate::database::declare();
+    database::declare();
 }
 
 #[cfg(test)]
@@ -166,8 +200,10 @@ mod tests {
         let recorder = builder().unwrap().build_recorder();
         metrics::with_local_recorder(&recorder, || {
             declare();
-            process::sample_tasks();
-            process::sample_pools(&[]);
+            runtime::sample_tasks();
+            pools::sample(&[]);
+            // As the other crates have it, of how much is done in one step.
+            histogram!("depot_test_batch_rows").record(3.0);
         });
         let text = recorder.handle().render();
         let first_samples = [
@@ -176,6 +212,12 @@ mod tests {
             format!("{ERRORS_TOTAL}{{component=\"http\",kind=\"5xx\"}} 0"),
             format!("{TASKS_COUNT} 0"),
             format!("{DB_CONN_COUNT}{{state=\"idle\"}} 0"),
+            format!("{DB_CONN_LIMIT} 0"),
+            format!("{BUILD_INFO}{{version=\"{}\"}} 1", env!("CARGO_PKG_VERSION")),
+            "depot_db_acquire_seconds_count 0".to_owned(),
+            "depot_db_acquire_timeouts_total 0".to_owned(),
+            "depot_test_batch_rows_bucket{le=\"2\"} 0".to_owned(),
+            "depot_test_batch_rows_bucket{le=\"3\"} 1".to_owned(),
         ];
         for sample in first_samples {
             assert!(

@@ -6,6 +6,7 @@ use http::header::{ALLOW, WWW_AUTHENTICATE};
 use http::{HeaderName, HeaderValue};
 
 use super::{FieldFault, Problem, types};
+use crate::telemetry::request_span;
 
 impl Problem {
     /// 400: the body is no JSON; `detail` names line and column.
@@ -117,11 +118,13 @@ impl Problem {
 
     /// 503: a backing service does not answer. Logs `cause`; the client sees only `service` ("the database").
     pub fn unavailable(service: &str, cause: &(dyn Error + 'static)) -> Self {
-        tracing::warn!(
-            error = chain(cause),
-            dependency = service,
-            "a backing service does not answer"
-        );
+        request_span().in_scope(|| {
+            tracing::warn!(
+                error = chain(cause),
+                dependency = service,
+                "a backing service does not answer"
+            );
+        });
         Self::known_unavailable(service)
     }
 
@@ -135,7 +138,7 @@ impl Problem {
 
     /// 500: logs `cause` with its chain, once; the client sees nothing of it.
     pub fn internal(cause: &(dyn Error + 'static)) -> Self {
-        tracing::error!(error = chain(cause), "request failed");
+        request_span().in_scope(|| tracing::error!(error = chain(cause), "request failed"));
         Self::of(&types::INTERNAL)
     }
 }

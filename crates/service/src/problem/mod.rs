@@ -6,7 +6,6 @@
 
 mod docs;
 mod document;
-mod documented;
 mod general;
 mod response;
 pub mod types;
@@ -18,7 +17,6 @@ use serde_json::{Map, Value};
 
 pub use docs::documentation;
 pub use document::{FieldFault, Problem, ProblemDocument};
-pub use documented::{document_input, document_rate_limit};
 pub use general::chain;
 
 /// The media type of problem documents.

@@ -10,7 +10,7 @@ use http::HeaderValue;
 use http::header::{CONTENT_DISPOSITION, CONTENT_TYPE};
 use serde::Deserialize;
 
-use super::{CpuProfile, ProfileError, TaskList};
+use super::{CpuProfile, HeapProfileError, ProfileError, TaskList, heap_profile};
 use crate::params::QueryParams;
 use crate::problem::Problem;
 use crate::shutdown::Shutdown;
@@ -29,11 +29,12 @@ struct ProfileParams {
     hz: Option<u32>,
 }
 
-/// `GET /debug/pprof/profile`, `GET /debug/pprof/flamegraph`, `GET /debug/tasks`.
+/// `GET /debug/pprof/profile`, `GET /debug/pprof/flamegraph`, `GET /debug/pprof/heap`, `GET /debug/tasks`.
 pub fn routes(shutdown: &Shutdown) -> Router {
     Router::new()
         .route("/debug/pprof/profile", get(profile))
         .route("/debug/pprof/flamegraph", get(flamegraph))
+        .route("/debug/pprof/heap", get(heap))
         .route("/debug/tasks", get(tasks))
         .with_state(shutdown.clone())
 }
@@ -44,14 +45,23 @@ async fn profile(
 ) -> Result<Response, Problem> {
     let profile = take(&params, &shutdown).await?;
     let body = profile.to_pprof().map_err(|error| explain(&error))?;
+    Ok(file(r#"attachment; filename="profile.pb""#, body))
+}
+
+async fn heap() -> Result<Response, Problem> {
+    let body = heap_profile().await.map_err(|error| match error {
+        HeapProfileError::NotSampled => Problem::not_found(error.to_string()),
+        HeapProfileError::Dump { .. } | HeapProfileError::Naming(_) => Problem::internal(&error),
+    })?;
+    Ok(file(r#"attachment; filename="heap.pb.gz""#, body))
+}
+
+fn file(disposition: &'static str, body: Vec<u8>) -> Response {
     let headers = [
         (CONTENT_TYPE, HeaderValue::from_static("application/octet-stream")),
-        (
-            CONTENT_DISPOSITION,
-            HeaderValue::from_static(r#"attachment; filename="profile.pb""#),
-        ),
+        (CONTENT_DISPOSITION, HeaderValue::from_static(disposition)),
     ];
-    Ok((headers, body).into_response())
+    (headers, body).into_response()
 }
 
 async fn flamegraph(

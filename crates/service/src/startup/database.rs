@@ -34,7 +34,7 @@ impl DatabaseCheck {
                 Err(error) => return self.not_let_in(&error).map(|finding| vec![finding]),
             };
             let mut findings = migrations::look(&mut conn, self.role).await?;
-            findings.extend(grants::look(&mut conn, self.role).await?);
+            findings.extend(grants::look(&mut conn, self.role, None).await?);
             Ok(findings)
         };
         let late = || NoAnswer(format!("not within {} s", LIMIT.as_secs()));

@@ -17,12 +17,23 @@ struct Right {
     what: String,
 }
 
-pub(super) async fn look(conn: &mut PgConnection, service: ServiceRole) -> Result<Vec<Finding>, NoAnswer> {
+/// Of a role by its name, or of the one by which this connection has entered.
+pub(super) async fn look(
+    conn: &mut PgConnection,
+    service: ServiceRole,
+    role: Option<&str>,
+) -> Result<Vec<Finding>, NoAnswer> {
     let forbidden: Vec<String> = forbidden(service).iter().map(|&right| right.to_owned()).collect();
-    let rights = sqlx::query_file_as!(Right, "src/startup/grants.sql", service.schema(), &forbidden[..])
-        .fetch_all(conn)
-        .await
-        .map_err(|error| NoAnswer(chain(&error)))?;
+    let rights = sqlx::query_file_as!(
+        Right,
+        "src/startup/grants.sql",
+        service.schema(),
+        &forbidden[..],
+        role
+    )
+    .fetch_all(conn)
+    .await
+    .map_err(|error| NoAnswer(chain(&error)))?;
     Ok(findings(service, &rights))
 }
 
@@ -40,6 +51,8 @@ fn forbidden(service: ServiceRole) -> &'static [&'static str] {
             "restore_epoch INSERT",
             "restore_epoch UPDATE",
             "restore_epoch DELETE",
+            "lost_aggregates UPDATE",
+            "lost_aggregates DELETE",
             "_sqlx_migrations INSERT",
             "_sqlx_migrations UPDATE",
             "_sqlx_migrations DELETE",
@@ -50,6 +63,9 @@ fn forbidden(service: ServiceRole) -> &'static [&'static str] {
             "TRIGGER",
             "outbox UPDATE",
             "outbox DELETE",
+            "restore_epoch INSERT",
+            "restore_epoch UPDATE",
+            "restore_epoch DELETE",
             "_sqlx_migrations INSERT",
             "_sqlx_migrations UPDATE",
             "_sqlx_migrations DELETE",
@@ -61,6 +77,9 @@ fn forbidden(service: ServiceRole) -> &'static [&'static str] {
             "item_history_kept INSERT",
             "item_history_kept UPDATE",
             "item_history_kept DELETE",
+            "projections DELETE",
+            "projection_changes UPDATE",
+            "projection_changes DELETE",
             "_sqlx_migrations INSERT",
             "_sqlx_migrations UPDATE",
             "_sqlx_migrations DELETE",

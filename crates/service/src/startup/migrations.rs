@@ -53,7 +53,7 @@ fn not_there(schema: &str, error: &sqlx::Error) -> Result<Finding, NoAnswer> {
     let code = error.as_database_error().and_then(|error| error.code());
     let problem = match code.as_deref() {
         Some("42P01" | "3F000") => "is not there".to_owned(),
-        Some("42501") => "has a list of migrations that this service may not read".to_owned(),
+        Some("42501") => "has a list of migrations that this role may not read".to_owned(),
         _ => return Err(NoAnswer(chain(error))),
     };
     Ok(Finding::pending(format!("schema {schema}"), problem, MIGRATE))

@@ -1,12 +1,15 @@
 //! Logs and traces.
 //!
-//! Log lines are JSON in production and readable in development; both carry the trace id. Spans get ids and are
-//! propagated (W3C Trace Context) whether or not a collector is configured; they are exported when one is.
+//! Log lines are JSON in production and readable in development; both carry the ids of trace and span. Spans get ids and are
+//! propagated (W3C Trace Context) whether or not a collector is configured; they are exported when one is, and then the spans
+//! of `depot_spans` are told too.
 //!
 //! Never logged: tokens and other headers, query strings, bodies, presigned URLs, configuration values.
 
 mod format;
+mod process_span;
 mod propagation;
+mod request_span;
 
 use std::time::Duration;
 
@@ -22,10 +25,12 @@ use tracing_subscriber::{EnvFilter, Layer as _};
 
 use crate::config::{AppEnv, TelemetryConfig};
 
+pub use process_span::{Message, process_failed, process_span};
 pub use propagation::{
     TraceHeaders, add_link_from, current_trace_headers, current_trace_id, current_traceparent,
     set_parent_from,
 };
+pub use request_span::{RequestSpan, request_span};
 
 const EXPORT_TIMEOUT: Duration = Duration::from_secs(5);
 
@@ -73,7 +78,10 @@ pub fn init(service: &'static str, config: &TelemetryConfig) -> Result<Telemetry
             .with_ansi(false)
             .with_filter(filter)
             .boxed(),
-        AppEnv::Development | AppEnv::Test => logs.compact().with_filter(filter).boxed(),
+        AppEnv::Development | AppEnv::Test => logs
+            .event_format(format::ReadableLine::default())
+            .with_filter(filter)
+            .boxed(),
     };
     // The level of traces does not follow the level of logs: a quiet log still has whole traces.
     let spans = tracing_opentelemetry::layer()
@@ -88,6 +96,9 @@ pub fn init(service: &'static str, config: &TelemetryConfig) -> Result<Telemetry
         .with(logs)
         .try_init()
         .map_err(TelemetryError::AlreadyInstalled)?;
+    if config.otlp_endpoint.is_some() {
+        depot_spans::record_by(&provider);
+    }
     Ok(Telemetry { provider })
 }
 

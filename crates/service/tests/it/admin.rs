@@ -4,7 +4,10 @@ use axum::Router;
 use depot_service::config::DatabaseConfig;
 use depot_service::health::{Readiness, ReadinessReport, admin_router, public_routes};
 use depot_service::metrics::Metrics;
-use depot_service::{database, metrics};
+use depot_service::{
+    database::{self, Plans},
+    metrics,
+};
 
 use crate::requests::{body_text, get, header};
 
@@ -63,7 +66,7 @@ async fn readiness_is_false_while_draining_and_liveness_is_not() {
 async fn a_database_that_is_away_is_named_and_stops_neither_start_nor_liveness() {
     // Nothing listens on port 1.
     let config = DatabaseConfig::for_url("postgres://depot:pw@127.0.0.1:1/depot", "command");
-    let pool = database::connect(&config, "test").unwrap();
+    let pool = database::connect(&config, "test", Plans::Usual).unwrap();
     let readiness = Readiness::new();
     readiness.check("database", move || database::check(pool.clone()));
     let router = admin(&readiness);

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use depot_service::config::DatabaseConfig;
-use depot_service::database;
+use depot_service::database::{self, Plans};
 use depot_service::metrics::Metrics;
 use depot_test_stack::{ServiceRole, TestDatabase};
 use sqlx::PgPool;
@@ -24,7 +24,7 @@ async fn connections_carry_the_schema_the_name_and_the_time_outs() {
         idle_in_transaction_timeout: Duration::from_secs(7),
         ..DatabaseConfig::for_url(&database.url(ServiceRole::Command), "command")
     };
-    let pool = database::connect(&config, "the-test").unwrap();
+    let pool = database::connect(&config, "the-test", Plans::Usual).unwrap();
     database::check(pool.clone()).await.unwrap();
     assert_eq!(setting(&pool, "search_path").await, "command");
     assert_eq!(setting(&pool, "application_name").await, "the-test");
@@ -34,13 +34,34 @@ async fn connections_carry_the_schema_the_name_and_the_time_outs() {
 }
 
 #[tokio::test]
+async fn statements_are_planned_when_their_pool_says() {
+    let database = TestDatabase::create().await.unwrap();
+    let config = DatabaseConfig::for_url(&database.url(ServiceRole::Command), "command");
+    for (plans, mode, whole_tables) in [
+        (Plans::Usual, "auto", "on"),
+        (Plans::Anew, "force_custom_plan", "on"),
+        (Plans::Kept, "force_generic_plan", "off"),
+        (Plans::Ordered, "force_generic_plan", "off"),
+    ] {
+        let pool = database::connect(&config, "the-test", plans).unwrap();
+        assert_eq!(setting(&pool, "plan_cache_mode").await, mode, "{plans:?}");
+        assert_eq!(setting(&pool, "enable_seqscan").await, whole_tables, "{plans:?}");
+        let sorts = if plans == Plans::Ordered { "off" } else { "on" };
+        assert_eq!(setting(&pool, "enable_sort").await, sorts, "{plans:?}");
+        assert_eq!(setting(&pool, "enable_bitmapscan").await, sorts, "{plans:?}");
+        assert_eq!(setting(&pool, "jit").await, "off", "{plans:?}");
+        assert_eq!(setting(&pool, "search_path").await, "command", "{plans:?}");
+    }
+}
+
+#[tokio::test]
 async fn a_statement_that_takes_too_long_is_ended_by_the_server() {
     let database = TestDatabase::create().await.unwrap();
     let config = DatabaseConfig {
         statement_timeout: Duration::from_millis(50),
         ..DatabaseConfig::for_url(&database.url(ServiceRole::Command), "command")
     };
-    let pool = database::connect(&config, "the-test").unwrap();
+    let pool = database::connect(&config, "the-test", Plans::Usual).unwrap();
     let error = sqlx::query("SELECT pg_sleep(3600)")
         .execute(&pool)
         .await
@@ -49,10 +70,33 @@ async fn a_statement_that_takes_too_long_is_ended_by_the_server() {
 }
 
 #[tokio::test]
+async fn a_connection_that_ended_while_nobody_used_it_is_replaced_before_its_use() {
+    let database = TestDatabase::create().await.unwrap();
+    let config = DatabaseConfig {
+        max_connections: 1,
+        ..DatabaseConfig::for_url(&database.url(ServiceRole::Command), "command")
+    };
+    let pool = database::connect(&config, "the-test", Plans::Usual).unwrap();
+    let backend = async || -> Result<i32, sqlx::Error> {
+        sqlx::query_scalar("SELECT pg_backend_pid()")
+            .fetch_one(&pool)
+            .await
+    };
+    let first = backend().await.unwrap();
+    let owner = database.owner_pool().await;
+    sqlx::query("SELECT pg_terminate_backend($1)")
+        .bind(first)
+        .execute(&owner)
+        .await
+        .unwrap();
+    assert_ne!(backend().await.unwrap(), first);
+}
+
+#[tokio::test]
 async fn watched_pools_are_counted_by_state() {
     let database = TestDatabase::create().await.unwrap();
     let config = DatabaseConfig::for_url(&database.url(ServiceRole::Command), "command");
-    let pool = database::connect(&config, "the-test").unwrap();
+    let pool = database::connect(&config, "the-test", Plans::Usual).unwrap();
     // Other tests render the same recorder with pools of their own, so one look may find their figures.
     let metrics = Metrics::install().unwrap();
     metrics.watch_pool(&pool);
@@ -72,7 +116,7 @@ async fn a_transaction_that_stood_still_for_too_long_is_a_database_that_was_away
         idle_in_transaction_timeout: Duration::from_millis(20),
         ..DatabaseConfig::for_url(&database.url(ServiceRole::Command), "command")
     };
-    let pool = database::connect(&config, "the-test").unwrap();
+    let pool = database::connect(&config, "the-test", Plans::Usual).unwrap();
     let mut transaction = pool.begin().await.unwrap();
     let backend: i32 = sqlx::query_scalar("SELECT pg_backend_pid()")
         .fetch_one(&mut *transaction)

@@ -151,6 +151,29 @@ async fn a_usable_request_id_is_kept_and_another_replaced() {
 }
 
 #[tokio::test]
+async fn answers_to_browsers_and_to_others_vary_by_the_same() {
+    let routes = Router::new().route("/", get(|| async { ([("vary", "authorization")], "ok") }));
+    let router = wrap(routes);
+    let vary = async |request: http::request::Builder| {
+        let response = send(&router, request.body(Body::empty()).unwrap()).await;
+        let values = response.headers().get_all("vary").iter();
+        let mut values: Vec<_> = values.map(|value| value.to_str().unwrap().to_owned()).collect();
+        values.sort();
+        values
+    };
+    let of_a_browser = vary(Request::get("/").header("origin", "http://localhost:3000")).await;
+    assert_eq!(vary(Request::get("/")).await, of_a_browser);
+    assert!(
+        of_a_browser.iter().any(|value| value.contains("origin")),
+        "{of_a_browser:?}"
+    );
+    assert!(
+        of_a_browser.contains(&"authorization".to_owned()),
+        "{of_a_browser:?}"
+    );
+}
+
+#[tokio::test]
 async fn only_listed_origins_may_read_answers_and_they_see_the_headers() {
     let origin = HeaderValue::from_static("http://localhost:3000");
     let config = HttpConfig {

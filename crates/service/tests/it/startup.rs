@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use depot_service::{
     config::DatabaseConfig,
-    database,
+    database::{self, Plans},
     process::Process,
     shutdown::{DrainPolicy, Shutdown},
     startup::{Check as _, DatabaseCheck, Finding, ServiceRole, StartUp, Weight},
@@ -15,7 +15,12 @@ use sqlx::{AssertSqlSafe, PgPool};
 const ROLES: [ServiceRole; 4] = ServiceRole::ALL;
 
 fn pool(url: &str, role: ServiceRole) -> PgPool {
-    database::connect(&DatabaseConfig::for_url(url, role.schema()), "the-test").unwrap()
+    database::connect(
+        &DatabaseConfig::for_url(url, role.schema()),
+        "the-test",
+        Plans::Usual,
+    )
+    .unwrap()
 }
 
 async fn look(url: &str, role: ServiceRole) -> Vec<Finding> {
@@ -332,6 +337,25 @@ async fn a_reader_that_may_write_is_refused() {
     assert_found(&findings, Weight::Wrong, &["INSERT", "ON read."]);
 }
 
+/// Operators read what no service may: their URL is none for a service.
+#[tokio::test]
+async fn the_operators_role_is_refused_by_every_service() {
+    let database = TestDatabase::create().await.unwrap();
+    for (role, foreign) in [
+        (ServiceRole::Command, "ON read."),
+        (ServiceRole::Uploader, "ON command."),
+        (ServiceRole::Projector, "ON command."),
+        (ServiceRole::Query, "ON command."),
+    ] {
+        let findings = look(&database.operator_url(), role).await;
+        assert_found(
+            &findings,
+            Weight::Wrong,
+            &["database role depot_operator", "has SELECT ", foreign],
+        );
+    }
+}
+
 /// Whatever the owner of the database is otherwise, a superuser or not.
 #[tokio::test]
 async fn the_owner_of_the_database_is_refused_and_the_role_to_name_is_told() {
@@ -378,7 +402,10 @@ async fn a_role_or_password_that_is_not_there_is_waited_for_and_a_server_that_is
         acquire_timeout: Duration::from_millis(300),
         ..DatabaseConfig::for_url(nowhere, "command")
     };
-    let check = DatabaseCheck::new(database::connect(&config, "the-test").unwrap(), role);
+    let check = DatabaseCheck::new(
+        database::connect(&config, "the-test", Plans::Usual).unwrap(),
+        role,
+    );
     assert!(check.look().await.is_err());
 }
 

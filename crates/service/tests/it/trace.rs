@@ -89,6 +89,32 @@ async fn a_problem_names_its_trace() {
 }
 
 #[tokio::test]
+async fn a_read_that_nobody_traces_has_a_span_only_if_it_fails() {
+    start();
+    let has_span = || async { (!tracing::Span::current().is_none()).to_string() };
+    let broken = || async { Problem::not_found("gone") };
+    let routes = Router::new()
+        .route("/", get(has_span).post(has_span))
+        .route("/broken", get(broken));
+    let router = standard_layers(routes, &HttpConfig::default());
+    let ask = async |request: http::request::Builder| {
+        body_text(send(&router, request.body(Body::empty()).unwrap()).await).await
+    };
+    assert_eq!(ask(Request::get("/")).await, "false");
+    assert_eq!(ask(Request::post("/")).await, "true");
+    let parent = format!("00-{TRACE}-00f067aa0ba902b7-00");
+    assert_eq!(ask(Request::get("/").header("traceparent", parent)).await, "true");
+
+    let request = Request::get("/broken").body(Body::empty()).unwrap();
+    let problem = problem(send(&router, request).await).await;
+    let trace = problem.trace_id.clone().unwrap();
+    assert!(
+        trace.len() == 32 && trace.bytes().any(|digit| digit != b'0'),
+        "{trace}"
+    );
+}
+
+#[tokio::test]
 async fn outside_of_a_span_there_is_no_trace() {
     start();
     assert_eq!(current_trace_id(), None);
@@ -100,4 +126,24 @@ async fn a_traceparent_that_was_kept_can_be_joined_later() {
     let span = tracing::info_span!("later");
     telemetry::set_parent_from(&span, Some(&format!("00-{TRACE}-00f067aa0ba902b7-01")), None);
     assert_eq!(span.in_scope(current_trace_id).as_deref(), Some(TRACE));
+}
+
+#[tokio::test]
+async fn a_message_is_handled_in_the_trace_that_caused_it() {
+    start();
+    let sent = format!("00-{TRACE}-00f067aa0ba902b7-01");
+    let span = telemetry::process_span(&telemetry::Message {
+        topic: "t.v1",
+        partition: 0,
+        offset: 7,
+        group: "g",
+        id: None,
+        traceparent: Some(&sent),
+        tracestate: None,
+    });
+    let headers = span.in_scope(current_trace_headers).unwrap();
+    assert!(
+        headers.traceparent.starts_with(&sent[..36]) && headers.traceparent != sent,
+        "{headers:?}"
+    );
 }

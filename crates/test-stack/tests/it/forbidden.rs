@@ -1,12 +1,12 @@
 //! What a stolen password of a service is worth: every statement here is tried by every role that must not do it.
 
-use depot_test_stack::{ServiceRole, TestDatabase, settings};
+use depot_test_stack::{OperatorRole, ServiceRole, TestDatabase, settings};
 use sqlx::{AssertSqlSafe, Connection as _, PgConnection, PgPool};
 
 const INSUFFICIENT_PRIVILEGE: &str = "42501";
 
 /// As `depot migrate` leaves a database: what belongs to the database itself is not copied from a template.
-async fn migrated() -> TestDatabase {
+pub(super) async fn migrated() -> TestDatabase {
     let database = TestDatabase::create().await.unwrap();
     let owner = database.owner_url().parse().unwrap();
     depot_migrate::migrate(&owner, &depot_migrate::Passwords::default())
@@ -24,7 +24,7 @@ fn schema(role: ServiceRole) -> &'static str {
 }
 
 /// `None` if the statement was refused for want of a right, else what came of it. Leaves nothing behind.
-async fn came_of(connection: &mut PgConnection, statement: &str) -> Option<String> {
+pub(super) async fn came_of(connection: &mut PgConnection, statement: &str) -> Option<String> {
     let mut transaction = connection.begin().await.unwrap();
     let outcome = sqlx::raw_sql(AssertSqlSafe(statement.to_owned()))
         .execute(&mut *transaction)
@@ -42,21 +42,26 @@ async fn came_of(connection: &mut PgConnection, statement: &str) -> Option<Strin
 /// Tries all statements by a role; panics with all that were not refused.
 async fn are_refused(database: &TestDatabase, role: ServiceRole, statements: &[String]) {
     let mut connection = PgConnection::connect(&database.url(role)).await.unwrap();
+    all_are_refused(&mut connection, role.name(), statements).await;
+}
+
+/// The same on a connection of that role.
+pub(super) async fn all_are_refused(connection: &mut PgConnection, role: &str, statements: &[String]) {
     let mut allowed = Vec::new();
     for statement in statements {
-        if let Some(outcome) = came_of(&mut connection, statement).await {
+        if let Some(outcome) = came_of(connection, statement).await {
             allowed.push(format!("{statement}: {outcome}"));
         }
     }
     assert!(
         allowed.is_empty(),
-        "{role:?} is not refused:\n{}",
+        "{role} is not refused:\n{}",
         allowed.join("\n")
     );
 }
 
 /// `(schema, name)` of all tables, partitions and views that migrations made.
-async fn tables(owner: &PgPool) -> Vec<(String, String)> {
+pub(super) async fn tables(owner: &PgPool) -> Vec<(String, String)> {
     sqlx::query_as(
         "SELECT n.nspname::text, c.relname::text FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
          WHERE n.nspname IN ('command', 'uploader', 'read', 'public') AND c.relkind IN ('r', 'p', 'v', 'm')
@@ -194,54 +199,8 @@ async fn no_role_changes_definitions_not_even_of_its_own_schema() {
 #[tokio::test]
 async fn no_role_becomes_another_or_reads_secrets_or_leaves_the_database() {
     let database = migrated().await;
-    let owner = url_user(settings().get("MIGRATE_DATABASE_URL"));
     for role in ServiceRole::ALL {
-        let others = ServiceRole::ALL
-            .into_iter()
-            .filter(|other| *other != role)
-            .map(|other| other.name().to_owned());
-        let mut statements: Vec<String> = others
-            .chain([owner.as_str(), "postgres", "pg_read_all_data", "pg_monitor"].map(str::to_owned))
-            .flat_map(|other| {
-                // Nobody alters the roles of Postgres' own.
-                let alter =
-                    (!other.starts_with("pg_")).then(|| format!("ALTER ROLE {other} PASSWORD 'mine'"));
-                let become_it = [
-                    format!("SET ROLE {other}"),
-                    format!("SET SESSION AUTHORIZATION {other}"),
-                ];
-                become_it.into_iter().chain(alter)
-            })
-            .collect();
-        let me = role.name();
-        statements.extend(
-            [
-                &format!("ALTER ROLE {me} SUPERUSER"),
-                &format!("ALTER ROLE {me} CREATEDB"),
-                &format!("ALTER ROLE {me} CREATEROLE"),
-                &format!("ALTER ROLE {me} BYPASSRLS"),
-                "CREATE ROLE mine",
-                "SELECT rolpassword FROM pg_authid",
-                "SELECT passwd FROM pg_shadow",
-                "SELECT umuser FROM pg_user_mapping",
-                "SELECT pg_read_file('/etc/passwd')",
-                "SELECT pg_ls_dir('/')",
-                "SELECT pg_read_binary_file('/etc/passwd')",
-                "SELECT lo_import('/etc/passwd')",
-                "COPY (SELECT 1) TO '/tmp/mine'",
-                "COPY (SELECT 1) TO PROGRAM 'id'",
-                "SELECT pg_reload_conf()",
-                "SELECT pg_switch_wal()",
-                "SELECT pg_create_restore_point('mine')",
-                "SELECT * FROM pg_hba_file_rules",
-                "SELECT * FROM pg_file_settings",
-                "SELECT pg_create_logical_replication_slot('mine', 'pgoutput')",
-                "SET log_statement = 'all'",
-                "SET session_replication_role = 'replica'",
-            ]
-            .map(str::to_owned),
-        );
-        are_refused(&database, role, &statements).await;
+        are_refused(&database, role, &reaching_out(role.name())).await;
         // These run in no transaction.
         let mut connection = PgConnection::connect(&database.url(role)).await.unwrap();
         for statement in ["CREATE DATABASE mine", "ALTER SYSTEM SET log_statement = 'all'"] {
@@ -257,6 +216,56 @@ async fn no_role_becomes_another_or_reads_secrets_or_leaves_the_database() {
             );
         }
     }
+}
+
+/// What a role must not do to become another, to learn secrets, or to leave the database.
+pub(super) fn reaching_out(me: &str) -> Vec<String> {
+    let owner = url_user(settings().get("MIGRATE_DATABASE_URL"));
+    let services = ServiceRole::ALL.map(ServiceRole::name);
+    let others = services
+        .into_iter()
+        .chain([OperatorRole::NAME])
+        .filter(|other| *other != me);
+    let mut statements: Vec<String> = others
+        .chain([owner.as_str(), "postgres", "pg_read_all_data", "pg_monitor"])
+        .flat_map(|other| {
+            // Nobody alters the roles of Postgres' own.
+            let alter = (!other.starts_with("pg_")).then(|| format!("ALTER ROLE {other} PASSWORD 'mine'"));
+            let become_it = [
+                format!("SET ROLE {other}"),
+                format!("SET SESSION AUTHORIZATION {other}"),
+            ];
+            become_it.into_iter().chain(alter)
+        })
+        .collect();
+    statements.extend(
+        [
+            &format!("ALTER ROLE {me} SUPERUSER"),
+            &format!("ALTER ROLE {me} CREATEDB"),
+            &format!("ALTER ROLE {me} CREATEROLE"),
+            &format!("ALTER ROLE {me} BYPASSRLS"),
+            "CREATE ROLE mine",
+            "SELECT rolpassword FROM pg_authid",
+            "SELECT passwd FROM pg_shadow",
+            "SELECT umuser FROM pg_user_mapping",
+            "SELECT pg_read_file('/etc/passwd')",
+            "SELECT pg_ls_dir('/')",
+            "SELECT pg_read_binary_file('/etc/passwd')",
+            "SELECT lo_import('/etc/passwd')",
+            "COPY (SELECT 1) TO '/tmp/mine'",
+            "COPY (SELECT 1) TO PROGRAM 'id'",
+            "SELECT pg_reload_conf()",
+            "SELECT pg_switch_wal()",
+            "SELECT pg_create_restore_point('mine')",
+            "SELECT * FROM pg_hba_file_rules",
+            "SELECT * FROM pg_file_settings",
+            "SELECT pg_create_logical_replication_slot('mine', 'pgoutput')",
+            "SET log_statement = 'all'",
+            "SET session_replication_role = 'replica'",
+        ]
+        .map(str::to_owned),
+    );
+    statements
 }
 
 #[tokio::test]

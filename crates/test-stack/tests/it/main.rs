@@ -3,4 +3,5 @@
 
 mod forbidden;
 mod ground;
+mod operator;
 mod roles;

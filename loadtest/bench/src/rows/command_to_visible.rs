@@ -20,8 +20,9 @@ use crate::{
 const NAME: &str = "command-to-visible";
 const LIMIT: &str = "limit";
 const OURS: &str = "ours";
-/// Commands that are under way at a time, at most.
-const WORKERS: usize = 64;
+/// Commands that are under way at a time, at most: fewer than the reads that query-api lets wait, and so many that few of them
+/// wait for another one's end, which would be counted as their own latency.
+const WORKERS: usize = 256;
 
 pub const ROW: Row = Row {
     name: NAME,

@@ -69,8 +69,8 @@ async fn run(bench: &Bench) -> Result<()> {
     let client = installation.depot.client("bench", Role::Writer);
     for round in bench.rounds() {
         for (limit, ours, size, files) in [
-            ("limit-1kib", "ours-1kib", KIB, bench.sized(100, 500)),
-            ("limit-1mib", "ours-1mib", MIB, bench.sized(30, 100)),
+            ("limit-1kib", "ours-1kib", KIB, bench.sized(400, 2_000)),
+            ("limit-1mib", "ours-1mib", MIB, bench.sized(100, 400)),
             ("limit-1gib", "ours-1gib", 1024 * MIB, 1),
         ] {
             let place = |what| Place {

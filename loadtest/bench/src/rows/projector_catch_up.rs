@@ -128,7 +128,8 @@ impl CatchUp {
         self.build_anew_by(1).await
     }
 
-    /// Lets so many projectors build it together; what is told of a process is told of the first.
+    /// Lets so many projectors build it together; what is told of a process is told of the first. None of them stores anything
+    /// before all have their partitions: otherwise the first is done before the others have begun.
     pub async fn build_anew_by(&mut self, projectors: usize) -> Result<Found> {
         let installation = &mut self.installation;
         let pool = installation.depot.database.clone();
@@ -139,6 +140,10 @@ impl CatchUp {
         // What Redis holds is of an older generation then, and is never read.
         let older = "UPDATE read.cache_generation SET generation = generation + 1";
         sqlx::query(older).execute(&pool).await?;
+        let mut gate = pool.begin().await?;
+        sqlx::query("LOCK TABLE read.items IN SHARE MODE")
+            .execute(&mut *gate)
+            .await?;
         let admin = installation.depot.admin_url(Service::Projector, "");
         let process = installation.depot.process(Service::Projector);
         process.restart()?;
@@ -153,6 +158,7 @@ impl CatchUp {
         for _ in 1..projectors {
             others.push(installation.depot.start_another(Service::Projector).await?);
         }
+        gate.rollback().await?;
         let caught_up = watch_offsets(installation, self.events).await;
         let uses = watch.end()?;
         for mut other in others {

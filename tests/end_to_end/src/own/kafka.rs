@@ -1,3 +1,5 @@
+use std::fs;
+
 use anyhow::{Context as _, Result};
 use depot_test_stack::{Gate, free_port};
 
@@ -7,7 +9,7 @@ use super::Server;
 /// the gate again.
 pub struct OwnKafka {
     pub gate: Gate,
-    _server: Server,
+    server: Server,
 }
 
 impl OwnKafka {
@@ -28,9 +30,14 @@ impl OwnKafka {
         ];
         // The gate is served by this runtime, and the script asks the broker by its own port only.
         let server = Server::start("kafka.sh", environment).await?;
-        Ok(Self {
-            gate,
-            _server: server,
-        })
+        Ok(Self { gate, server })
+    }
+
+    /// Stops it, and starts another one in its place, which has nothing: neither topics nor the offsets of groups.
+    pub async fn lose_everything(&self) -> Result<()> {
+        self.server.run("stop").await?;
+        let data = self.server.folder().join("kafka/data");
+        fs::remove_dir_all(&data).with_context(|| data.display().to_string())?;
+        self.server.run("start").await
     }
 }

@@ -2,6 +2,7 @@ use depot_end_to_end::{Depot, Service, read_topic, sha256_hex};
 use depot_schemas::{Entity, EventType, header};
 use depot_service::auth::Role;
 use depot_test_stack::wait_until;
+use reqwest::{Method, StatusCode};
 use serde_json::json;
 
 use crate::{schema_check::every_event_meets_its_schema, verify};
@@ -73,5 +74,19 @@ async fn bring_about_every_type(depot: &mut Depot) {
             .any(|record| record.header(header::TYPE) == EventType::FileRemoved.name())
     })
     .await;
+    tell_the_state_once_more(depot).await;
     depot.wait_ready(Service::CommandApi).await;
+}
+
+/// Snapshots of the item and of the uploads.
+async fn tell_the_state_once_more(depot: &Depot) {
+    const PATH: &str = "/api/v1/admin/republish";
+    let root = depot.client("root", Role::Admin);
+    let asked = root.send(root.command(Method::POST, PATH)).await.unwrap();
+    assert_eq!(asked.status, StatusCode::ACCEPTED, "{}", asked.json());
+    wait_until("the state is told", || async {
+        let run = root.send(root.command(Method::GET, PATH)).await.unwrap();
+        run.text("stage") == "done"
+    })
+    .await;
 }

@@ -9,11 +9,17 @@ fn root() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../..")
 }
 
-/// README.md, SECURITY.md, migrations/README.md and everything under docs, by their paths from the top.
+/// The documents at the top, migrations/README.md and everything under docs, by their paths from the top.
 fn documents() -> Vec<(PathBuf, String)> {
-    let mut files: Vec<_> = ["README.md", "SECURITY.md", "migrations/README.md"]
-        .map(PathBuf::from)
-        .into();
+    let mut files: Vec<_> = [
+        "README.md",
+        "CHANGELOG.md",
+        "CONTRIBUTING.md",
+        "SECURITY.md",
+        "migrations/README.md",
+    ]
+    .map(PathBuf::from)
+    .into();
     for folder in ["docs", "docs/decisions"] {
         let entries = fs::read_dir(root().join(folder))
             .unwrap()
@@ -134,8 +140,21 @@ fn every_record_of_a_decision_is_in_the_index() {
 }
 
 #[test]
-fn every_test_that_the_reliability_document_names_exists() {
-    let text = fs::read_to_string(root().join("docs/reliability.md")).unwrap();
+fn every_test_that_a_document_names_exists() {
+    // With how many it names at least: whether the check still looks.
+    for (document, at_least) in [
+        ("docs/reliability.md", 40),
+        ("docs/interview-guide.md", 30),
+        ("docs/versioning.md", 20),
+        ("docs/outbox.md", 15),
+        ("docs/contracts.md", 1),
+    ] {
+        check_named_tests(document, at_least);
+    }
+}
+
+fn check_named_tests(document: &str, at_least: usize) {
+    let text = fs::read_to_string(root().join(document)).unwrap();
     let (mut source, mut checked) = (String::new(), 0);
     for name in prose(&text).flat_map(quoted) {
         if name.ends_with(".rs") {
@@ -150,14 +169,11 @@ fn every_test_that_the_reliability_document_names_exists() {
             checked += 1;
             assert!(
                 source.contains(&format!("fn {name}(")),
-                "{name} is not in the file named before it"
+                "{document}: {name} is not in the file named before it"
             );
         }
     }
-    assert!(
-        checked >= 40,
-        "only {checked} tests were found: is the check still looking?"
-    );
+    assert!(checked >= at_least, "{document} names only {checked} tests");
 }
 
 /// The names that the configuration reads, by their place in the code: `reader.kind("NAME"`.

@@ -289,12 +289,39 @@ async fn every_documented_operation_has_a_row(depot: &Depot) {
         let documented = documented(&document.json());
         let rows: BTreeSet<_> = rest::rows()
             .iter()
-            .filter(|row| row.host == host)
+            .filter(|row| row.host == host || row.host == Host::Shared)
             .map(Row::name)
             .collect();
         let missing: Vec<_> = documented.difference(&rows).collect();
         assert!(missing.is_empty(), "{host:?}, without a row: {missing:?}");
         assert!(documented.len() >= 9, "{host:?}: only {documented:?}");
+    }
+}
+
+/// A route that has a row is in the API's document, unless it is none to be asked for by its address.
+#[test]
+fn every_row_of_an_api_is_in_its_document() {
+    for (host, api, at_least) in [(Host::Command, "command-api", 25), (Host::Query, "query-api", 9)] {
+        let file = format!("{}/../../schemas/openapi/{api}.json", env!("CARGO_MANIFEST_DIR"));
+        let document: Value = serde_json::from_str(&fs::read_to_string(file).unwrap()).unwrap();
+        let documented = documented(&document);
+        // The way to the query API is told for all of them at once; what a page loads is the page's.
+        let is_told_otherwise = |row: &Row| {
+            row.passes == [307] && host == Host::Command
+                || row.path.contains("{*rest}")
+                || row.path == "/docs/{file}"
+        };
+        let rows = rest::rows();
+        let rows = rows
+            .iter()
+            .filter(|row| row.host == host || (row.host == Host::Shared && row.is_of_both_apis()));
+        let names: BTreeSet<_> = rows
+            .filter(|row| !is_told_otherwise(row))
+            .map(Row::name)
+            .collect();
+        let missing: Vec<_> = names.difference(&documented).collect();
+        assert!(missing.is_empty(), "{api}, not in its document: {missing:?}");
+        assert!(names.len() >= at_least, "{api}: only {names:?}");
     }
 }
 
@@ -348,6 +375,6 @@ fn every_path_that_a_router_has_has_a_row() {
         let routed: BTreeSet<_> = places.iter().flat_map(|place| routed(place)).collect();
         let missing: Vec<_> = routed.difference(&rows).collect();
         assert!(missing.is_empty(), "{host:?}, without a row: {missing:?}");
-        assert_eq!(routed.is_empty(), host == Host::ProjectorAdmin, "{host:?}");
+        assert!(!routed.is_empty(), "{host:?}");
     }
 }

@@ -80,7 +80,7 @@ fn dependencies_point_one_way() {
         .exec()
         .unwrap();
     let level = |name: &str| match name {
-        "depot-domain" | "depot-retry" => Some(0),
+        "depot-domain" | "depot-retry" | "depot-spans" => Some(0),
         "depot-schemas" | "depot-proto" | "depot-migrate" => Some(1),
         "depot-outbox" | "depot-consumer" | "depot-saga" | "depot-read-model" | "depot-object-store" => {
             Some(2)

@@ -15,10 +15,7 @@ const CHECKS: &str = "not_a_server_error,status_code_conformance,content_type_co
 /// Takes minutes, so it is for `make test-all`, which installs schemathesis.
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_answered_is_documented_and_no_5xx() {
-    if std::env::var_os("DEPOT_LONG").is_none() {
-        // Past the test harness, which keeps to itself what a test prints that passes.
-        let told = "NOT RUN: schemathesis takes minutes: DEPOT_LONG=1, or `make test-all`";
-        writeln!(std::io::stderr(), "{told}").unwrap();
+    if crate::long::is_left_out("schemathesis") {
         return;
     }
     let settings = [

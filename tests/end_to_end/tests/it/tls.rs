@@ -5,7 +5,7 @@ use std::{path::Path, time::Duration};
 use depot_end_to_end::{Authority, Folder, Signed, TlsKafka, TlsPostgres};
 use depot_service::{
     config::{ConfigReader, DatabaseConfig, Environment, KafkaConfig},
-    database,
+    database::{self, Plans},
     startup::Check as _,
 };
 use depot_test_stack::unique_name;
@@ -51,7 +51,7 @@ fn read<T>(pairs: &[(&str, &str)], group: impl FnOnce(&mut ConfigReader) -> T) -
 /// `Ok(true)` if the connection was made, and is encrypted by what Postgres says.
 async fn enter_postgres(pairs: &[(&str, &str)]) -> Result<bool, String> {
     let config = read(pairs, |reader| DatabaseConfig::read(reader, "command"));
-    let pool = database::connect(&config, "tls test").map_err(|error| error.to_string())?;
+    let pool = database::connect(&config, "tls test", Plans::Usual).map_err(|error| error.to_string())?;
     sqlx::query_scalar("SELECT ssl FROM pg_stat_ssl WHERE pid = pg_backend_pid()")
         .fetch_one(&pool)
         .await

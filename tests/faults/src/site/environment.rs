@@ -1,6 +1,6 @@
 //! What scripts, the tool and the services are told.
 
-use depot_test_stack::settings;
+use depot_test_stack::{OperatorRole, settings};
 
 use super::{
     Service,
@@ -25,6 +25,8 @@ pub fn direct(ports: Ports) -> Vec<(String, String)> {
         set(&variable, at_port(settings().get(&variable), ports.postgres()));
     }
     set("MIGRATE_DATABASE_URL", owners_postgres(ports));
+    let operators = settings().get(OperatorRole::URL_VARIABLE);
+    set(OperatorRole::URL_VARIABLE, at_port(operators, ports.postgres()));
     set("REDIS_ADDR", address(ports.redis()));
     set("KAFKA_BROKERS", brokers(ports));
     set("KAFKA_REPLICATION_FACTOR", "3".into());
@@ -50,6 +52,8 @@ pub fn through(links: &Links, ports: Ports, service: Service) -> Vec<(String, St
     };
     let port = |dependency| first(Some(service), dependency);
     set("MIGRATE_DATABASE_URL", at_port(&owners_postgres(ports), NOWHERE));
+    let operators = settings().get(OperatorRole::URL_VARIABLE);
+    set(OperatorRole::URL_VARIABLE, at_port(operators, NOWHERE));
     for other in Service::ALL {
         let variable = format!("{}_DATABASE_URL", other.prefix());
         let port = if other == service {

@@ -79,7 +79,8 @@ pub async fn discard(
 #[utoipa::path(
     post, path = "/api/v1/admin/dlq/{group}/{topic}/{partition}/{offset}/discard", tag = "admin",
     request_body = DiscardOneBody,
-    params(("group" = String, Path), ("topic" = String, Path), ("partition" = i32, Path), ("offset" = i64, Path)),
+    params(("group" = String, Path), ("topic" = String, Path), ("partition" = i32, Path), ("offset" = i64, Path),
+           ("Idempotency-Key" = Option<String>, Header, description = "Makes a repeat safe")),
     responses(
         (status = 202, description = "It is discarded", body = CountBody),
         (status = 401, description = "No valid token", body = Problem, content_type = "application/problem+json"),

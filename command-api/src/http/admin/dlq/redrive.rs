@@ -74,7 +74,8 @@ pub async fn redrive(
 /// Brings one open letter back to the retry topic of its group.
 #[utoipa::path(
     post, path = "/api/v1/admin/dlq/{group}/{topic}/{partition}/{offset}/redrive", tag = "admin",
-    params(("group" = String, Path), ("topic" = String, Path), ("partition" = i32, Path), ("offset" = i64, Path)),
+    params(("group" = String, Path), ("topic" = String, Path), ("partition" = i32, Path), ("offset" = i64, Path),
+           ("Idempotency-Key" = Option<String>, Header, description = "Makes a repeat safe")),
     responses(
         (status = 202, description = "It will be sent", body = CountBody),
         (status = 401, description = "No valid token", body = Problem, content_type = "application/problem+json"),

@@ -66,7 +66,7 @@ impl Row {
             Host::Query => vec![depot.query_url()],
             Host::UploaderAdmin => vec![depot.admin_url(Service::Uploader, "")],
             Host::ProjectorAdmin => vec![depot.admin_url(Service::Projector, "")],
-            Host::Shared if self.path.starts_with("/problems") || self.path.ends_with("health") => {
+            Host::Shared if self.is_of_both_apis() => {
                 vec![depot.query_url(), depot.command_url()]
             }
             Host::Shared => Service::ALL.map(|service| depot.admin_url(service, "")).to_vec(),
@@ -78,8 +78,16 @@ impl Row {
         match self.host {
             Host::Command | Host::Query => false,
             Host::UploaderAdmin | Host::ProjectorAdmin => true,
-            Host::Shared => !self.path.starts_with("/problems") && !self.path.ends_with("health"),
+            Host::Shared => !self.is_of_both_apis(),
         }
+    }
+
+    /// Of the shared ones.
+    pub fn is_of_both_apis(&self) -> bool {
+        let begins = ["/problems", "/docs"]
+            .iter()
+            .any(|begin| self.path.starts_with(begin));
+        begins || self.path.ends_with("health") || self.path.ends_with("openapi.json")
     }
 
     /// The same path by another method and without a body, wherever the route is.
@@ -129,6 +137,8 @@ impl Row {
             .replace("{id}", id)
             .replace("{group}/{topic}/{partition}/{offset}", "projector/no.topic/0/0")
             .replace("{name}", "forbidden")
+            .replace("{file}", "start.js")
+            .replace("{projection}", "77")
             .replace("{*rest}", "history");
         match path.as_str() {
             "/admin/sweep" | "/api/v1/admin/sweep" => path + "?dry_run=true",
@@ -361,6 +371,15 @@ pub fn rows() -> Vec<Row> {
             B::None,
         ),
         (Command, POST, "/api/v1/admin/sweep", N::Admin, &[200], B::None),
+        (Command, GET, "/api/v1/admin/republish", N::Admin, &[200], B::None),
+        (
+            Command,
+            POST,
+            "/api/v1/admin/republish",
+            N::Admin,
+            &[202],
+            B::None,
+        ),
         (Command, GET, "/api/v1/admin/{*rest}", N::Admin, &[404], B::None),
         (
             Command,
@@ -370,8 +389,6 @@ pub fn rows() -> Vec<Row> {
             &[404],
             B::None,
         ),
-        (Command, GET, "/api/v1/openapi.json", N::Nothing, &[200], B::None),
-        (Command, GET, "/api/v1/health", N::Nothing, &[200], B::None),
         // Questions.
         (Query, GET, "/api/v1/items", N::Reader, &[200], B::None),
         (Query, GET, "/api/v1/items/{id}", N::Reader, &[200], B::None),
@@ -417,8 +434,6 @@ pub fn rows() -> Vec<Row> {
             &[200],
             B::None,
         ),
-        (Query, GET, "/api/v1/openapi.json", N::Nothing, &[200], B::None),
-        (Query, GET, "/api/v1/health", N::Nothing, &[200], B::None),
         // The uploader's admin port.
         (UploaderAdmin, POST, "/admin/sweep", N::Admin, &[200], B::None),
         (UploaderAdmin, GET, "/admin/receipts", N::Admin, &[200], B::None),
@@ -432,6 +447,56 @@ pub fn rows() -> Vec<Row> {
             B::None,
         ),
         (UploaderAdmin, GET, "/admin/{*rest}", N::Admin, &[404], B::None),
+        // The projector's admin port. There is no version 77 of the views, and none served before.
+        (
+            ProjectorAdmin,
+            GET,
+            "/admin/projections",
+            N::Admin,
+            &[200],
+            B::None,
+        ),
+        (
+            ProjectorAdmin,
+            POST,
+            "/admin/projections",
+            N::Admin,
+            &[201],
+            B::None,
+        ),
+        (
+            ProjectorAdmin,
+            POST,
+            "/admin/projections/rollback",
+            N::Admin,
+            &[409],
+            B::None,
+        ),
+        (
+            ProjectorAdmin,
+            DELETE,
+            "/admin/projections/{projection}",
+            N::Admin,
+            &[404],
+            B::None,
+        ),
+        (
+            ProjectorAdmin,
+            POST,
+            "/admin/projections/{projection}/compare",
+            N::Admin,
+            &[404],
+            B::None,
+        ),
+        (
+            ProjectorAdmin,
+            POST,
+            "/admin/projections/{projection}/switch",
+            N::Admin,
+            &[404],
+            B::None,
+        ),
+        (ProjectorAdmin, GET, "/admin/{*rest}", N::Admin, &[404], B::None),
         // Every admin port, and both APIs.
         (Shared, GET, "/metrics", N::Nothing, &[200], B::None),
         (Shared, GET, "/livez", N::Nothing, &[200], B::None),
@@ -454,11 +519,16 @@ pub fn rows() -> Vec<Row> {
             &[400],
             B::None,
         ),
+        // None is sampled here, and that is what it says, to anybody.
+        (Shared, GET, "/debug/pprof/heap", N::Nothing, &[404], B::None),
         (Shared, GET, "/debug/tasks", N::Nothing, &[200], B::None),
         (Shared, GET, "/health", N::Nothing, &[200], B::None),
         (Shared, GET, "/api/v1/health", N::Nothing, &[200], B::None),
         (Shared, GET, "/problems", N::Nothing, &[200], B::None),
         (Shared, GET, "/problems/{name}", N::Nothing, &[200], B::None),
+        (Shared, GET, "/api/v1/openapi.json", N::Nothing, &[200], B::None),
+        (Shared, GET, "/docs", N::Nothing, &[200], B::None),
+        (Shared, GET, "/docs/{file}", N::Nothing, &[200], B::None),
     ];
     rows.into_iter()
         .map(|(host, method, path, needs, passes, body)| Row {

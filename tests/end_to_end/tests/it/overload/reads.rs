@@ -12,6 +12,8 @@ use super::{
 };
 
 const ROUNDS: usize = 10;
+/// Half of them are for the lists that are asked for here, the newest pages.
+const FOR_LISTS: usize = 2 * CONNECTIONS;
 
 /// Lists wait until the transaction ends.
 async fn hold_lists(depot: &Depot) -> Transaction<'static, Postgres> {
@@ -85,7 +87,7 @@ async fn over_grpc(depot: &Depot) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn at_five_times_the_capacity_excess_reads_are_refused_at_once_and_the_rest_is_answered() {
-    let (connections, places) = (CONNECTIONS.to_string(), PLACES.to_string());
+    let (connections, places) = (FOR_LISTS.to_string(), PLACES.to_string());
     let mut depot = Depot::start_with(&[
         ("QUERY_API_DATABASE_SEARCH_MAX_CONNECTIONS", &connections),
         ("QUERY_API_MAX_CONCURRENT_REQUESTS", &places),
@@ -110,7 +112,7 @@ async fn at_five_times_the_capacity_excess_reads_are_refused_at_once_and_the_res
 
 #[tokio::test(flavor = "multi_thread")]
 async fn lists_that_take_long_are_refused_beyond_their_own_places_and_leave_room_to_reads_by_key() {
-    let (connections, places) = (CONNECTIONS.to_string(), PLACES.to_string());
+    let (connections, places) = (FOR_LISTS.to_string(), PLACES.to_string());
     let depot = Depot::start_with(&[
         ("QUERY_API_DATABASE_SEARCH_MAX_CONNECTIONS", &connections),
         ("QUERY_API_MAX_CONCURRENT_SEARCHES", &places),

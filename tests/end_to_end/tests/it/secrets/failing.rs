@@ -60,7 +60,7 @@ fn planted(
 const SPANS: [&str; 4] = [
     "POST /api/v1/items",
     "GET /api/v1/statistics",
-    "/depot.v1.QueryService/GetItem",
+    "depot.v1.QueryService/GetItem",
     "GET /api/v1/admin/outbox",
 ];
 

@@ -65,6 +65,9 @@ async fn work_that_succeeds_tells_no_secret_no_token_and_no_signature() {
     let handled = |topic: &str| format!("process {topic}");
     let topics = depot.topics();
     let spans = [
+        format!("send {}", topics.events(Entity::Uploads)),
+        "TRANSACTION uploader".to_owned(),
+        "S3.GetObject".to_owned(),
         "POST /api/v1/uploads".to_owned(),
         "POST /api/v1/uploads/{id}/complete".to_owned(),
         "GET /api/v1/uploads/{id}/content".to_owned(),

@@ -1,0 +1,2 @@
+DROP TABLE command.lost_aggregates;
+DROP TABLE command.republish;

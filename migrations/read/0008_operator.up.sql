@@ -1,0 +1,5 @@
+-- Operators read every table of this schema, those of later migrations and partitions that are made at run time too, and
+-- write none. No function is theirs to call, and no number of a sequence to take.
+GRANT USAGE ON SCHEMA read TO depot_operator;
+GRANT SELECT ON ALL TABLES IN SCHEMA read TO depot_operator;
+ALTER DEFAULT PRIVILEGES IN SCHEMA read GRANT SELECT ON TABLES TO depot_operator;

@@ -1,0 +1,1 @@
+ALTER TABLE read.offsets DROP COLUMN log_base;
