@@ -98,26 +98,41 @@ pub(crate) async fn create(connection: &mut PgConnection) -> Result<(), sqlx::Er
     transaction.commit().await
 }
 
+/// Sets a role's password, both as the settings of this transaction name them: ALTER ROLE takes no parameters, so the server
+/// quotes what it is given. Roles are the cluster's, and a lock that would keep two migrations apart is a database's: one
+/// that meets the other at the same row of the catalogue is refused with an internal error ("tuple concurrently updated"),
+/// and does it again.
+const SET_PASSWORD: &str = "
+DO $$
+BEGIN
+    FOR attempt IN 1..20 LOOP
+        BEGIN
+            EXECUTE format('ALTER ROLE %I PASSWORD %L',
+                           current_setting('depot_migrate.role'), current_setting('depot_migrate.password'));
+            EXIT;
+        EXCEPTION WHEN internal_error THEN
+            IF attempt = 20 THEN
+                RAISE;
+            END IF;
+            PERFORM pg_sleep(random() * 0.1);
+        END;
+    END LOOP;
+END
+$$";
+
 pub(crate) async fn set_passwords(
     connection: &mut PgConnection,
     passwords: &Passwords,
 ) -> Result<(), sqlx::Error> {
     for (role, password) in &passwords.0 {
         let mut transaction = connection.begin().await?;
-        // Roles are the cluster's: two migrations at once would update the same row of its catalogue.
-        sqlx::raw_sql("SELECT pg_advisory_xact_lock(hashtext('depot roles'))")
+        let name_both = "SELECT set_config('depot_migrate.role', $1, true), set_config('depot_migrate.password', $2, true)";
+        sqlx::query(name_both)
+            .bind(*role)
+            .bind(password.expose_secret())
             .execute(&mut *transaction)
             .await?;
-        // ALTER ROLE takes no parameters, so the server quotes the password itself.
-        let statement: String =
-            sqlx::query_scalar("SELECT format('ALTER ROLE %I PASSWORD %L', $1::text, $2::text)")
-                .bind(*role)
-                .bind(password.expose_secret())
-                .fetch_one(&mut *transaction)
-                .await?;
-        sqlx::raw_sql(AssertSqlSafe(statement))
-            .execute(&mut *transaction)
-            .await?;
+        sqlx::raw_sql(SET_PASSWORD).execute(&mut *transaction).await?;
         transaction.commit().await?;
     }
     Ok(())

@@ -4,6 +4,7 @@
 //! `depot_requests_total`, `depot_errors_total`, `depot_tasks_count`, `depot_db_conn_count`; besides them what the runtime,
 //! the pools and the system tell of the process. A crate with metrics of its own describes them itself.
 
+mod memory_limit;
 mod pools;
 mod process;
 mod reading;

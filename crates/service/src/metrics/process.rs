@@ -8,7 +8,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use rustix::time::{ClockId, clock_gettime};
 
-use super::reading::Reading;
+use super::{memory_limit, reading::Reading};
 
 const CPU: &str = "process_cpu_seconds_total";
 const RESIDENT: &str = "process_resident_memory_bytes";
@@ -29,7 +29,6 @@ pub(super) fn begin() {
 pub(super) fn read() -> Vec<Reading> {
     let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
     let limits = fs::read_to_string("/proc/self/limits").unwrap_or_default();
-    let limit = fs::read_to_string("/sys/fs/cgroup/memory.max").unwrap_or_default();
     let began = BEGAN
         .get()
         .and_then(|began| began.duration_since(UNIX_EPOCH).ok());
@@ -58,8 +57,8 @@ pub(super) fn read() -> Vec<Reading> {
         ),
         gauge(
             MEMORY_LIMIT,
-            "The memory that the container may have; absent where it is not limited.",
-            limit.trim().parse().ok(),
+            "The memory that the control group may have; absent where it is not limited.",
+            memory_limit::read(),
         ),
     ]
     .into_iter()

@@ -1,4 +1,5 @@
-use depot_test_stack::{ServiceRole, TestDatabase};
+use depot_migrate::Passwords;
+use depot_test_stack::{ServiceRole, TestDatabase, settings};
 use sqlx::AssertSqlSafe;
 
 const INSUFFICIENT_PRIVILEGE: &str = "42501";
@@ -84,7 +85,7 @@ async fn migrations_can_be_taken_back_and_applied_again() {
             .count();
         assert!(left < applied, "a step down took nothing back");
     }
-    depot_migrate::migrate(&owner, &depot_migrate::Passwords::default())
+    depot_migrate::migrate(&owner, &Passwords::default())
         .await
         .unwrap();
     assert!(
@@ -94,4 +95,31 @@ async fn migrations_can_be_taken_back_and_applied_again() {
             .iter()
             .all(|state| state.applied)
     );
+}
+
+/// Roles are the cluster's: the other databases of it are migrated at the same moment.
+#[tokio::test(flavor = "multi_thread")]
+async fn databases_of_one_cluster_can_be_migrated_at_once() {
+    let mut databases = Vec::new();
+    for _ in 0..4 {
+        databases.push(TestDatabase::create().await.unwrap());
+    }
+    let migrations = databases.iter().flat_map(|database| {
+        let owner: sqlx::postgres::PgConnectOptions = database.owner_url().parse().unwrap();
+        (0..2).map(move |_| {
+            let owner = owner.clone();
+            tokio::spawn(async move {
+                // Those that the roles have: others use them meanwhile.
+                let passwords = Passwords::from_urls(|name| Some(settings().get(name).to_owned()));
+                for _ in 0..10 {
+                    depot_migrate::migrate(&owner, &passwords).await?;
+                }
+                Ok::<_, depot_migrate::MigrateFailure>(())
+            })
+        })
+    });
+    let migrations: Vec<_> = migrations.collect();
+    for migration in migrations {
+        migration.await.unwrap().unwrap();
+    }
 }

@@ -500,7 +500,7 @@ pub fn rows() -> Vec<Row> {
         // Every admin port, and both APIs.
         (Shared, GET, "/metrics", N::Nothing, &[200], B::None),
         (Shared, GET, "/livez", N::Nothing, &[200], B::None),
-        (Shared, GET, "/readyz", N::Nothing, &[200], B::None),
+        (Shared, GET, "/readyz", N::Nothing, &[200, 503], B::None),
         (Shared, GET, "/startupz", N::Nothing, &[200], B::None),
         // A profile of no time is refused, and by nobody at the door.
         (

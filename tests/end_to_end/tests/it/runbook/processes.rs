@@ -7,6 +7,7 @@ use depot_schemas::Entity;
 use depot_test_stack::wait_until;
 
 use super::{
+    control_group::ControlGroup,
     scene::{Scene, creating},
     table::Group,
 };
@@ -62,6 +63,7 @@ async fn what_is_not_found_starts_again_and_again_or_has_no_files_left_is_dealt_
     scene.clears(absent).await;
 
     files_near_limit(&mut scene).await;
+    memory_near_limit(&mut scene).await;
 
     let mut restarts = scene.begin(&["DepotRestarts"]).await;
     for _ in 0..3 {
@@ -111,4 +113,25 @@ async fn files_near_limit(scene: &mut Scene) {
     scene.fires(&mut files).await;
     scene.mends(&mut files, "DepotFilesNearLimit").await;
     scene.clears(files).await;
+}
+
+/// The group is one of the running process, as a container's is, with a limit just above what the process has.
+async fn memory_near_limit(scene: &mut Scene) {
+    let group = match ControlGroup::create() {
+        Ok(group) => group,
+        Err(reason) => return scene.leave_out("DepotMemoryNearLimit", &reason),
+    };
+    let limit = group.limit().display().to_string();
+    scene.environment.push(("LIMIT".to_owned(), limit));
+    let mut memory = scene.begin(&["DepotMemoryNearLimit"]).await;
+    let resident = scene
+        .depot
+        .metric(Service::Projector, "process_resident_memory_bytes")
+        .await
+        .unwrap();
+    let process = scene.depot.process(Service::Projector).id().unwrap();
+    group.take(process, (resident / 0.95) as u64);
+    scene.fires(&mut memory).await;
+    scene.mends(&mut memory, "DepotMemoryNearLimit").await;
+    scene.clears(memory).await;
 }

@@ -36,12 +36,6 @@ const fn row(
     }
 }
 
-/// What the machine of a test cannot be made to show, and why.
-pub const NOT_REHEARSED: [(&str, &str); 1] = [(
-    "DepotMemoryNearLimit",
-    "the limit is that of a container's control group, and the processes of a test are in none of their own",
-)];
-
 use Group::{Dependencies, Outbox, Pools, Processes, Sagas, Usual, Views};
 
 pub const ROWS: &[Row] = &[
@@ -74,6 +68,12 @@ pub const ROWS: &[Row] = &[
         Processes,
         "the limit of a running process is lowered to what it has open",
         &["Max open files", "projector"],
+    ),
+    row(
+        "DepotMemoryNearLimit",
+        Processes,
+        "the running process is taken into a control group that may have little more than it has",
+        &["projector"],
     ),
     row(
         "DepotServiceNotReady",
