@@ -168,6 +168,7 @@ impl Application {
         let router = public_router(state, &config);
         process.serve("public listener", public, router, config.http.connections);
         tracing::info!(%address, %admin_address, "command-api is listening");
+        process.complete();
         Ok(Self {
             process,
             drain: config.process.drain,

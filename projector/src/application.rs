@@ -133,6 +133,7 @@ impl Application {
         // No condition of readiness: what has no partition of its own is stored all the same.
         let keeping = database.then(process.shutdown.token(), partitions.run(process.shutdown.token()));
         process.shutdown.spawn("history partitions", keeping.map(drop));
+        process.complete();
         Ok(Self {
             process,
             admin_address,

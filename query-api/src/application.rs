@@ -135,6 +135,7 @@ impl Application {
         );
         tracing::info!(%http_address, %grpc_address, %admin_address, "serving");
         let drain = config.process.drain;
+        process.complete();
         Ok(Self {
             process,
             drain,

@@ -125,6 +125,7 @@ impl Application {
         process
             .shutdown
             .spawn_critical("uploads", work.begin(state, process.shutdown.token()));
+        process.complete();
         Ok(Self {
             process,
             admin_address,

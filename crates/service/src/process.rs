@@ -10,7 +10,7 @@ use tokio::net::TcpListener;
 use crate::auth::Door;
 use crate::config::ProcessConfig;
 use crate::connections::{self, ConnectionLimits};
-use crate::health::{Readiness, admin_router_with};
+use crate::health::{Readiness, ReadyState, admin_router_with};
 use crate::metrics::{Metrics, MetricsError};
 use crate::profiling;
 use crate::shutdown::{DrainError, DrainPolicy, Shutdown};
@@ -56,10 +56,13 @@ pub struct Process {
     pub readiness: Readiness,
     /// What is measured.
     pub metrics: Metrics,
+    /// Whether all that is waited for has been named.
+    parts: ReadyState,
 }
 
 impl Process {
-    /// A process without listeners and tasks; its metrics are being recorded.
+    /// A process without listeners and tasks; its metrics are being recorded. It is not ready before it is
+    /// [`complete`](Self::complete).
     ///
     /// # Errors
     /// [`MetricsError`].
@@ -71,11 +74,20 @@ impl Process {
         );
         let waits = metrics.clone().measure_waits(shutdown.last_token());
         shutdown.spawn_last("pool waits", waits);
+        let readiness = Readiness::new();
+        let parts = readiness.part("process");
         Ok(Self {
             shutdown,
-            readiness: Readiness::new(),
+            readiness,
             metrics,
+            parts,
         })
+    }
+
+    /// Says that all parts and checks of its readiness are registered. Before, one that is asked would be ready for want of
+    /// anything to wait for, and would count as started.
+    pub fn complete(&self) {
+        self.parts.ready();
     }
 
     /// Keeps the door's keys of tokens fresh, until the very end; while none was read, the process is not ready.

@@ -125,8 +125,15 @@ async fn a_request_under_way_is_finished_while_readiness_is_false_and_no_new_one
         ConnectionLimits::default(),
     );
     process.serve_admin(&config, admin);
-    let readyz = async || request(&mut TcpStream::connect(admin_address).await.unwrap(), "/readyz").await;
+    let get = async |path| request(&mut TcpStream::connect(admin_address).await.unwrap(), path).await;
+    let readyz = async || get("/readyz").await;
+    // Nothing is waited for yet, and more may be.
+    let early = readyz().await;
+    assert!(early.starts_with("HTTP/1.1 503") && early.contains("process"), "{early}");
+    assert!(get("/startupz").await.starts_with("HTTP/1.1 503"));
+    process.complete();
     assert!(readyz().await.starts_with("HTTP/1.1 200"));
+    assert!(get("/startupz").await.starts_with("HTTP/1.1 200"));
 
     let mut stream = TcpStream::connect(public_address).await.unwrap();
     let under_way = tokio::spawn(async move { request(&mut stream, "/slow").await });

@@ -447,6 +447,7 @@ async fn a_process_waits_for_its_schema_and_then_is_ready_by_itself() {
     let pool = pool(&database.url(ServiceRole::Command), ServiceRole::Command);
     let cleared = startup.check(DatabaseCheck::new(pool, ServiceRole::Command));
     startup.run(&process);
+    process.complete();
     wait_until("readiness names the schema", || async {
         let report = process.readiness.report().await;
         report

@@ -191,7 +191,9 @@ async fn services_that_come_before_schema_and_topics_wait_for_them_and_need_no_r
                 .is_some_and(|(status, _)| status == StatusCode::OK)
         })
         .await;
-        assert!(process.terminate().await.unwrap(), "{name}");
+        let ended_in_order = process.terminate().await.unwrap();
+        let said = std::fs::read_to_string(process.log_file()).unwrap();
+        assert!(ended_in_order, "{name}:\n{said}");
     }
     delete_topics(&prefix).await;
 }
