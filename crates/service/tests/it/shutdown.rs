@@ -129,7 +129,10 @@ async fn a_request_under_way_is_finished_while_readiness_is_false_and_no_new_one
     let readyz = async || get("/readyz").await;
     // Nothing is waited for yet, and more may be.
     let early = readyz().await;
-    assert!(early.starts_with("HTTP/1.1 503") && early.contains("process"), "{early}");
+    assert!(
+        early.starts_with("HTTP/1.1 503") && early.contains("process"),
+        "{early}"
+    );
     assert!(get("/startupz").await.starts_with("HTTP/1.1 503"));
     process.complete();
     assert!(readyz().await.starts_with("HTTP/1.1 200"));

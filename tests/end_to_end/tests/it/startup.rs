@@ -243,5 +243,8 @@ async fn delete_topics(prefix: &str) {
         .map(|spec| spec.name)
         .collect();
     let names: Vec<&str> = names.iter().map(String::as_str).collect();
-    admin.delete_topics(&names, &AdminOptions::new()).await.unwrap();
+    // What is left behind only takes space.
+    if let Err(error) = admin.delete_topics(&names, &AdminOptions::new()).await {
+        eprintln!("topics of {prefix} are left behind: {error}");
+    }
 }
