@@ -11,6 +11,7 @@ use http::{
     header::{CONTENT_LENGTH, CONTENT_TYPE},
 };
 use serde_json::Value;
+use utoipa::ToSchema;
 
 use super::{parse_id, parts::store_problem, render_received};
 use crate::{
@@ -23,6 +24,12 @@ use crate::{
 const IDLE: Duration = Duration::from_secs(30);
 /// A client that is slower than this on the whole is not waited for: it holds one of few places.
 const SLOWEST_BYTES_PER_SECOND: i64 = 64 * 1024;
+
+// What is sent, for the document: a text without a format would have programs made from it send text.
+#[derive(ToSchema)]
+#[schema(value_type = String, format = Binary)]
+#[allow(dead_code, reason = "the handler takes the body as a stream")]
+struct FileBytes(Vec<u8>);
 
 /// Sends the file through this API, whole, whatever its size; then it is received as by `complete`.
 ///
@@ -38,7 +45,7 @@ const SLOWEST_BYTES_PER_SECOND: i64 = 64 * 1024;
         ("If-Match" = Option<String>, Header, description = "The ETag that was read; may be left out"),
         ("Idempotency-Key" = Option<String>, Header, description = "Makes a repeat safe, as it is without"),
     ),
-    request_body(content_type = "application/octet-stream", description = "The file", content = String),
+    request_body(content_type = "application/octet-stream", description = "The file", content = inline(FileBytes)),
     responses(
         (status = 202, description = "Received; its outcome follows", body = super::UploadBody,
          headers(("ETag" = String, description = "The upload's version"))),

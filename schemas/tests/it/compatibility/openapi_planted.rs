@@ -16,6 +16,7 @@ fn document() -> Value {
                 ],
                 "requestBody": {"required": false, "content": {
                     "application/json": {"schema": {"$ref": "#/components/schemas/Item"}},
+                    "application/octet-stream": {"schema": {"type": "string"}},
                 }},
                 "responses": {
                     "201": {
@@ -192,6 +193,9 @@ fn what_may_come_is_no_break() {
     at(&mut new, "/components/schemas/Item/properties")["colour"] = json!({"type": "string"});
     at(&mut new, "/components/parameters/Limit/schema")["maximum"] = json!(500);
     at(&mut new, CONFLICT)["content"]["application/problem+json"]["examples"]["busy"] = json!({});
+    // That a body is bytes was always so.
+    at(&mut new, POST)["requestBody"]["content"]["application/octet-stream"]["schema"]["format"] =
+        json!("binary");
     let found = breaks(&old, &new);
     assert!(found.is_empty(), "{}", listed(&found));
 }

@@ -131,8 +131,11 @@ impl Comparison {
     }
 
     fn text(&mut self, before: &Shape, after: &Shape, at: &str) {
+        // `binary` says that any bytes are meant, and limits nothing.
+        let [format_before, format_after] =
+            [before, after].map(|shape| shape.format.clone().filter(|format| format != "binary"));
         for (name, before, after) in [
-            ("format", &before.format, &after.format),
+            ("format", &format_before, &format_after),
             ("pattern", &before.pattern, &after.pattern),
         ] {
             // Less said is more that is taken, and more said is less that can come.
