@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Installs what is missing, after saying what: Debian packages on the machine, everything else under .stack/tools.
-# install.sh build|stack|demo|test|load|faults|second-store|schemathesis|deny|check-containers|check-kubernetes|check-workflows|check-rules|check-contracts …  Nothing that is there is installed again, and no service is started.
+# install.sh build|stack|demo|test|load|faults|second-store|schemathesis|clients|deny|check-containers|check-kubernetes|check-workflows|check-rules|check-contracts …  Nothing that is there is installed again, and no service is started.
 source "$(dirname "$0")/settings.sh"
 
 # Pinned, by hash where the installer can check one.
@@ -18,6 +18,9 @@ OPENAPI_SPEC_VALIDATOR=0.9.0
 ACTIONLINT=github.com/rhysd/actionlint/cmd/actionlint@v1.7.12
 # What `docker compose` loads files with, as a program.
 COMPOSE_SPEC=github.com/compose-spec/compose-go/v2/cmd@v2.16.2
+# Pinned beside the modules in tests/foreign/grpc-client/go.mod.
+PROTOC_GEN_GO=google.golang.org/protobuf/cmd/protoc-gen-go@v1.36.12
+PROTOC_GEN_GO_GRPC=google.golang.org/grpc/cmd/protoc-gen-go-grpc@v1.6.2
 GRPCURL=github.com/fullstorydev/grpcurl/cmd/grpcurl@v1.9.3
 VEGETA=github.com/tsenart/vegeta/v12@v12.13.0
 VERSITY=github.com/versity/versitygw/cmd/versitygw@v1.8.0
@@ -161,6 +164,12 @@ install_go() { # PROGRAM MODULE@VERSION
     printf '%s\n' "$2" >"$record"
 }
 
+# What a program in Go stands on, so that building it wants no network; go.sum has the hashes.
+fetch_go_modules() { # FOLDER
+    local log=$STACK_TOOLS_DIR/go-${1##*/}.log
+    (cd "$1" && go mod download) >"$log" 2>&1 </dev/null || die "the Go modules of $1 cannot be had: see $log"
+}
+
 require_toolchain() { # PROGRAM…
     local program
     for program in "$@"; do
@@ -212,6 +221,17 @@ install() {
         ;;
     second-store) require_toolchain go && install_go versitygw "$VERSITY" ;;
     schemathesis) install_python schemathesis "$SCHEMATHESIS" ;;
+    # What makes and runs the programs of tests/foreign.
+    clients)
+        require_toolchain go java mvn python3
+        install_packages protobuf-compiler libprotobuf-dev
+        install_go protoc-gen-go "$PROTOC_GEN_GO"
+        install_go protoc-gen-go-grpc "$PROTOC_GEN_GO_GRPC"
+        fetch_go_modules "$REPO_DIR/tests/foreign/grpc-client"
+        install_modules rest-client "$REPO_DIR/tests/foreign/rest-client/requirements.txt"
+        install_modules python-consumer "$REPO_DIR/tests/foreign/python-consumer/requirements.txt"
+        install_kafka
+        ;;
     # What deploy/check/containers.sh checks with.
     check-containers)
         require_toolchain cargo go python3
@@ -248,7 +268,7 @@ install() {
         # Nothing else wants Node: without it the rest is checked, and contracts.sh says what is not.
         ! command -v npm >/dev/null || install_npm asyncapi "$REPO_DIR/deploy/check/asyncapi"
         ;;
-    *) die "usage: install.sh build|stack|demo|test|load|faults|second-store|schemathesis|deny|check-containers|check-kubernetes|check-workflows|check-rules|check-contracts …" ;;
+    *) die "usage: install.sh build|stack|demo|test|load|faults|second-store|schemathesis|clients|deny|check-containers|check-kubernetes|check-workflows|check-rules|check-contracts …" ;;
     esac
 }
 

@@ -36,7 +36,7 @@ check_scripts() {
     # Under its folder, so that what a script sources is followed.
     (cd "$NATIVE_DIR" && shellcheck -x -S warning --source-path=SCRIPTDIR ./*.sh ../*.sh ../check/*.sh ../k8s/*.sh \
         ../docker/*.sh ../docker/minio/*.sh ../grafana/*.sh ../../.ci/run ../../loadtest/*.sh ../../loadtest/peers/*.sh \
-        ../../loadtest/peers/*/*.sh)
+        ../../loadtest/peers/*/*.sh ../../tests/foreign/*/*.sh)
 }
 
 # Compose files, .env.example and the chart's schema; `make check-deploy` has what is rendered, too.
@@ -49,10 +49,10 @@ check_rules() {
     "$REPO_DIR/deploy/check/rules.sh" --only syntax && "$REPO_DIR/deploy/check/rules.sh" --only behaviour
 }
 
-# The benchmark's peers are written in Go, and are built only where they are measured.
-check_peers() {
+# The benchmark's peers and a client are written in Go, and are built only where they are run.
+check_go() {
     local unformatted
-    unformatted=$(gofmt -l "$REPO_DIR/loadtest/peers") || return 1
+    unformatted=$(gofmt -l "$REPO_DIR/loadtest/peers" "$REPO_DIR/tests/foreign") || return 1
     [[ -z $unformatted ]] || {
         say "not as gofmt has it: $unformatted"
         return 1
@@ -106,11 +106,11 @@ main() {
     : >"$TEST_LOG"
     local parts=(stack test)
     # Long tests start a store of that kind, too.
-    if [[ ${1:-} == all ]]; then parts+=(second-store schemathesis); fi
+    if [[ ${1:-} == all ]]; then parts+=(second-store schemathesis clients); fi
     check "install what is missing" "$NATIVE_DIR/install.sh" "${parts[@]}"
     check "formatting" cargo fmt --all --check
     check "scripts" check_scripts
-    check "peers of the benchmark" check_peers
+    check "formatting of Go" check_go
     check "dependencies" "$NATIVE_DIR/deny.sh"
     check "settings of the deployments" check_settings
     check "rules of Prometheus" check_rules
@@ -182,7 +182,7 @@ integration)
     ;;
 scripts)
     check "scripts" check_scripts
-    check "peers of the benchmark" check_peers
+    check "formatting of Go" check_go
     print_steps
     ;;
 *) die "usage: test.sh [all|integration|scripts]" ;;

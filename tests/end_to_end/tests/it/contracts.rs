@@ -79,7 +79,7 @@ async fn bring_about_every_type(depot: &mut Depot) {
 }
 
 /// Snapshots of the item and of the uploads.
-async fn tell_the_state_once_more(depot: &Depot) {
+pub async fn tell_the_state_once_more(depot: &Depot) {
     const PATH: &str = "/api/v1/admin/republish";
     let root = depot.client("root", Role::Admin);
     let asked = root.send(root.command(Method::POST, PATH)).await.unwrap();

@@ -12,6 +12,7 @@ mod doctor;
 mod documents;
 mod door;
 mod fail_points;
+mod foreign;
 mod history_migration;
 mod kill_loop;
 mod load;
