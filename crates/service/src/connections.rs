@@ -1,4 +1,6 @@
-//! The connections of a listener: so many at a time, and none that says nothing for long.
+//! The connections of a listener: so many at a time, and none that says nothing, or takes nothing, for long.
+
+mod stalled;
 
 use std::io;
 use std::sync::Arc;
@@ -20,6 +22,7 @@ use tokio_util::sync::CancellationToken;
 use tower::ServiceExt as _;
 
 use crate::health::Readiness;
+use stalled::CutWhenStalled;
 
 const OPEN: &str = "depot_connections_open";
 /// After the system refused to accept, for example for want of file descriptors.
@@ -32,6 +35,8 @@ pub struct ConnectionLimits {
     pub max_open: usize,
     /// A connection is closed that has not sent the head of its first request for so long, or of its next one.
     pub head_timeout: Duration,
+    /// A connection is cut whose other side has taken nothing for so long of an answer that is there to be sent.
+    pub stalled_after: Duration,
 }
 
 impl Default for ConnectionLimits {
@@ -40,6 +45,7 @@ impl Default for ConnectionLimits {
         Self {
             max_open: 10_000,
             head_timeout: Duration::from_secs(75),
+            stalled_after: Duration::from_secs(30),
         }
     }
 }
@@ -78,7 +84,8 @@ pub async fn serve(
             .clone()
             .map_request(|request: Request<Incoming>| request.map(Body::new))
             .map_response(last_while_draining(readiness.clone()));
-        let connection = http.serve_connection(TokioIo::new(stream), TowerToHyperService::new(service));
+        let stream = TokioIo::new(CutWhenStalled::new(stream, limits.stalled_after));
+        let connection = http.serve_connection(stream, TowerToHyperService::new(service));
         let connection = connections.watch(connection);
         let open = open.clone();
         // Joined below: the drain waits for all that are watched.

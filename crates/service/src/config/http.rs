@@ -40,6 +40,7 @@ impl HttpConfig {
             connections: ConnectionLimits {
                 max_open: reader.number("MAX_CONNECTIONS", 10_000, 1..=1_000_000),
                 head_timeout: reader.seconds("CONNECTION_HEAD_TIMEOUT_SECONDS", 75, 1..=3_600),
+                ..ConnectionLimits::default()
             },
             cors_origins: cors_origins(reader),
         }

@@ -1,14 +1,19 @@
-//! Connections that say nothing, and more of them than are taken.
+//! Connections that say nothing or take nothing, and more of them than are taken.
 
+use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::time::Duration;
 
 use axum::Router;
+use axum::body::Body;
 use axum::routing::get;
+use bytes::Bytes;
 use depot_service::connections::{ConnectionLimits, serve};
 use depot_service::health::Readiness;
+use futures::stream;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
@@ -23,13 +28,17 @@ struct Server {
 
 impl Server {
     async fn start(max_open: usize, head_timeout: Duration) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let address = listener.local_addr().unwrap();
-        let router = Router::new().route("/", get(async || "here"));
         let limits = ConnectionLimits {
             max_open,
             head_timeout,
+            ..ConnectionLimits::default()
         };
+        Self::serving(Router::new().route("/", get(async || "here")), limits).await
+    }
+
+    async fn serving(router: Router, limits: ConnectionLimits) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
         let stop = CancellationToken::new();
         let serving = serve(
             "test".to_owned(),
@@ -89,6 +98,37 @@ async fn who_sends_no_other_request_in_time_is_disconnected() {
     ask(&mut idle).await;
     expect_answer(&mut idle).await;
     expect_end(&mut idle).await;
+}
+
+/// Tells when it is dropped.
+struct Dropped(mpsc::Sender<()>);
+
+impl Drop for Dropped {
+    fn drop(&mut self) {
+        let _told_already = self.0.try_send(());
+    }
+}
+
+#[tokio::test]
+async fn who_takes_nothing_of_an_answer_is_disconnected_and_the_answer_let_go() {
+    let (told, mut dropped) = mpsc::channel(1);
+    let endless = move || {
+        let pieces = stream::unfold(Dropped(told.clone()), async |held| {
+            Some((Ok::<_, Infallible>(Bytes::from_static(&[0; 65_536])), held))
+        });
+        std::future::ready(Body::from_stream(pieces))
+    };
+    let limits = ConnectionLimits {
+        stalled_after: Duration::from_millis(200),
+        ..ConnectionLimits::default()
+    };
+    let server = Server::serving(Router::new().route("/", get(endless)), limits).await;
+    let mut silent = server.connect().await;
+    ask(&mut silent).await;
+    // Nothing is read: what the system keeps for the connection fills up, and then nothing more is taken.
+    let end = timeout(Duration::from_secs(60), dropped.recv()).await;
+    end.expect("the answer is dropped").expect("and says so");
+    expect_end(&mut silent).await;
 }
 
 #[tokio::test]
