@@ -82,6 +82,9 @@ pub struct Principal {
     pub subject: Arc<str>,
     /// The roles that the token names.
     pub roles: Roles,
+    /// The token's `exp`, in seconds since 1970. What outlives a request asks
+    /// [`TokenVerifier::time_left`](super::TokenVerifier::time_left).
+    pub expires: u64,
 }
 
 impl Principal {

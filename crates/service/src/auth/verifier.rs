@@ -1,6 +1,7 @@
 //! Checks tokens.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use jsonwebtoken::{DecodingKey, decode};
 use secrecy::{ExposeSecret as _, SecretString};
@@ -121,6 +122,13 @@ impl TokenVerifier {
         }
     }
 
+    /// For how long the principal's token is still accepted: what goes on for long ends then.
+    #[must_use]
+    pub fn time_left(&self, principal: &Principal) -> Duration {
+        let until = principal.expires.saturating_add(self.leeway);
+        Duration::from_secs(until.saturating_sub(self.clock.now()))
+    }
+
     /// The principal of a token, by the keys that are there. Asks for newer ones if its key is not among them.
     ///
     /// # Errors
@@ -159,7 +167,7 @@ impl TokenVerifier {
         };
         let lifetime = identity.lifetime()?;
         self.check_time(lifetime)?;
-        let principal = identity.principal()?;
+        let principal = identity.principal(lifetime.expires)?;
         self.cache.put(token, generation, principal.clone(), lifetime);
         Ok(principal)
     }
@@ -231,7 +239,7 @@ impl Identity {
         })
     }
 
-    fn principal(self) -> Result<Principal, AuthError> {
+    fn principal(self, expires: u64) -> Result<Principal, AuthError> {
         let subject = self.sub;
         let usable = !subject.trim().is_empty()
             && subject.chars().count() <= MAX_SUBJECT_CHARS
@@ -242,6 +250,7 @@ impl Identity {
         Ok(Principal {
             subject: subject.into(),
             roles: self.roles.iter().filter_map(|role| Role::parse(role)).collect(),
+            expires,
         })
     }
 }
@@ -273,8 +282,6 @@ impl std::fmt::Debug for TokenVerifier {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
     use crate::auth::TokenMinter;
 

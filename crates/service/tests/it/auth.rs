@@ -9,7 +9,7 @@ use axum::extract::FromRef;
 use axum::routing::get;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use depot_service::auth::{AuthError, Claims, Door, Principal, Role, TokenMinter, TokenVerifier};
+use depot_service::auth::{AuthError, Claims, Clock, Door, Principal, Role, TokenMinter, TokenVerifier};
 use depot_service::config::{HttpConfig, JwtConfig, RateLimitConfig};
 use depot_service::layers::standard_layers;
 use depot_service::problem::{Problem, types};
@@ -170,6 +170,31 @@ fn the_leeway_covers_clocks_that_differ() {
 }
 
 #[test]
+fn a_token_is_accepted_for_as_long_as_it_is_said_to_be() {
+    struct At(u64);
+    impl Clock for At {
+        fn now(&self) -> u64 {
+            self.0
+        }
+    }
+    let config = JwtConfig {
+        leeway: Duration::from_secs(30),
+        ..JwtConfig::for_secret(SECRET)
+    };
+    let expires = jsonwebtoken::get_current_timestamp() + 600;
+    let token = token(|claims| claims.exp = expires);
+    let left_at = |now| {
+        let verifier = TokenVerifier::new(&config).with_clock(At(now));
+        verifier
+            .verify(&token)
+            .map(|principal| verifier.time_left(&principal))
+    };
+    assert_eq!(left_at(expires - 10), Ok(Duration::from_secs(40)));
+    assert_eq!(left_at(expires + 29), Ok(Duration::from_secs(1)));
+    assert_eq!(left_at(expires + 30), Err(AuthError::Expired));
+}
+
+#[test]
 fn unknown_roles_give_nothing() {
     let token = token(|claims| claims.roles = vec!["root".into(), "Admin".into()]);
     assert!(verifier().verify(&token).unwrap().roles.is_empty());
@@ -194,6 +219,7 @@ fn an_owner_and_an_admin_may_act_for_the_owner() {
     let caller = |subject: &str, role| Principal {
         subject: subject.into(),
         roles: [role].into(),
+        expires: 0,
     };
     assert!(caller("alice", Role::Writer).require_owner("alice").is_ok());
     assert!(caller("root", Role::Admin).require_owner("alice").is_ok());
