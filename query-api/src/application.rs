@@ -20,7 +20,7 @@ use crate::{
     cursor::Cursors,
     download_urls::DownloadUrls,
     grpc,
-    queries::{ItemTopics, Queries, Watches},
+    queries::{ItemTopics, Queries, Watches, describe_stream_metrics},
     read::{self, Cache, Pointer, Pools, Reader, Server, Sources, Views, notifications},
     rest::{self, RestState},
     visibility::Visibility,
@@ -67,6 +67,7 @@ impl Application {
     pub async fn build(config: Config, shutdown: Shutdown) -> Result<Self, BuildError> {
         let process = Process::new(shutdown)?;
         read::describe_metrics();
+        describe_stream_metrics();
         let http = process::bind(config.http.bind, config.http.port).await?;
         let grpc = process::bind(config.http.bind, config.grpc_port).await?;
         let admin = process::bind(config.process.bind, config.process.admin_port).await?;

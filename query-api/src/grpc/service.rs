@@ -16,7 +16,10 @@ use tonic::{Request, Response, Status};
 
 use super::{call::Call, convert, fields::Fields, status};
 use crate::{
-    queries::{self, BatchOutcome, ListItems, MAX_BATCH, MAX_WATCHED_IDS, Queries, WantedItem, WatchFilter},
+    queries::{
+        self, BatchOutcome, ListItems, MAX_BATCH, MAX_WATCHED_IDS, Queries, StreamDoor, WantedItem,
+        WatchFilter, WatchRequest,
+    },
     read::item_pages::{ItemFilter, ItemSort},
     visibility::AtLeast,
 };
@@ -181,9 +184,14 @@ impl QueryService for QueryRpc {
     ) -> Result<Response<Self::WatchItemsStream>, Status> {
         let call = Call::of(&self.door, &request).await?;
         let message = request.into_inner();
-        let token = Some(message.resume_token.clone()).filter(|token| !token.is_empty());
-        let filter = parse_watch(message)?;
-        let changes = queries::watch_items(&self.queries, &call.principal, filter, token.as_deref())
+        let resume_token = Some(message.resume_token.clone()).filter(|token| !token.is_empty());
+        let request = WatchRequest {
+            door: StreamDoor::Grpc,
+            filter: parse_watch(message)?,
+            resume_token,
+            time_left: self.door.verifier().time_left(&call.principal),
+        };
+        let changes = queries::watch_items(&self.queries, &call.principal, request)
             .await
             .map_err(status::of)?;
         let messages = changes.map(|message| match message {

@@ -126,6 +126,11 @@ pub fn of_end(end: WatchEnd) -> Status {
                 "messages waited too long for their reader; resume from the last token received".to_owned();
             with_reason(Code::ResourceExhausted, "SLOW_READER", message, &[])
         }
+        WatchEnd::TokenExpired => {
+            let message =
+                "the token has expired; resume with another from the last resume token received".to_owned();
+            with_reason(Code::Unauthenticated, "TOKEN_EXPIRED", message, &[])
+        }
         WatchEnd::Failed(error) => of(error),
     }
 }

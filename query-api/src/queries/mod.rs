@@ -26,8 +26,8 @@ pub use list_items::{ItemPage, ListItems, list_items, parse_owner, parse_tag, pa
 pub use page::PageLimit;
 pub use statistics::{Statistics, owner_statistics, statistics, tag_statistics};
 pub use watch_items::{
-    ItemTopics, MAX_WATCHED_IDS, WatchEnd, WatchFilter, WatchLimits, WatchMessage, WatchStream, Watches,
-    watch_items,
+    ItemTopics, MAX_WATCHED_IDS, StreamDoor, WatchEnd, WatchFilter, WatchLimits, WatchMessage, WatchRequest,
+    WatchStream, Watches, describe_stream_metrics, watch_items,
 };
 
 use crate::{

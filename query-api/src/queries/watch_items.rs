@@ -7,6 +7,7 @@
 //! the topic by which it came back, so that streams are told of it then, late as it is.
 
 mod follower;
+mod open_stream;
 mod positions;
 
 use std::{
@@ -19,14 +20,21 @@ use std::{
 
 use depot_service::auth::Principal;
 use futures::Stream;
-use tokio::sync::{Semaphore, mpsc};
+use tokio::{
+    sync::{Semaphore, mpsc},
+    time::sleep,
+};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use uuid::Uuid;
 
-pub use self::positions::ItemTopics;
 use self::{
     follower::{Ended, Follower},
+    open_stream::OpenStream,
     positions::Positions,
+};
+pub use self::{
+    open_stream::{StreamDoor, describe_stream_metrics},
+    positions::ItemTopics,
 };
 use super::{Queries, QueryError, require_reader};
 use crate::read::rows::{HistoryRow, ViewExtent};
@@ -45,7 +53,7 @@ pub struct WatchLimits {
     pub slow_after: Duration,
     /// How often to look without a notification.
     pub poll: Duration,
-    /// How often to send a token when there is no change to send.
+    /// How often to send a token when there is no change to send, and over REST a sign of life when there is neither.
     pub bookmark: Duration,
 }
 
@@ -82,6 +90,11 @@ impl Watches {
         }
     }
 
+    /// What the streams are held to.
+    pub fn limits(&self) -> WatchLimits {
+        self.limits
+    }
+
     /// How many streams are open.
     pub fn open(&self) -> usize {
         self.limits.max_streams - self.places.available_permits()
@@ -113,6 +126,17 @@ impl WatchFilter {
     }
 }
 
+/// Who asks for a stream, and of what.
+#[derive(Debug, Clone)]
+pub struct WatchRequest {
+    pub door: StreamDoor,
+    pub filter: WatchFilter,
+    /// Where to go on; from now where there is none.
+    pub resume_token: Option<String>,
+    /// How long the caller's token is good. Nothing is shown after that.
+    pub time_left: Duration,
+}
+
 /// One message of a stream.
 #[derive(Debug, Clone)]
 pub struct WatchMessage {
@@ -129,23 +153,32 @@ pub enum WatchEnd {
     Stopping,
     /// The reader did not keep up: resume from the last token received.
     SlowReader,
+    /// The caller's bearer token is no longer good: resume with another.
+    TokenExpired,
     Failed(QueryError),
 }
 
-/// Opens a stream: from now, or from where `resume_token` was given out.
+impl WatchEnd {
+    /// Whether what still waits for the reader is dropped: it did not take it in time, or may not have it any more.
+    fn drops_what_waits(&self) -> bool {
+        matches!(self, Self::SlowReader | Self::TokenExpired)
+    }
+}
+
+/// Opens a stream: from now, or from where the resume token was given out.
 ///
 /// # Errors
 /// [`QueryError::ResumeToken`], [`QueryError::TooManyStreams`] and what any read fails with.
 pub async fn watch_items(
     queries: &Queries,
     principal: &Principal,
-    filter: WatchFilter,
-    resume_token: Option<&str>,
+    request: WatchRequest,
 ) -> Result<WatchStream, QueryError> {
     require_reader(principal)?;
     let watches = &queries.watches;
-    let given = resume_token
-        .map(|token| Positions::parse(token, &watches.topics))
+    let given = request
+        .resume_token
+        .map(|token| Positions::parse(&token, &watches.topics))
         .transpose()?;
     let permit = Arc::clone(&watches.places)
         .try_acquire_owned()
@@ -167,22 +200,24 @@ pub async fn watch_items(
         views,
         topics: Arc::clone(&watches.topics),
         limits: watches.limits,
-        filter,
+        filter: request.filter,
+        told: from.clone(),
         at: from,
         send,
-        place: permit,
+        place: OpenStream::new(request.door, permit),
     };
-    let stop = watches.stop.clone();
+    let (stop, time_left) = (watches.stop.clone(), request.time_left);
     let cause = Arc::clone(&end);
     watches.tasks.spawn(async move {
         let ended = tokio::select! {
-            () = stop.cancelled() => WatchEnd::Stopping,
-            ended = follower.follow(wake) => match ended {
-                Ended::ReaderGone => return,
-                Ended::Because(end) => end,
-            },
+            () = stop.cancelled() => Ended::Because(WatchEnd::Stopping),
+            () = sleep(time_left) => Ended::Because(WatchEnd::TokenExpired),
+            ended = follower.follow(wake) => ended,
         };
-        let _first_cause_stands = cause.set(ended);
+        follower.place.count(&ended);
+        if let Ended::Because(end) = ended {
+            let _first_cause_stands = cause.set(end);
+        }
         // The sender goes after the cause is set: the reader finds it when the channel ends.
         drop(follower);
     });
@@ -208,10 +243,10 @@ impl Stream for WatchStream {
         if self.ended {
             return Poll::Ready(None);
         }
-        // What still waits for a slow reader is dropped: it resumes from the last token that it has.
-        if let Some(WatchEnd::SlowReader) = self.end.get() {
+        // Who resumes from the last token received misses none of what is dropped.
+        if let Some(end) = self.end.get().filter(|end| end.drops_what_waits()).cloned() {
             self.ended = true;
-            return Poll::Ready(Some(Err(WatchEnd::SlowReader)));
+            return Poll::Ready(Some(Err(end)));
         }
         if let Some(message) = ready!(self.receive.poll_recv(context)) {
             return Poll::Ready(Some(Ok(message)));

@@ -8,6 +8,7 @@ mod parameters;
 mod prefer;
 pub mod problem;
 mod statistics;
+mod stream;
 mod uploads;
 
 use std::sync::Arc;
@@ -47,6 +48,7 @@ pub fn router(state: RestState, config: &HttpConfig) -> Router {
         .route("/api/v1/uploads/{id}", get(uploads::show))
         .route("/api/v1/uploads/{id}/content", get(uploads::content))
         .route("/api/v1/uploads/{id}/thumbnail", get(uploads::thumbnail))
+        .route("/api/v1/stream", get(stream::open))
         .route("/api/v1/statistics", get(statistics::all))
         .route("/api/v1/statistics/tags", get(statistics::tags))
         .route("/api/v1/statistics/owners", get(statistics::owners))

@@ -19,6 +19,7 @@ use utoipa::{
         super::items::list,
         super::items::show,
         super::items::history,
+        super::stream::open,
         super::uploads::show,
         super::uploads::content,
         super::uploads::thumbnail,
@@ -27,6 +28,7 @@ use utoipa::{
         super::statistics::owners,
         health,
     ),
+    components(schemas(super::stream::StreamedChange, super::stream::Goodbye)),
     modifiers(&BearerToken)
 )]
 struct Contract;
@@ -68,6 +70,7 @@ const CHAPTERS: &[&str] = &[
     include_str!("openapi/items.json"),
     include_str!("openapi/uploads.json"),
     include_str!("openapi/statistics.json"),
+    include_str!("openapi/stream.json"),
 ];
 
 /// The OpenAPI 3.1 document, made from the handlers and the chapters.

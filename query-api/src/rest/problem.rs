@@ -7,7 +7,7 @@ use http::header::ETAG;
 use super::etag;
 use crate::{
     change_feed::Subject,
-    queries::{QueryError, describe},
+    queries::{InvalidResumeToken, QueryError, describe},
     read::ReadError,
 };
 
@@ -60,6 +60,20 @@ pub const INVALID_CURSOR: ProblemType = ProblemType {
     description: "A cursor is taken unchanged from `next_cursor` or the `Link` header, and used with the filter and \
                   sort that it was given out for. Start again without it.",
 };
+pub const EVENT_ID_TOO_OLD: ProblemType = ProblemType {
+    name: "event-id-too-old",
+    status: 410,
+    title: "The changes behind that event are no longer kept",
+    description: "The history is kept for so long, and changes between that event and now are gone. Read what was missed \
+                  from the lists, and open the stream without `Last-Event-ID`.",
+};
+pub const EVENT_ID_OUT_OF_RANGE: ProblemType = ProblemType {
+    name: "event-id-out-of-range",
+    status: 410,
+    title: "The views never had that event",
+    description: "The id names a place in another log than the one that the views are built from, or one that they have \
+                  not reached. Read what was missed from the lists, and open the stream without `Last-Event-ID`.",
+};
 
 /// The kinds of problem of this API besides the general ones.
 pub const ALL: &[ProblemType] = &[
@@ -70,6 +84,8 @@ pub const ALL: &[ProblemType] = &[
     THUMBNAIL_NOT_FOUND,
     READ_MODEL_BEHIND,
     INVALID_CURSOR,
+    EVENT_ID_TOO_OLD,
+    EVENT_ID_OUT_OF_RANGE,
 ];
 
 /// Seconds after which a repeat is worth it.
@@ -116,7 +132,16 @@ impl From<QueryError> for Problem {
                 .with_detail(detail)
                 .with_retry_after(RETRY_AFTER),
             QueryError::Cursor(_) => Self::of(&INVALID_CURSOR).with_detail(detail),
-            QueryError::ResumeToken(error) => Self::invalid_parameter("resume_token", error.to_string()),
+            // The stream alone goes on from one, and calls it by the name that it has there.
+            QueryError::ResumeToken(error) => match error {
+                InvalidResumeToken::Malformed => Self::invalid_parameter("last_event_id", error.to_string()),
+                InvalidResumeToken::OutOfRange => {
+                    Self::of(&EVENT_ID_OUT_OF_RANGE).with_detail(format!("The event id {error}."))
+                }
+                InvalidResumeToken::TooOld => {
+                    Self::of(&EVENT_ID_TOO_OLD).with_detail(format!("The event id {error}."))
+                }
+            },
             QueryError::NotStored { status, .. } => Self::of(&UPLOAD_NOT_STORED)
                 .with_detail(detail)
                 .with_extension("upload_status", status),

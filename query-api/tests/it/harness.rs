@@ -42,6 +42,7 @@ pub struct Harness {
     feed: ChangeFeed,
     watches: Watches,
     shutdown: Shutdown,
+    config: Config,
     _database: TestDatabase,
 }
 
@@ -58,29 +59,29 @@ impl Harness {
         let prefix = format!("{}:", unique_name());
         let mut config = config(&database.url(ServiceRole::Query), &prefix);
         change(&mut config);
-        let shutdown = Shutdown::new();
-        let application = Application::build(config, shutdown.clone()).await.unwrap();
-        let (http, grpc) = (application.http_address(), application.grpc_address());
-        let feed = application.change_feed().clone();
-        let watches = application.watches().clone();
-        let admin = application.admin_address();
-        tokio::spawn(application.run_until_stopped());
-        wait_until("query-api is ready", || async {
-            http::get(admin, "/readyz", &[]).await.status == 200
-        })
-        .await;
+        let started = Started::with(config.clone()).await;
         let redis = redis::Client::open(format!("redis://{}", settings().redis_addr())).unwrap();
         Self {
             pool,
-            http,
-            grpc,
+            http: started.http,
+            grpc: started.grpc,
             redis,
             prefix,
-            feed,
-            watches,
-            shutdown,
+            feed: started.feed,
+            watches: started.watches,
+            shutdown: started.shutdown,
+            config,
             _database: database,
         }
+    }
+
+    /// Stops it, and starts another on the same backing services, which is asked from now on.
+    pub async fn restart(&mut self) {
+        self.stop();
+        let started = Started::with(self.config.clone()).await;
+        (self.http, self.grpc) = (started.http, started.grpc);
+        (self.feed, self.watches) = (started.feed, started.watches);
+        self.shutdown = started.shutdown;
     }
 
     /// Until a read waits for a version: it has registered, and looks into Postgres.
@@ -141,6 +142,38 @@ impl Harness {
     }
 }
 
+/// A query-api that is ready.
+struct Started {
+    http: SocketAddr,
+    grpc: SocketAddr,
+    feed: ChangeFeed,
+    watches: Watches,
+    shutdown: Shutdown,
+}
+
+impl Started {
+    async fn with(config: Config) -> Self {
+        let shutdown = Shutdown::new();
+        let application = Application::build(config, shutdown.clone()).await.unwrap();
+        let (http, grpc) = (application.http_address(), application.grpc_address());
+        let feed = application.change_feed().clone();
+        let watches = application.watches().clone();
+        let admin = application.admin_address();
+        tokio::spawn(application.run_until_stopped());
+        wait_until("query-api is ready", || async {
+            http::get(admin, "/readyz", &[]).await.status == 200
+        })
+        .await;
+        Self {
+            http,
+            grpc,
+            feed,
+            watches,
+            shutdown,
+        }
+    }
+}
+
 impl Drop for Harness {
     fn drop(&mut self) {
         self.shutdown.request();
@@ -148,8 +181,13 @@ impl Drop for Harness {
 }
 
 pub fn token(subject: &str, roles: &[Role]) -> String {
+    token_for(subject, roles, Duration::from_secs(600))
+}
+
+/// A token that is good for so long.
+pub fn token_for(subject: &str, roles: &[Role], lifetime: Duration) -> String {
     TokenMinter::new(&JwtConfig::for_secret(SECRET))
-        .mint(subject, roles, Duration::from_secs(600))
+        .mint(subject, roles, lifetime)
         .unwrap()
 }
 

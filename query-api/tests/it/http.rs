@@ -21,6 +21,31 @@ pub struct Reply {
 }
 
 impl Reply {
+    /// Reads the answer to a GET of `path`, and fails if it is one that the document does not tell of.
+    pub fn read(path: &str, head: &[u8], body: &[u8]) -> Self {
+        let head = String::from_utf8(head.to_vec()).unwrap();
+        let mut lines = head.split("\r\n");
+        let status = lines.next().unwrap().split(' ').nth(1).unwrap().parse().unwrap();
+        let headers = lines
+            .filter_map(|line| line.split_once(": "))
+            .map(|(name, value)| (name.to_ascii_lowercase(), value.to_owned()))
+            .collect();
+        let reply = Self {
+            status,
+            headers,
+            body: body.to_vec(),
+        };
+        let fault = CONTRACT.fault(Answered {
+            method: "GET",
+            path,
+            status: reply.status,
+            headers: &reply.headers,
+            body: &reply.body,
+        });
+        assert_eq!(fault, None, "{reply:?}");
+        reply
+    }
+
     pub fn header(&self, name: &str) -> Option<&str> {
         self.headers
             .iter()
@@ -53,37 +78,24 @@ impl Reply {
 /// Sends a GET and reads its answer to the end.
 pub async fn get(address: SocketAddr, path: &str, headers: &[(&str, &str)]) -> Reply {
     let mut stream = TcpStream::connect(address).await.unwrap();
-    let mut request = format!("GET {path} HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\n");
-    for (name, value) in headers {
-        request.push_str(&format!("{name}: {value}\r\n"));
-    }
-    request.push_str("\r\n");
-    stream.write_all(request.as_bytes()).await.unwrap();
+    stream
+        .write_all(request(address, path, headers).as_bytes())
+        .await
+        .unwrap();
     let mut answer = Vec::new();
     stream.read_to_end(&mut answer).await.unwrap();
     let end = answer
         .windows(4)
         .position(|window| window == b"\r\n\r\n")
         .expect("a head");
-    let head = String::from_utf8(answer[..end].to_vec()).unwrap();
-    let mut lines = head.split("\r\n");
-    let status = lines.next().unwrap().split(' ').nth(1).unwrap().parse().unwrap();
-    let headers = lines
-        .filter_map(|line| line.split_once(": "))
-        .map(|(name, value)| (name.to_ascii_lowercase(), value.to_owned()))
-        .collect();
-    let reply = Reply {
-        status,
-        headers,
-        body: answer[end + 4..].to_vec(),
-    };
-    let fault = CONTRACT.fault(Answered {
-        method: "GET",
-        path,
-        status: reply.status,
-        headers: &reply.headers,
-        body: &reply.body,
-    });
-    assert_eq!(fault, None, "{reply:?}");
-    reply
+    Reply::read(path, &answer[..end], &answer[end + 4..])
+}
+
+/// The head of a GET, after whose answer the connection ends.
+pub fn request(address: SocketAddr, path: &str, headers: &[(&str, &str)]) -> String {
+    let mut request = format!("GET {path} HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\n");
+    for (name, value) in headers {
+        request.push_str(&format!("{name}: {value}\r\n"));
+    }
+    request + "\r\n"
 }

@@ -6,6 +6,8 @@ use reqwest::{Method, RequestBuilder, StatusCode, header::HeaderMap, redirect::P
 use serde_json::{Value, json};
 use uuid::Uuid;
 
+use crate::event_stream::EventStream;
+
 /// A large file takes its time.
 const LARGE: Duration = Duration::from_secs(600);
 /// Of a client that is told to come again.
@@ -75,6 +77,16 @@ impl Client {
         self.http
             .get(format!("{}{path_and_query}", self.query_url))
             .bearer_auth(&self.token)
+    }
+
+    /// Opens a stream of all changes of items: from now, or behind an event.
+    pub async fn stream(&self, last_event_id: Option<&str>) -> Result<EventStream> {
+        let request = self.query("/api/v1/stream").timeout(LARGE);
+        let request = match last_event_id {
+            Some(id) => request.header("Last-Event-ID", id),
+            None => request,
+        };
+        EventStream::of(request.send().await?)
     }
 
     pub async fn send(&self, request: RequestBuilder) -> Result<Answer> {

@@ -8,6 +8,7 @@
 mod authority;
 mod backing;
 mod client;
+mod event_stream;
 mod log;
 mod own;
 mod process;
@@ -17,6 +18,7 @@ mod stack;
 pub use authority::{Authority, Signed};
 pub use backing::Backing;
 pub use client::{Answer, Client, sha256_hex};
+pub use event_stream::EventStream;
 pub use log::{LogRecord, produce_raw, read_topic, read_topic_on};
 pub use own::{
     ConfiguredPostgres, Folder, KafkaCluster, OwnKafka, OwnPostgres, OwnPrometheus, OwnRedis, OwnStore,

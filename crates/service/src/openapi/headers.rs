@@ -1,7 +1,7 @@
 use serde_json::{Map, Value, json};
 
 /// Headers of answers: name, type, what it says, an example.
-const ANSWERS: [(&str, &str, &str, &str); 16] = [
+const ANSWERS: [(&str, &str, &str, &str); 17] = [
     (
         "Accept",
         "string",
@@ -86,6 +86,12 @@ const ANSWERS: [(&str, &str, &str, &str); 16] = [
         "string",
         "How to be let in (RFC 6750)",
         "Bearer realm=\"depot\"",
+    ),
+    (
+        "X-Accel-Buffering",
+        "string",
+        "`no`: a proxy is to pass the answer on as it comes, and not to collect it",
+        "no",
     ),
     (
         "X-Request-Id",

@@ -3,12 +3,13 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use tokio::{
-    sync::{OwnedSemaphorePermit, mpsc, watch},
+    sync::{mpsc, watch},
     time::{Instant, sleep, timeout},
 };
 
 use super::{
     ItemTopics, WatchEnd, WatchFilter, WatchLimits, WatchMessage,
+    open_stream::OpenStream,
     positions::{Positions, Source},
 };
 use crate::{
@@ -26,10 +27,11 @@ pub(super) struct Follower {
     pub(super) limits: WatchLimits,
     pub(super) filter: WatchFilter,
     pub(super) at: Positions,
+    /// Where the last message said that it is.
+    pub(super) told: Positions,
     pub(super) send: mpsc::Sender<WatchMessage>,
     /// Given back when the stream ends.
-    #[expect(dead_code, reason = "held, never read")]
-    pub(super) place: OwnedSemaphorePermit,
+    pub(super) place: OpenStream,
 }
 
 pub(super) enum Ended {
@@ -43,20 +45,19 @@ impl Follower {
         if let Err(ended) = self.send(None).await {
             return ended;
         }
-        let mut told = Instant::now();
+        let mut last_sent = Instant::now();
         loop {
-            let before = self.at.clone();
             let (sent, more) = match self.advance().await {
                 Ok(advanced) => advanced,
                 Err(ended) => return ended,
             };
-            if sent {
-                told = Instant::now();
-            } else if told.elapsed() >= self.limits.bookmark && self.at != before {
-                if let Err(ended) = self.send(None).await {
-                    return ended;
-                }
-                told = Instant::now();
+            // What the filter left out since the last message moves the token too.
+            let is_due = !sent && last_sent.elapsed() >= self.limits.bookmark && self.at != self.told;
+            if is_due && let Err(ended) = self.send(None).await {
+                return ended;
+            }
+            if sent || is_due {
+                last_sent = Instant::now();
             }
             if more {
                 continue;
@@ -117,7 +118,8 @@ impl Follower {
         Ok((sent, more))
     }
 
-    async fn send(&self, change: Option<HistoryRow>) -> Result<(), Ended> {
+    async fn send(&mut self, change: Option<HistoryRow>) -> Result<(), Ended> {
+        self.told.clone_from(&self.at);
         let message = WatchMessage {
             resume_token: self.at.token(&self.topics),
             change,

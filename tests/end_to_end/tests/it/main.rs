@@ -15,6 +15,7 @@ mod fail_points;
 mod foreign;
 mod history_migration;
 mod kill_loop;
+mod live_stream;
 mod load;
 mod long;
 mod main_job;

@@ -61,6 +61,8 @@ async fn run(url: &str, token: &str) -> Output {
             "--seed",
             "20261128",
         ])
+        // Reads an answer to its end, which this one does not have: query-api/tests/it/stream.rs holds it to its document.
+        .args(["--exclude-path", "/api/v1/stream"])
         .args(["--suppress-health-check", "all", "--continue-on-failure"])
         .args(["--generation-database", "none"])
         .output()

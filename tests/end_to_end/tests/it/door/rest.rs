@@ -424,6 +424,7 @@ pub fn rows() -> Vec<Row> {
             &[307],
             B::None,
         ),
+        (Query, GET, "/api/v1/stream", N::Reader, &[200], B::None),
         (Query, GET, "/api/v1/statistics", N::Reader, &[200], B::None),
         (Query, GET, "/api/v1/statistics/tags", N::Reader, &[200], B::None),
         (
