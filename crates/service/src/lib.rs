@@ -27,6 +27,7 @@ pub mod health;
 pub mod json;
 pub mod layers;
 pub mod metrics;
+pub mod ndjson;
 pub mod openapi;
 pub mod params;
 pub mod problem;

@@ -3,6 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::time::Instant;
+
 use super::{AuthError, Principal, RateLimiter, TokenVerifier};
 use crate::config::RateLimitConfig;
 use crate::problem::Problem;
@@ -71,6 +73,27 @@ impl Door {
             limiter.take(&principal.subject)?;
         }
         Ok(principal)
+    }
+
+    /// Counts one more request of a principal who was let in, for a request that brings many: waits until it is granted,
+    /// so long at most.
+    ///
+    /// # Errors
+    /// [`Refused::TooMany`]: it would have to wait longer.
+    pub async fn grant(&self, principal: &str, patience: Duration) -> Result<(), Refused> {
+        let Some(limiter) = &self.limiter else {
+            return Ok(());
+        };
+        let until = Instant::now() + patience;
+        loop {
+            let Err(wait) = limiter.ask(principal) else {
+                return Ok(());
+            };
+            if Instant::now() + wait > until {
+                return Err(limiter.refuse(wait));
+            }
+            tokio::time::sleep(wait).await;
+        }
     }
 }
 

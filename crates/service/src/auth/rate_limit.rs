@@ -61,21 +61,33 @@ impl RateLimiter {
 
     /// Counts a request.
     pub(super) fn take(&self, principal: &str) -> Result<(), Refused> {
+        self.ask(principal).map_err(|wait| self.refuse(wait))
+    }
+
+    /// A refusal, which is counted: the next request is granted after `wait`.
+    pub(super) fn refuse(&self, wait: Duration) -> Refused {
+        self.refused.increment(1);
+        Refused::TooMany {
+            per_second: self.per_second,
+            // Rounded up: after less it would be refused again.
+            retry_after: Duration::from_secs(wait.as_millis().div_ceil(1_000).max(1) as u64),
+        }
+    }
+
+    /// Counts a request, if it is granted.
+    ///
+    /// # Errors
+    /// It is not, until so much time has passed; nothing was counted.
+    pub(super) fn ask(&self, principal: &str) -> Result<(), Duration> {
         let bucket = match self.buckets.get(principal) {
             Some(bucket) => bucket,
             None => self.buckets.get_with_by_ref(principal, || {
                 Arc::new(Bucket::direct_with_clock(self.quota, MonotonicClock))
             }),
         };
-        bucket.check().map_err(|until| {
-            self.refused.increment(1);
-            let wait = until.wait_time_from(MonotonicClock.now());
-            Refused::TooMany {
-                per_second: self.per_second,
-                // Rounded up: after less it would be refused again.
-                retry_after: Duration::from_secs(wait.as_millis().div_ceil(1_000).max(1) as u64),
-            }
-        })
+        bucket
+            .check()
+            .map_err(|until| until.wait_time_from(MonotonicClock.now()))
     }
 }
 

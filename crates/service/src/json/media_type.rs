@@ -31,11 +31,20 @@ impl MediaType for MergePatchJson {
     const ACCEPT: HeaderName = HeaderName::from_static("accept-patch");
 }
 
-/// Checks Content-Type and Content-Encoding.
+/// `application/x-ndjson`: a JSON value a line.
+#[derive(Debug, Clone, Copy)]
+pub struct NdJson;
+
+impl MediaType for NdJson {
+    const NAME: &'static str = crate::ndjson::MEDIA_TYPE;
+    const ACCEPT: HeaderName = ACCEPT;
+}
+
+/// Checks Content-Type and Content-Encoding, of a body that is not read by an extractor of this module.
 ///
 /// # Errors
 /// The problem `unsupported-media-type`.
-pub(super) fn check<M: MediaType>(headers: &HeaderMap) -> Result<(), Problem> {
+pub fn check<M: MediaType>(headers: &HeaderMap) -> Result<(), Problem> {
     let refuse = |detail: String| Err(Problem::unsupported_media_type(detail, M::ACCEPT, M::NAME));
     let wanted = format!("Send the body as {} in UTF-8.", M::NAME);
     let Some(value) = headers.get(CONTENT_TYPE) else {

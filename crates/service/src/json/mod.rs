@@ -7,4 +7,4 @@ mod faults;
 mod media_type;
 
 pub use extract::{JsonWithBytes, StrictJson, parse};
-pub use media_type::{ApplicationJson, MediaType, MergePatchJson};
+pub use media_type::{ApplicationJson, MediaType, MergePatchJson, NdJson, check as check_media_type};

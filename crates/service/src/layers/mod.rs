@@ -56,6 +56,29 @@ where
     public_layers(router, config, protection)
 }
 
+/// Wraps routes that bring many requests in one: with the limits of size and time of `config`, which may be others than
+/// those of [`standard_layers`], and with places of their own. It is merged as [`streaming_layers`] is.
+pub fn bulk_layers<S>(router: Router<S>, config: &HttpConfig, places: Bulkhead) -> Router<S>
+where
+    S: Clone + Send + Sync + 'static,
+{
+    let protection = Protection {
+        places: Some(places),
+        time: Some(config.request_timeout),
+        body: Some(BodyLimit(config.max_body_bytes)),
+    };
+    public_layers(router, config, protection)
+}
+
+/// Wraps routes whose answers are written while their bodies are read. What they hold, they hold until the answer has
+/// ended, long after its head: so they have places and deadlines of their own. It is merged as [`streaming_layers`] is.
+pub fn duplex_layers<S>(router: Router<S>, config: &HttpConfig) -> Router<S>
+where
+    S: Clone + Send + Sync + 'static,
+{
+    public_layers(router, config, Protection::default())
+}
+
 /// Wraps the admin router: no limits, since it must answer when the process is busiest.
 pub(crate) fn admin_layers(router: Router) -> Router {
     let protection = Arc::new(Protection::default());

@@ -42,7 +42,8 @@ impl Shape {
         let has_json =
             content["application/json"].is_object() || content["application/merge-patch+json"].is_object();
         let key = header("Idempotency-Key");
-        let is_stream = content["application/octet-stream"].is_object();
+        let streams = ["application/octet-stream", crate::ndjson::MEDIA_TYPE];
+        let is_stream = streams.iter().any(|media_type| content[*media_type].is_object());
         Self {
             needs_token,
             has_parameters: parameters().any(|parameter| parameter["in"] != "header"),

@@ -6,8 +6,9 @@ use std::time::Duration;
 use axum::Router;
 use axum::body::Body;
 use axum::routing::{get, post};
+use depot_retry::Bulkhead;
 use depot_service::config::HttpConfig;
-use depot_service::layers::standard_layers;
+use depot_service::layers::{bulk_layers, duplex_layers, standard_layers};
 use depot_service::problem::types;
 use http::{HeaderValue, Request};
 use tokio::sync::Notify;
@@ -224,4 +225,48 @@ async fn a_preflight_is_answered_without_the_route() {
     let response = send(&router, request).await;
     assert_eq!(response.status(), 200);
     assert!(header(&response, "access-control-allow-headers").contains("idempotency-key"));
+}
+
+#[tokio::test]
+async fn routes_that_bring_many_have_limits_of_their_own_beside_the_others() {
+    let small = HttpConfig {
+        max_body_bytes: 10,
+        ..HttpConfig::default()
+    };
+    let larger = HttpConfig {
+        max_body_bytes: 20,
+        ..small.clone()
+    };
+    let taken = || post(|body: String| async move { body });
+    let bulk = bulk_layers(
+        Router::new().route("/many", taken()),
+        &larger,
+        Bulkhead::new("test batches", 1),
+    );
+    // Nothing limits what it reads of a body as a stream.
+    let whole = post(|body: Body| async move {
+        let bytes = axum::body::to_bytes(body, usize::MAX).await.unwrap();
+        bytes.len().to_string()
+    });
+    let duplex = duplex_layers(Router::new().route("/any", whole), &small);
+    let router = standard_layers(Router::new().route("/one", taken()), &small)
+        .merge(bulk)
+        .merge(duplex);
+    for (path, length, status) in [
+        ("/one", 10, 200),
+        ("/one", 11, 413),
+        ("/many", 20, 200),
+        ("/many", 21, 413),
+        ("/any", 1_000, 200),
+    ] {
+        let request = Request::post(path)
+            .header("content-length", length)
+            .body(Body::from("x".repeat(length)))
+            .unwrap();
+        assert_eq!(
+            send(&router, request).await.status(),
+            status,
+            "{path} with {length}"
+        );
+    }
 }

@@ -72,6 +72,28 @@ async fn after_the_time_that_was_told_the_next_request_is_let_in() {
 }
 
 #[tokio::test]
+async fn a_request_that_brings_many_waits_for_each_and_not_for_ever() {
+    let quick = door(&limit(1_000, 1));
+    for _ in 0..20 {
+        assert_eq!(quick.grant("alice", Duration::from_secs(60)).await, Ok(()));
+    }
+    // Each took one of the same allowance.
+    let slow = door(&limit(1, 2));
+    assert!(slow.enter(&headers("alice")).await.is_ok());
+    assert_eq!(slow.grant("alice", Duration::ZERO).await, Ok(()));
+    let refused = loop {
+        if let Err(refused) = slow.grant("alice", Duration::ZERO).await {
+            break refused;
+        }
+    };
+    assert!(
+        matches!(refused, Refused::TooMany { per_second: 1, retry_after } if retry_after >= Duration::from_secs(1)),
+        "{refused:?}"
+    );
+    assert_eq!(slow.grant("bob", Duration::ZERO).await, Ok(()));
+}
+
+#[tokio::test]
 async fn a_token_that_is_not_good_uses_up_nothing() {
     let door = door(&limit(1, 1));
     let mut forged = HeaderMap::new();
