@@ -24,6 +24,7 @@ use depot_schemas::{
 };
 use depot_service::{
     auth::{Door, KeysError, TokenMinter, TokenVerifier},
+    config::HttpConfig,
     database::{self, Plans},
     layers,
     metrics::MetricsError,
@@ -40,8 +41,8 @@ use crate::{
     config::Config,
     dead_letters::{self, DeadLetterIndex, Depth, LetterLog, Redriver, index_settings},
     http::{
-        self, Accounts, ApiParts, ApiState, Database, DeadLetterDesk, Executor, InParts, QueryAddress,
-        SweepDesk, UploadPolicy,
+        self, Accounts, ApiParts, ApiState, Bulk, BulkSettings, Database, DeadLetterDesk, Executor, InParts,
+        QueryAddress, SweepDesk, UploadPolicy,
     },
     key_expiry,
     republish::{self, LogScan, Republisher},
@@ -59,6 +60,9 @@ pub const NAME: &str = "command-api";
 
 /// Sweeps that are asked for and run at once.
 const SWEEPS_AT_ONCE: usize = 1;
+
+/// Batches that are taken at once, each with its document in memory.
+const BATCHES_AT_ONCE: usize = 8;
 
 /// Why the service does not start.
 #[derive(Debug, thiserror::Error)]
@@ -210,9 +214,18 @@ fn public_router(state: ApiState, config: &Config) -> Router {
     let sweeps = http::sweep_router(state.clone());
     let places = Bulkhead::new("sweeps", SWEEPS_AT_ONCE);
     let sweeps = layers::streaming_layers(sweeps, &config.http, places);
+    let larger = HttpConfig {
+        max_body_bytes: config.max_batch_bytes,
+        ..config.http.clone()
+    };
+    let places = Bulkhead::new("batches", BATCHES_AT_ONCE);
+    let batches = layers::bulk_layers(http::batch_router(state.clone()), &larger, places);
+    let imports = layers::duplex_layers(http::import_router(state.clone()), &config.http);
     layers::standard_layers(http::router(state), &config.http)
         .merge(streams)
         .merge(sweeps)
+        .merge(batches)
+        .merge(imports)
 }
 
 fn sweeper(config: &Config, writer: &Writer) -> Result<Sweeper, StartError> {
@@ -238,9 +251,19 @@ fn api_state(
     sweeper: Sweeper,
     door: Arc<Door>,
 ) -> ApiState {
+    let executor = Executor::new(writer.clone(), &process.shutdown, config.commands);
+    let bulk = BulkSettings {
+        max_imports: config.max_imports,
+        idle: config.import_idle,
+        // A line may be what a request may be.
+        max_line_bytes: config.http.max_body_bytes,
+        max_lines: config.commands.places_together() / 2,
+    };
+    let bulk = Bulk::new(executor.clone(), Arc::clone(&door), &process.shutdown, bulk);
     let parts = ApiParts {
         door,
-        executor: Executor::new(writer.clone(), &process.shutdown, config.commands),
+        executor,
+        bulk,
         writer: writer.clone(),
         query: QueryAddress(config.query_public_url.as_str().into()),
         staging: sweeper.staging.clone(),

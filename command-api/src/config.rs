@@ -1,6 +1,6 @@
 //! The groups of `depot_service::config`, and `QUERY_PUBLIC_URL`, `DEFAULT_QUOTA_BYTES`, `UPLOAD_URL_TTL_SECONDS`,
 //! `UPLOAD_GRACE_SECONDS`, `UPLOAD_CONTENT_TYPES`, `MULTIPART_OVER_BYTES`, `MULTIPART_PART_BYTES`, `MULTIPART_TTL_SECONDS`,
-//! `MAX_CONTENT_STREAMS`, `MAX_CONCURRENT_COMMANDS`, `COMMAND_GROUP_MAX_SIZE`, `COMMAND_GROUP_LANES`,
+//! `MAX_CONTENT_STREAMS`, `MAX_BATCH_BYTES`, `MAX_IMPORTS`, `IMPORT_IDLE_SECONDS`, `MAX_CONCURRENT_COMMANDS`, `COMMAND_GROUP_MAX_SIZE`, `COMMAND_GROUP_LANES`,
 //! `MAX_GROUPED_COMMANDS`, `IDEMPOTENCY_TTL_HOURS`, `RELAY_ENABLED`, `SAGA_ENABLED`, `DEAD_LETTERS_ENABLED`,
 //! `STORE_NOTIFICATIONS_ENABLED`, `SAGA_SWEEP_ENABLED`, `SAGA_SWEEP_INTERVAL_SECONDS`, `SAGA_SWEEP_GRACE_SECONDS`,
 //! `UPLOADER_ADMIN_URL`.
@@ -58,6 +58,12 @@ pub struct Config {
     pub multipart_ttl: Duration,
     /// Files that are taken through this API at once.
     pub max_content_streams: usize,
+    /// The largest document of items that are created at once.
+    pub max_batch_bytes: usize,
+    /// Imports under way at once.
+    pub max_imports: usize,
+    /// How long a client of an import may send nothing, or read nothing.
+    pub import_idle: Duration,
     /// How commands are run.
     pub commands: ExecutorSettings,
     /// Whether this process publishes the outbox.
@@ -116,6 +122,9 @@ impl Config {
             // Less than the two days after which the buckets' rule drops the parts of what nobody ended.
             multipart_ttl: reader.seconds("MULTIPART_TTL_SECONDS", 86_400, 1..=165_600),
             max_content_streams: reader.number("MAX_CONTENT_STREAMS", 16, 1..=1_000),
+            max_batch_bytes: reader.number("MAX_BATCH_BYTES", 2 * MIB as usize, 1_024..=67_108_864),
+            max_imports: reader.number("MAX_IMPORTS", 4, 1..=1_000),
+            import_idle: reader.seconds("IMPORT_IDLE_SECONDS", 30, 1..=3_600),
             commands: commands(&mut reader, connections),
             relay_enabled: reader.boolean("RELAY_ENABLED", true),
             saga_enabled: reader.boolean("SAGA_ENABLED", true),

@@ -22,7 +22,7 @@ use crate::{
     grpc,
     queries::{ItemTopics, Queries, Watches, describe_stream_metrics},
     read::{self, Cache, Pointer, Pools, Reader, Server, Sources, Views, notifications},
-    rest::{self, RestState},
+    rest::{self, Exports, RestState},
     visibility::Visibility,
 };
 
@@ -99,6 +99,8 @@ impl Application {
         };
         let watches = Watches::new(topics, config.watch, stop.clone());
         process.shutdown.spawn("watch streams", watches.clone().ended());
+        let exports = Exports::new(config.export, stop.clone());
+        process.shutdown.spawn("exports", exports.clone().ended());
         let queries = Queries {
             reader: Reader::new(
                 Sources::new(views, replica),
@@ -129,6 +131,7 @@ impl Application {
                 RestState {
                     queries: Arc::new(queries),
                     door,
+                    exports,
                 },
                 &config.http,
             ),

@@ -1,7 +1,7 @@
 //! What query-api reads from its environment (prefix `QUERY_API_`): the shared groups, and `GRPC_PORT`,
 //! `READ_REPLICA_URL`, `DATABASE_SEARCH_MAX_CONNECTIONS`, `MAX_CONCURRENT_SEARCHES`, `LOCAL_CACHE_TTL_MS`,
 //! `LOCAL_CACHE_MAX_BYTES`, `MAX_WAITING_READS`, `MAX_WATCH_STREAMS`, `CURSOR_SECRET`, `WATCH_SLOW_READER_SECONDS`,
-//! `DOWNLOAD_URL_SECONDS`, `TOPIC_PREFIX`.
+//! `MAX_EXPORTS`, `EXPORT_SLOW_READER_SECONDS`, `DOWNLOAD_URL_SECONDS`, `TOPIC_PREFIX`.
 
 use std::time::Duration;
 
@@ -14,6 +14,7 @@ use secrecy::SecretString;
 use crate::{
     queries::WatchLimits,
     read::LocalCacheSettings,
+    rest::ExportLimits,
     visibility::{MAX_WAIT, PollPace},
 };
 
@@ -49,6 +50,7 @@ pub struct Config {
     pub max_waiting_reads: usize,
     pub poll_pace: PollPace,
     pub watch: WatchLimits,
+    pub export: ExportLimits,
     /// How long a download URL holds; at most five minutes.
     pub download_url_ttl: Duration,
     /// The topics that the views are built from begin with it.
@@ -96,6 +98,10 @@ impl Config {
                 max_streams: r.number("MAX_WATCH_STREAMS", 200, 1..=100_000),
                 slow_after: r.seconds("WATCH_SLOW_READER_SECONDS", 10, 1..=600),
                 ..WatchLimits::default()
+            },
+            export: ExportLimits {
+                max_exports: r.number("MAX_EXPORTS", 8, 1..=1_000),
+                slow_after: r.seconds("EXPORT_SLOW_READER_SECONDS", 30, 1..=3_600),
             },
             download_url_ttl: r.seconds("DOWNLOAD_URL_SECONDS", 300, 1..=300),
             topic_prefix: r.text("TOPIC_PREFIX", "depot"),

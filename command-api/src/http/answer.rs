@@ -80,6 +80,12 @@ impl Answer {
         &self.body
     }
 
+    /// The value of a header, if there is one that is text.
+    pub fn header(&self, name: &HeaderName) -> Option<&str> {
+        let found = self.headers.iter().find(|(have, _)| have == name);
+        found.and_then(|(_, value)| value.to_str().ok())
+    }
+
     /// `[[name, value], …]`
     pub fn headers(&self) -> Value {
         let pair = |(name, value): &(HeaderName, HeaderValue)| {

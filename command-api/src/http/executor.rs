@@ -29,6 +29,16 @@ pub struct ExecutorSettings {
     pub idempotency_ttl_hours: i32,
 }
 
+impl ExecutorSettings {
+    /// Places of the commands that [`run_together`](Executor::run_together) takes.
+    pub fn places_together(&self) -> usize {
+        match self.group.max_size {
+            0 | 1 => self.max_commands,
+            _ => self.group.max_commands,
+        }
+    }
+}
+
 /// Runs commands.
 #[derive(Clone)]
 pub struct Executor {

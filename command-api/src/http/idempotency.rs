@@ -50,6 +50,16 @@ fn parse(text: &str) -> Option<String> {
     rest.as_str().is_empty().then_some(key)
 }
 
+/// Whether a text that was sent without a header, as a member of a document, can be a key.
+pub fn is_key(text: &str) -> bool {
+    (1..=MAX_KEY).contains(&text.len()) && text.bytes().all(|b| matches!(b, b' '..=b'~'))
+}
+
+/// The key of a line that names none, of a request with that key. Nobody can send it: it is no ASCII.
+pub fn of_line(key: &str, line: u64) -> String {
+    format!("{key}·{line}")
+}
+
 /// SHA-256 over method, path, `If-Match` and body, each preceded by its length, so that no two requests run together.
 pub fn fingerprint(method: &str, path: &str, if_match: &[u8], body: &[u8]) -> Vec<u8> {
     let mut context = digest::Context::new(&digest::SHA256);
@@ -87,6 +97,23 @@ mod tests {
         twice.append(NAME, "a".parse().unwrap());
         twice.append(NAME, "a".parse().unwrap());
         assert!(key(&twice).is_err());
+    }
+
+    #[test]
+    fn keys_of_lines_are_each_their_own_and_none_that_is_sent() {
+        assert_ne!(of_line("a", 11), of_line("a1", 1));
+        assert_ne!(of_line("a", 1), of_line("a", 2));
+        assert!(!is_key(&of_line("a", 1)));
+        for (text, is_one) in [
+            ("a", true),
+            ("a \"b\"", true),
+            ("", false),
+            ("a\n", false),
+            ("ä", false),
+        ] {
+            assert_eq!(is_key(text), is_one, "{text:?}");
+        }
+        assert!(is_key(&"x".repeat(255)) && !is_key(&"x".repeat(256)));
     }
 
     #[test]

@@ -13,13 +13,14 @@ use utoipa::{
     },
 };
 
-use super::{accounts, admin, items, problems, uploads};
+use super::{accounts, admin, bulk, items, problems, uploads};
 
 /// The document as it is served: what [`document`] was when it was committed, which a test holds to what it is.
 pub const SERVED: &[u8] = include_bytes!("../../../schemas/openapi/command-api.json");
 
 const CHAPTERS: &[&str] = &[
     include_str!("openapi/items.json"),
+    include_str!("openapi/bulk.json"),
     include_str!("openapi/uploads.json"),
     include_str!("openapi/accounts.json"),
     include_str!("openapi/admin/dead_letters.json"),
@@ -54,6 +55,7 @@ pub fn document() -> Result<serde_json::Value, DocumentError> {
     ),
     paths(
         items::create, items::replace, items::patch, items::delete,
+        bulk::batch::post, bulk::import::post,
         uploads::request, uploads::complete, uploads::abort,
         uploads::parts::sign, uploads::parts::arrived, uploads::content::put,
         accounts::read, accounts::set_limit,
@@ -61,6 +63,8 @@ pub fn document() -> Result<serde_json::Value, DocumentError> {
     ),
     components(schemas(
         items::ItemContentBody, items::ItemPatchBody, items::ItemBody, items::FileBody,
+        items::NewItemBody, bulk::OutcomeBody,
+        bulk::batch::BatchBody, bulk::batch::ResultsBody, bulk::import::ImportLineBody, bulk::import::ImportEndBody,
         uploads::UploadRequestBody, uploads::RequestedUploadBody, uploads::UploadBody,
         uploads::parts::PartRangeBody,
         uploads::parts::SignedPartsBody, uploads::parts::SignedPartBody, uploads::parts::ArrivedPartsBody,

@@ -54,6 +54,14 @@ problem_types! {
          characters that is new for each intent, such as a UUID.";
     IDEMPOTENCY_KEY_REUSED = "idempotency-key-reused", 422, "The Idempotency-Key was used for another request",
         "This key was sent before with another method, path, If-Match or body. Use a new key for a new request.";
+    LINE_TOO_LONG = "line-too-long", 413, "A line is too long",
+        "A line of an import has more than `limit_bytes` bytes; `line` is its number. It ends the import: the lines before \
+         it have their outcomes. Shorten it, and send all lines again under the same key.";
+    IMPORT_INCOMPLETE = "import-incomplete", 408, "The lines did not arrive whole",
+        "The body broke off, or the client sent or read nothing for longer than is waited for; `detail` says which. The \
+         lines above have their outcomes. Send all lines again, under the same key: it creates nothing twice.";
+    IMPORT_STOPPED = "import-stopped", 503, "The service stopped before the end of the lines",
+        "The lines above have their outcomes. Send all lines again, under the same key: it creates nothing twice.";
     REQUEST_IN_PROGRESS = "request-in-progress", 409, "The first request with this key is still under way",
         "A request with the same Idempotency-Key has not ended yet. Repeat after `Retry-After` to get its answer.";
     AGGREGATE_NOT_PARKED = "aggregate-not-parked", 404, "The aggregate is not parked",

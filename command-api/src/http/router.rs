@@ -11,7 +11,13 @@ use depot_service::auth::Door;
 use sqlx::PgPool;
 use tokio_util::sync::CancellationToken;
 
-use super::{accounts, admin, documentation, executor::Executor, items, redirect, uploads};
+use super::{
+    accounts, admin,
+    bulk::{self, Bulk},
+    documentation,
+    executor::Executor,
+    items, redirect, uploads,
+};
 use crate::{
     commands::Writer,
     dead_letters::{LetterLog, retry_sources},
@@ -27,6 +33,7 @@ pub struct ApiState(Arc<ApiParts>);
 pub struct ApiParts {
     pub door: Arc<Door>,
     pub executor: Executor,
+    pub bulk: Bulk,
     pub writer: Writer,
     pub query: QueryAddress,
     pub staging: Staging,
@@ -57,6 +64,7 @@ macro_rules! taken_by_handlers {
 taken_by_handlers! {
     door: Arc<Door>,
     executor: Executor,
+    bulk: Bulk,
     writer: Writer,
     query: QueryAddress,
     staging: Staging,
@@ -140,11 +148,12 @@ impl UploadPolicy {
     }
 }
 
-/// All routes but those of [`streaming_router`] and [`sweep_router`]. What is read of items and uploads is read on the query API.
+/// All routes but those of the routers below. What is read of items and uploads is read on the query API.
 pub fn router(state: ApiState) -> Router {
     let read = || get(redirect::to_query_api);
     Router::new()
         .route("/api/v1/items", read().post(items::create))
+        .route("/api/v1/items:export", read())
         .route(
             "/api/v1/items/{id}",
             read()
@@ -174,6 +183,20 @@ pub fn streaming_router(state: ApiState) -> Router {
     let content = get(redirect::to_query_api).put(uploads::content::put);
     Router::new()
         .route("/api/v1/uploads/{id}/content", content)
+        .with_state(state)
+}
+
+/// The route that creates many items by one document, which is larger than others.
+pub fn batch_router(state: ApiState) -> Router {
+    Router::new()
+        .route("/api/v1/items:batch", post(bulk::batch::post))
+        .with_state(state)
+}
+
+/// The route that creates items for as long as lines come, and answers meanwhile.
+pub fn import_router(state: ApiState) -> Router {
+    Router::new()
+        .route("/api/v1/items:import", post(bulk::import::post))
         .with_state(state)
 }
 

@@ -100,6 +100,17 @@ impl WriteRequest {
         preconditions::required(self.precondition.clone())
     }
 
+    /// The path, for problems.
+    pub fn path(&self) -> &str {
+        &self.path
+    }
+
+    /// What names a line of this request, which brings many: the key that the line names, or one of its number, and its text.
+    pub fn of_line(&self, line: u64, key: Option<String>, text: &[u8]) -> Identity {
+        let key = key.or_else(|| self.key.as_deref().map(|key| idempotency::of_line(key, line)));
+        Self { key, ..self.clone() }.identity(text)
+    }
+
     pub fn identity(self, body: &[u8]) -> Identity {
         let fingerprint = idempotency::fingerprint(&self.method, &self.path, &self.if_match, body);
         let principal = self.actor.subject.as_str().to_owned();

@@ -8,6 +8,7 @@ async fn reads_are_answered_307_to_the_query_api_with_path_and_query() {
     for path in [
         "/api/v1/items",
         "/api/v1/items?tag=a%20b&limit=5",
+        "/api/v1/items:export?owner=alice",
         "/api/v1/items/0192f0c1-7a5b-7cc3-98c4-dc0c0c07398f",
         "/api/v1/items/0192f0c1-7a5b-7cc3-98c4-dc0c0c07398f/history?cursor=x",
         "/api/v1/uploads/0192f0c1-7a5b-7cc3-98c4-dc0c0c07398f",
@@ -106,6 +107,8 @@ async fn the_openapi_document_names_every_route_and_the_bearer_scheme() {
         "post /api/v1/admin/sagas/{saga}/{id}/resume",
         "post /api/v1/admin/sweep",
         "post /api/v1/items",
+        "post /api/v1/items:batch",
+        "post /api/v1/items:import",
         "post /api/v1/uploads",
         "post /api/v1/uploads/{id}/complete",
         "post /api/v1/uploads/{id}/parts",

@@ -71,6 +71,11 @@ impl Request {
             .bytes(body.to_string())
     }
 
+    /// A JSON value a line, or what is none.
+    pub fn ndjson(self, lines: &str) -> Self {
+        self.header("Content-Type", "application/x-ndjson").bytes(lines)
+    }
+
     pub fn bytes(mut self, body: impl Into<Vec<u8>>) -> Self {
         self.body = body.into();
         self
@@ -116,14 +121,37 @@ fn parse(answer: &[u8]) -> Response {
         .map(|line| line.split_once(':').unwrap())
         .map(|(name, value)| (name.to_ascii_lowercase(), value.trim().to_owned()))
         .collect();
-    assert!(
-        !headers.iter().any(|(name, _)| name == "transfer-encoding"),
-        "{head}"
-    );
+    let has = |name: &str, value: &str| headers.iter().any(|(n, v)| n == name && v == value);
+    let is_chunked = headers.iter().any(|(name, _)| name == "transfer-encoding");
+    // Only what is made while it is read has no length.
+    assert_eq!(is_chunked, has("content-type", "application/x-ndjson"), "{head}");
+    let body = &answer[end + 4..];
     Response {
         status,
+        body: if is_chunked {
+            without_chunks(body)
+        } else {
+            body.to_vec()
+        },
         headers,
-        body: answer[end + 4..].to_vec(),
+    }
+}
+
+/// What chunks hold, which are to be there to the last one.
+fn without_chunks(mut body: &[u8]) -> Vec<u8> {
+    let mut whole = Vec::new();
+    loop {
+        let end = body
+            .windows(2)
+            .position(|window| window == b"\r\n")
+            .expect("a chunk's size");
+        let size = usize::from_str_radix(std::str::from_utf8(&body[..end]).unwrap(), 16).unwrap();
+        if size == 0 {
+            return whole;
+        }
+        let chunk = &body[end + 2..];
+        whole.extend_from_slice(&chunk[..size]);
+        body = &chunk[size + 2..];
     }
 }
 
@@ -142,6 +170,17 @@ impl Response {
     #[track_caller]
     pub fn json(&self) -> Value {
         serde_json::from_slice(&self.body).unwrap_or_else(|error| panic!("{error} in {self}"))
+    }
+
+    /// The values of an answer that has one a line.
+    #[track_caller]
+    pub fn lines(&self) -> Vec<Value> {
+        let text = std::str::from_utf8(&self.body).unwrap();
+        assert!(text.ends_with('\n'), "{self}");
+        let lines = text.lines().map(serde_json::from_str);
+        lines
+            .collect::<Result<_, _>>()
+            .unwrap_or_else(|error| panic!("{error} in {self}"))
     }
 
     /// The text of a member.

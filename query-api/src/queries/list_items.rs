@@ -63,12 +63,16 @@ pub async fn list_items(
     let shown = shown(&items, list.limit);
     let more = items.len() > shown;
     items.truncate(shown);
-    let next_cursor = items.last().filter(|_| more).map(|last| {
-        queries
-            .cursors
-            .seal(scope, &encode(&list.sort.key_of(last), last.id))
-    });
+    let next_cursor = items
+        .last()
+        .filter(|_| more)
+        .map(|last| cursor_behind(queries, list, &list.sort.key_of(last), last.id));
     Ok(ItemPage { items, next_cursor })
+}
+
+/// The cursor by which a list goes on behind an item.
+pub fn cursor_behind(queries: &Queries, list: &ListItems, key: &SortKey, id: Uuid) -> String {
+    queries.cursors.seal(scope(list), &encode(key, id))
 }
 
 /// How many of the items make up the page: at least one.

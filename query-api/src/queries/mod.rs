@@ -22,7 +22,9 @@ pub use error::{InvalidResumeToken, QueryError, describe};
 pub use get_item::{get_item, item_view};
 pub use get_upload::{get_upload, upload_view};
 pub use item_history::{HistoryPage, item_history};
-pub use list_items::{ItemPage, ListItems, list_items, parse_owner, parse_tag, parse_text, parse_time};
+pub use list_items::{
+    ItemPage, ListItems, cursor_behind, list_items, parse_owner, parse_tag, parse_text, parse_time,
+};
 pub use page::PageLimit;
 pub use statistics::{Statistics, owner_statistics, statistics, tag_statistics};
 pub use watch_items::{

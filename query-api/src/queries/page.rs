@@ -4,6 +4,8 @@ pub struct PageLimit(u8);
 
 impl PageLimit {
     pub const MAX: i64 = 200;
+    /// As many as may be.
+    pub const WHOLE: Self = Self(200);
 
     /// # Errors
     /// What would be accepted.

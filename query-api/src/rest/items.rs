@@ -132,6 +132,24 @@ pub async fn list(
 
 fn parse_list(query: Option<&str>) -> Result<ListItems, Problem> {
     let mut parameters = Parameters::of(query);
+    let filter = parse_filter(&mut parameters);
+    let sort = parameters.one("sort", |text| {
+        ItemSort::parse(text)
+            .ok_or("is none of created_at, -created_at, updated_at, -updated_at, name, -name")
+    });
+    let limit = parameters.limit();
+    let cursor = parameters.one("cursor", |text| Ok(text.to_owned()));
+    parameters.finish()?;
+    Ok(ListItems {
+        filter,
+        sort: sort.unwrap_or(ItemSort::CreatedAtDescending),
+        limit,
+        cursor,
+    })
+}
+
+/// Which items.
+pub(super) fn parse_filter(parameters: &mut Parameters) -> ItemFilter {
     let tags = parameters.all("tag", parse_tag);
     if tags.len() > 20 {
         parameters.fault("tag", "is given more than 20 times: no item has that many tags");
@@ -146,26 +164,14 @@ fn parse_list(query: Option<&str>) -> Result<ListItems, Problem> {
         parameters.fault("created_to", "is before created_from");
     }
     let text = parameters.one("q", parse_text);
-    let sort = parameters.one("sort", |text| {
-        ItemSort::parse(text)
-            .ok_or("is none of created_at, -created_at, updated_at, -updated_at, name, -name")
-    });
-    let limit = parameters.limit();
-    let cursor = parameters.one("cursor", |text| Ok(text.to_owned()));
-    parameters.finish()?;
-    Ok(ListItems {
-        filter: ItemFilter {
-            tags,
-            owner,
-            status,
-            created_from,
-            created_to,
-            text,
-        },
-        sort: sort.unwrap_or(ItemSort::CreatedAtDescending),
-        limit,
-        cursor,
-    })
+    ItemFilter {
+        tags,
+        owner,
+        status,
+        created_from,
+        created_to,
+        text,
+    }
 }
 
 /// Who changed an item, when, to which version; the newest change first.

@@ -2,6 +2,7 @@
 
 mod answer;
 mod etag;
+mod export;
 mod items;
 mod openapi;
 mod parameters;
@@ -16,6 +17,7 @@ use std::sync::Arc;
 use axum::{Router, extract::FromRef, routing::get};
 use depot_service::{auth::Door, config::HttpConfig, health, layers, problem::documentation};
 
+pub use export::{ExportLimits, Exports};
 pub use openapi::document;
 
 use crate::queries::Queries;
@@ -25,6 +27,7 @@ use crate::queries::Queries;
 pub struct RestState {
     pub queries: Arc<Queries>,
     pub door: Arc<Door>,
+    pub exports: Exports,
 }
 
 impl FromRef<RestState> for Arc<Queries> {
@@ -39,10 +42,17 @@ impl FromRef<RestState> for Arc<Door> {
     }
 }
 
+impl FromRef<RestState> for Exports {
+    fn from_ref(state: &RestState) -> Self {
+        state.exports.clone()
+    }
+}
+
 /// All routes, with what wraps them.
 pub fn router(state: RestState, config: &HttpConfig) -> Router {
     let routes = Router::new()
         .route("/api/v1/items", get(items::list))
+        .route("/api/v1/items:export", get(export::export))
         .route("/api/v1/items/{id}", get(items::show))
         .route("/api/v1/items/{id}/history", get(items::history))
         .route("/api/v1/uploads/{id}", get(uploads::show))

@@ -20,6 +20,7 @@ use utoipa::{
         super::items::show,
         super::items::history,
         super::stream::open,
+        super::export::export,
         super::uploads::show,
         super::uploads::content,
         super::uploads::thumbnail,
@@ -68,6 +69,7 @@ pub const SERVED: &[u8] = include_bytes!("../../../schemas/openapi/query-api.jso
 
 const CHAPTERS: &[&str] = &[
     include_str!("openapi/items.json"),
+    include_str!("openapi/export.json"),
     include_str!("openapi/uploads.json"),
     include_str!("openapi/statistics.json"),
     include_str!("openapi/stream.json"),

@@ -53,6 +53,13 @@ pub const READ_MODEL_BEHIND: ProblemType = ProblemType {
     description: "The command took effect; the view follows. Repeat after `Retry-After`, or wait longer with \
                   `Prefer: wait=SECONDS`. `seen_version` is what the view has, absent if it has nothing yet.",
 };
+pub const EXPORT_INTERRUPTED: ProblemType = ProblemType {
+    name: "export-interrupted",
+    status: 503,
+    title: "The export ended before all items were in it",
+    description: "The service stopped, or the client read nothing for longer than is waited for; `detail` says which. \
+                  Go on with `after`, as the last line that has one says.",
+};
 pub const INVALID_CURSOR: ProblemType = ProblemType {
     name: "invalid-cursor",
     status: 400,
@@ -83,6 +90,7 @@ pub const ALL: &[ProblemType] = &[
     UPLOAD_NOT_STORED,
     THUMBNAIL_NOT_FOUND,
     READ_MODEL_BEHIND,
+    EXPORT_INTERRUPTED,
     INVALID_CURSOR,
     EVENT_ID_TOO_OLD,
     EVENT_ID_OUT_OF_RANGE,

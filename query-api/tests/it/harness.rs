@@ -17,6 +17,7 @@ use query_api::{
     change_feed::ChangeFeed,
     queries::{WatchLimits, Watches},
     read::LocalCacheSettings,
+    rest::ExportLimits,
     visibility::PollPace,
 };
 use serde_json::json;
@@ -234,6 +235,7 @@ fn config(database_url: &str, prefix: &str) -> Config {
         max_waiting_reads: 100,
         poll_pace: PollPace::default(),
         watch: WatchLimits::default(),
+        export: ExportLimits::default(),
         download_url_ttl: Duration::from_secs(300),
         topic_prefix: "depot".to_owned(),
     }

@@ -53,6 +53,15 @@ impl Reply {
             .map(|(_, value)| value.as_str())
     }
 
+    /// The values of an answer that has one a line.
+    pub fn lines(&self) -> Vec<Value> {
+        let text = std::str::from_utf8(&self.body).unwrap();
+        assert!(text.ends_with('\n'), "{text:?}");
+        text.lines()
+            .map(|line| serde_json::from_str(line).unwrap())
+            .collect()
+    }
+
     pub fn json(&self) -> Value {
         serde_json::from_slice(&self.body)
             .unwrap_or_else(|_| panic!("{} with {:?}", self.status, String::from_utf8_lossy(&self.body)))
@@ -88,7 +97,15 @@ pub async fn get(address: SocketAddr, path: &str, headers: &[(&str, &str)]) -> R
         .windows(4)
         .position(|window| window == b"\r\n\r\n")
         .expect("a head");
-    Reply::read(path, &answer[..end], &answer[end + 4..])
+    let (head, body) = (&answer[..end], &answer[end + 4..]);
+    let is_chunked = String::from_utf8_lossy(head)
+        .to_ascii_lowercase()
+        .contains("\r\ntransfer-encoding: chunked");
+    if is_chunked {
+        Reply::read(path, head, &without_chunks(body))
+    } else {
+        Reply::read(path, head, body)
+    }
 }
 
 /// The head of a GET, after whose answer the connection ends.
@@ -98,4 +115,22 @@ pub fn request(address: SocketAddr, path: &str, headers: &[(&str, &str)]) -> Str
         request.push_str(&format!("{name}: {value}\r\n"));
     }
     request + "\r\n"
+}
+
+/// What chunks hold, which are to be there to the last one.
+pub fn without_chunks(mut body: &[u8]) -> Vec<u8> {
+    let mut whole = Vec::new();
+    loop {
+        let end = body
+            .windows(2)
+            .position(|window| window == b"\r\n")
+            .expect("a chunk's size");
+        let size = usize::from_str_radix(std::str::from_utf8(&body[..end]).unwrap(), 16).unwrap();
+        if size == 0 {
+            return whole;
+        }
+        let chunk = &body[end + 2..];
+        whole.extend_from_slice(&chunk[..size]);
+        body = &chunk[size + 2..];
+    }
 }

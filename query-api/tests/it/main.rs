@@ -11,6 +11,7 @@ mod bad_input;
 mod cache;
 mod downloads;
 mod event_stream;
+mod export;
 mod grpc;
 mod harness;
 mod history;

@@ -1,7 +1,7 @@
 use depot_domain::{Attributes, Description, Item, ItemContent, ItemName, ItemStatus, Tags};
 use depot_service::{
     json,
-    problem::{Problem, types},
+    problem::{FieldFault, Problem, types},
 };
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Map, Value};
@@ -11,7 +11,10 @@ use uuid::Uuid;
 
 use crate::{
     commands::ItemPatch,
-    http::error::{faults, value_fault},
+    http::{
+        error::{faults, value_fault},
+        idempotency,
+    },
 };
 
 /// What a person gives an item.
@@ -35,6 +38,41 @@ pub struct ItemContentBody {
     /// `draft`, `active` or `archived`.
     #[serde(default = "draft")]
     pub status: String,
+}
+
+/// One of many items to be created: its content, and its key if it has one of its own.
+#[derive(Debug, Clone, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct NewItemBody {
+    /// As the header `Idempotency-Key`, for this item alone, wherever it stands in a repeat. Visible ASCII characters.
+    #[serde(default)]
+    #[schema(nullable = false, min_length = 1, max_length = 255)]
+    pub idempotency_key: Option<String>,
+    /// Not blank, no control characters.
+    #[schema(min_length = 1, max_length = 200)]
+    pub name: String,
+    #[serde(default)]
+    #[schema(max_length = 10000)]
+    pub description: String,
+    /// Each 1 to 50 characters, none twice.
+    #[serde(default)]
+    #[schema(max_items = 20)]
+    pub tags: Vec<String>,
+    /// At most 16 KiB as JSON, nested at most 32 deep.
+    #[serde(default)]
+    #[schema(value_type = Object)]
+    pub attributes: Map<String, Value>,
+    /// `draft`, `active` or `archived`.
+    #[serde(default = "draft")]
+    pub status: String,
+}
+
+/// One of many items to be created.
+#[derive(Debug, Clone)]
+pub struct NewItem {
+    /// Its own, if it names one.
+    pub key: Option<String>,
+    pub content: ItemContent,
 }
 
 /// A merge patch of an item's content: what is left out stays, `null` gives the default, attributes are merged.
@@ -135,6 +173,38 @@ impl From<&Item> for ItemBody {
 /// The problem `validation-failed` with every fault of shape and of value.
 pub fn content(bytes: &[u8]) -> Result<ItemContent, Problem> {
     let body: ItemContentBody = json::parse(bytes).map_err(|problem| with_faults_of_value(problem, bytes))?;
+    checked(body).map_err(Problem::validation_failed)
+}
+
+/// Reads one of many items to be created.
+///
+/// # Errors
+/// As of [`content`].
+pub fn new_item(bytes: &[u8]) -> Result<NewItem, Problem> {
+    let body: NewItemBody = json::parse(bytes).map_err(|problem| with_faults_of_value(problem, bytes))?;
+    let key = body.idempotency_key;
+    let key_fault = key.as_deref().filter(|key| !idempotency::is_key(key)).map(|_| {
+        let detail = "has to be 1 to 255 visible ASCII characters";
+        FieldFault::new("/idempotency_key", detail)
+    });
+    let content = checked(ItemContentBody {
+        name: body.name,
+        description: body.description,
+        tags: body.tags,
+        attributes: body.attributes,
+        status: body.status,
+    });
+    match (content, key_fault) {
+        (Ok(content), None) => Ok(NewItem { key, content }),
+        (content, key_fault) => {
+            let found = content.err().unwrap_or_default();
+            Err(Problem::validation_failed(found.into_iter().chain(key_fault)))
+        }
+    }
+}
+
+/// The content, or every fault of value.
+fn checked(body: ItemContentBody) -> Result<ItemContent, Vec<FieldFault>> {
     let status = body.status.parse();
     let content = ItemContent::parse(
         body.name,
@@ -147,9 +217,7 @@ pub fn content(bytes: &[u8]) -> Result<ItemContent, Problem> {
         (Ok(content), Ok(_)) => Ok(content),
         (content, status) => {
             let errors = content.err().map(|invalid| invalid.0).unwrap_or_default();
-            Err(Problem::validation_failed(faults(
-                errors.into_iter().chain(status.err()),
-            )))
+            Err(faults(errors.into_iter().chain(status.err())))
         }
     }
 }
@@ -209,6 +277,22 @@ mod tests {
         let mut found = pointers(content(body).unwrap_err());
         found.sort();
         assert_eq!(found, ["/attributes", "/colour", "/name", "/status", "/tags"]);
+    }
+
+    #[test]
+    fn one_of_many_has_the_members_of_one_and_a_key() {
+        let read = new_item(br#"{"idempotency_key": "k 1", "name": "a", "tags": ["t"]}"#).unwrap();
+        let alone = content(br#"{"name": "a", "tags": ["t"]}"#).unwrap();
+        assert_eq!((read.key.as_deref(), read.content), (Some("k 1"), alone));
+        assert_eq!(new_item(br#"{"name": "a"}"#).unwrap().key, None);
+        let mut found =
+            pointers(new_item(br#"{"idempotency_key": "", "name": "", "status": "lost"}"#).unwrap_err());
+        found.sort();
+        assert_eq!(found, ["/idempotency_key", "/name", "/status"]);
+        assert_eq!(
+            pointers(new_item(br#"{"name": "a", "colour": 1}"#).unwrap_err()),
+            ["/colour"]
+        );
     }
 
     #[test]

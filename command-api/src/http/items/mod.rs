@@ -15,7 +15,7 @@ use http::{
 };
 use serde::de::IgnoredAny;
 
-pub use body::{FileBody, ItemBody, ItemContentBody, ItemPatchBody};
+pub use body::{FileBody, ItemBody, ItemContentBody, ItemPatchBody, NewItem, NewItemBody, new_item};
 
 use super::{
     answer::Answer,
@@ -57,12 +57,8 @@ pub async fn create(
         actor: write.actor.clone(),
         content: body::content(&body.bytes)?,
     };
-    let render = move |answer: ItemAnswer| {
-        let location = query.url_of(&format!("/api/v1/items/{}", answer.item.id));
-        item(StatusCode::CREATED, &answer).with(LOCATION, location)
-    };
     executor
-        .run_together(write.identity(&body.bytes), command, render)
+        .run_together(write.identity(&body.bytes), command, created(query))
         .await
 }
 
@@ -181,6 +177,14 @@ pub async fn delete(
     };
     let render = |answer: ItemAnswer| Answer::empty(StatusCode::NO_CONTENT).with(ETAG, answer.version.etag());
     executor.run(write.identity(&body), command, render).await
+}
+
+/// How a new item is answered.
+pub fn created(query: QueryAddress) -> impl Fn(ItemAnswer) -> Answer + Send + Sync + 'static {
+    move |answer| {
+        let location = query.url_of(&format!("/api/v1/items/{}", answer.item.id));
+        item(StatusCode::CREATED, &answer).with(LOCATION, location)
+    }
 }
 
 fn item(status: StatusCode, answer: &ItemAnswer) -> Answer {

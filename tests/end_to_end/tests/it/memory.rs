@@ -1,8 +1,11 @@
+use std::time::Duration;
+
 use bytes::Bytes;
 use depot_end_to_end::{Client, Depot, Service};
 use depot_service::auth::Role;
-use futures::stream;
-use serde_json::Value;
+use futures::{StreamExt as _, stream};
+use reqwest::{Method, RequestBuilder};
+use serde_json::{Value, json};
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::TcpStream,
@@ -116,6 +119,81 @@ async fn the_command_api_takes_files_of_any_size_in_flat_memory() {
     futures::join!(send(42), send(43));
     let after = depot.process(Service::CommandApi).peak_memory().unwrap();
     assert_flat("command-api", before, after);
+}
+
+/// How many lines are answered, and the last one; nothing else is kept of them.
+async fn lines_of(request: RequestBuilder) -> (usize, Value) {
+    let response = request.timeout(Duration::from_secs(1_800)).send().await.unwrap();
+    assert_eq!(response.status(), 200);
+    let mut pieces = response.bytes_stream();
+    let (mut count, mut last) = (0, Vec::new());
+    while let Some(piece) = pieces.next().await {
+        let piece = piece.unwrap();
+        count += piece.iter().filter(|byte| **byte == b'\n').count();
+        // From the last line on that has begun.
+        let text = [last, piece.to_vec()].concat();
+        let whole = text.strip_suffix(b"\n").unwrap_or(&text);
+        let begin = whole
+            .iter()
+            .rposition(|byte| *byte == b'\n')
+            .map_or(0, |end| end + 1);
+        last = text[begin..].to_vec();
+    }
+    (count, serde_json::from_slice(&last).unwrap())
+}
+
+/// Most of the lines are refused, and large: what is created goes on through the whole system.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_command_api_imports_any_number_of_lines_in_flat_memory() {
+    const REFUSED: usize = 10;
+    let mut depot = Depot::start_with(&[("RATE_LIMIT_PER_SECOND", "0")])
+        .await
+        .unwrap();
+    let alice = depot.client("alice", Role::Writer);
+    let before = depot.process(Service::CommandApi).peak_memory().unwrap();
+    let refused = "x".repeat(CHUNK / REFUSED) + "\n";
+    let chunk = Bytes::from("{\"name\": \"a\"}\n".to_owned() + &refused.repeat(REFUSED));
+    let chunks = chunks();
+    let body = stream::iter((0..chunks).map(move |_| Ok::<_, std::io::Error>(chunk.clone())));
+    let import = alice
+        .command(Method::POST, "/api/v1/items:import")
+        .header("Idempotency-Key", "k")
+        .header("Content-Type", "application/x-ndjson")
+        .body(reqwest::Body::wrap_stream(body));
+    let (count, end) = lines_of(import).await;
+    assert_eq!(count, chunks * (REFUSED + 1) + 1);
+    assert_eq!(
+        end,
+        json!({"end": true, "lines": chunks * (REFUSED + 1), "created": chunks})
+    );
+    let after = depot.process(Service::CommandApi).peak_memory().unwrap();
+    assert_flat("command-api", before, after);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_query_api_exports_any_number_of_items_in_flat_memory() {
+    const EACH: usize = 10_000;
+    let mut depot = Depot::start().await.unwrap();
+    let items = chunks() * CHUNK / EACH;
+    sqlx::query(
+        "INSERT INTO read.items (projection, id, owner, name, description, tags, attributes, status, files, epoch,
+             version, created_at, updated_at, deleted)
+         SELECT 1, gen_random_uuid(), 'alice', 'n', repeat('x', $2), '{}', '{}', 'draft', '[]', 0, 1,
+             now() + n * interval '1 microsecond', now(), false
+         FROM generate_series(1, $1) n",
+    )
+    .bind(i64::try_from(items).unwrap())
+    .bind(i32::try_from(EACH).unwrap())
+    .execute(&depot.database)
+    .await
+    .unwrap();
+    let reader = depot.client("reader", Role::Reader);
+    let before = depot.process(Service::QueryApi).peak_memory().unwrap();
+    let (count, end) = lines_of(reader.query("/api/v1/items:export")).await;
+    assert_eq!(end, json!({"end": true, "count": items}));
+    assert!(count > items, "{count} lines of {items} items");
+    let after = depot.process(Service::QueryApi).peak_memory().unwrap();
+    assert_flat("query-api", before, after);
 }
 
 /// Connections that stay open after an answer.

@@ -73,7 +73,7 @@ async fn run(url: &str, token: &str) -> Output {
 /// What a summary says was done; 0 of what it does not say.
 #[derive(Debug, PartialEq, Eq)]
 struct Tested {
-    /// Operations of the document, of which none is to be left out.
+    /// Operations of the document but those that `schemathesis.toml` leaves out.
     selected: u64,
     tested: u64,
     cases: u64,

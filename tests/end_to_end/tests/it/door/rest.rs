@@ -38,6 +38,8 @@ pub struct Row {
 enum Body {
     None,
     Item,
+    Items,
+    Lines,
     Patch,
     Upload,
     Parts,
@@ -151,6 +153,10 @@ impl Row {
         match self.body {
             Body::None => request,
             Body::Item => json(json!({"name": "another's"})),
+            Body::Items => json(json!({"items": [{"name": "another's"}]})),
+            Body::Lines => request
+                .header("Content-Type", "application/x-ndjson")
+                .body("{\"name\":\"another's\"}\n"),
             Body::Patch => request
                 .header("Content-Type", "application/merge-patch+json")
                 .body(r#"{"name":"another's"}"#),
@@ -184,6 +190,8 @@ pub fn rows() -> Vec<Row> {
     let rows: Vec<Columns> = vec![
         // Commands.
         (Command, POST, "/api/v1/items", N::Writer, &[201], B::Item),
+        (Command, POST, "/api/v1/items:batch", N::Writer, &[200], B::Items),
+        (Command, POST, "/api/v1/items:import", N::Writer, &[200], B::Lines),
         (
             Command,
             PUT,
@@ -275,6 +283,7 @@ pub fn rows() -> Vec<Row> {
         ),
         // Reads that are answered with the way to the query API.
         (Command, GET, "/api/v1/items", N::Token, &[307], B::None),
+        (Command, GET, "/api/v1/items:export", N::Token, &[307], B::None),
         (Command, GET, "/api/v1/items/{id}", N::Token, &[307], B::None),
         (
             Command,
@@ -391,6 +400,7 @@ pub fn rows() -> Vec<Row> {
         ),
         // Questions.
         (Query, GET, "/api/v1/items", N::Reader, &[200], B::None),
+        (Query, GET, "/api/v1/items:export", N::Reader, &[200], B::None),
         (Query, GET, "/api/v1/items/{id}", N::Reader, &[200], B::None),
         (
             Query,
