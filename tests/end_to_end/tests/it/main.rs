@@ -4,6 +4,7 @@
 mod bad_messages;
 mod bad_uploads;
 mod breakers;
+mod bulk;
 mod contracts;
 mod degradation;
 mod demo;
