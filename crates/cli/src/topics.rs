@@ -3,7 +3,7 @@ use std::time::Duration;
 use anyhow::{Context, bail};
 use depot_schemas::topics::{PARTITIONS, TopicSpec, Topics};
 use depot_service::config::KafkaConfig;
-use depot_topics::Comparison;
+use depot_topics::{Comparison, LogEnds};
 use rdkafka::{
     admin::{AdminClient, AdminOptions, NewTopic, TopicReplication},
     client::DefaultClientContext,
@@ -38,7 +38,11 @@ pub async fn run() -> anyhow::Result<()> {
     let created = create(&admin, &specs, replication, min_insync).await?;
     let comparison = Comparison::new(client, TIMEOUT)?;
     let faults = match created.contains(&true) {
-        true => compare_once_known(&comparison, &specs).await?,
+        true => {
+            let faults = compare_once_known(&comparison, &specs).await?;
+            wait_until_led(&LogEnds::new(&kafka)?, &specs).await?;
+            faults
+        }
         false => compare(&comparison, &specs).await?,
     };
     for (spec, created) in specs.iter().zip(created) {
@@ -96,6 +100,22 @@ async fn compare_once_known(comparison: &Comparison, specs: &[TopicSpec]) -> any
         }
         sleep(PAUSE).await;
     }
+}
+
+/// A topic is created as soon as the controller has decided it. What asks for a partition before its broker leads it is refused,
+/// and whoever ran this step may go on with the next one at once.
+async fn wait_until_led(ends: &LogEnds, specs: &[TopicSpec]) -> anyhow::Result<()> {
+    let begun = Instant::now();
+    let names: Vec<_> = specs.iter().map(|spec| spec.name.clone()).collect();
+    while let Err(error) = ends.read(names.clone()).await {
+        if begun.elapsed() > SPREADS_WITHIN {
+            return Err(error).context(
+                "the topics are made, and not all partitions have a leader: does every broker run?",
+            );
+        }
+        sleep(PAUSE).await;
+    }
+    Ok(())
 }
 
 async fn compare(comparison: &Comparison, specs: &[TopicSpec]) -> anyhow::Result<Vec<String>> {
