@@ -129,7 +129,7 @@ mod tests {
         ] {
             for size in 1..=body.len() + 1 {
                 let expected: Vec<Vec<u8>> = lines.iter().map(|line| line.as_bytes().to_vec()).collect();
-                assert_eq!(read(body, size, 2).await, (expected, true), "{body:?} by {size}");
+                assert_eq!(read(body, size, 3).await, (expected, true), "{body:?} by {size}");
             }
         }
     }
