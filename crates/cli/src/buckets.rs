@@ -1,5 +1,6 @@
 use depot_object_store::{Identity, ObjectStore};
 use depot_service::config::S3Config;
+use serde_json::{Value, json};
 
 use crate::settings;
 
@@ -8,7 +9,7 @@ const UNFINISHED_DAYS: i32 = 2;
 
 /// Creates both buckets where missing, with their CORS and lifecycle rules. Runs under an identity that may make
 /// buckets, which none of the services has: `DEPOT_MINIO_ACCESS_KEY`, `DEPOT_MINIO_SECRET_KEY`.
-pub async fn run() -> anyhow::Result<()> {
+pub async fn run() -> anyhow::Result<Value> {
     let (s3, origins) = settings::read(|reader| (S3Config::read(reader), reader.list("CORS_ORIGINS")))?;
     let identity = Identity {
         endpoint: s3.endpoint,
@@ -18,12 +19,9 @@ pub async fn run() -> anyhow::Result<()> {
         secret_key: s3.secret_key,
     };
     let store = ObjectStore::trusting(&identity, s3.authorities.as_deref())?;
+    let mut buckets = Vec::new();
     for bucket in [&s3.staging_bucket, &s3.bucket] {
-        let state = if store.ensure_bucket(bucket).await? {
-            "created"
-        } else {
-            "was there"
-        };
+        let is_created = store.ensure_bucket(bucket).await?;
         if !origins.is_empty() {
             store.set_cors(bucket, &origins).await?;
         }
@@ -32,7 +30,25 @@ pub async fn run() -> anyhow::Result<()> {
                 "{bucket}: this store has no lifecycle rules; delete parts of multipart uploads that nobody ended by its own means"
             );
         }
-        println!("{bucket:<32} {state}");
+        buckets.push(json!({ "name": bucket, "is_created": is_created }));
     }
-    Ok(())
+    Ok(json!({ "buckets": buckets }))
+}
+
+/// A line each.
+pub fn text(done: &Value) -> String {
+    let line = |bucket: &Value| {
+        let state = if bucket["is_created"] == true {
+            "created"
+        } else {
+            "was there"
+        };
+        format!("{:<32} {state}\n", bucket["name"].as_str().unwrap_or_default())
+    };
+    done["buckets"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .map(line)
+        .collect()
 }

@@ -6,11 +6,14 @@
 use std::{io, net::Ipv4Addr, process::ExitCode, time::Duration};
 
 use depot_service::{health::ReadinessReport, problem::chain};
+use serde_json::{Map, Value, json};
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::TcpStream,
     time::timeout,
 };
+
+use crate::{help, output};
 
 const REQUEST: &[u8] = b"GET /readyz HTTP/1.0\r\nHost: localhost\r\n\r\n";
 /// More than any report has; what comes after is not read.
@@ -27,7 +30,7 @@ Exit codes:
 
 /// Asks the admin port of a service on this host whether it is ready.
 #[derive(Debug, clap::Args)]
-#[command(after_help = AFTER_HELP)]
+#[command(after_help = help::with_examples(AFTER_HELP, &["depot healthcheck --port 9180"]))]
 pub struct Arguments {
     /// The admin port.
     #[arg(long, env = "ADMIN_PORT")]
@@ -35,6 +38,9 @@ pub struct Arguments {
     /// How long to wait for the whole answer. A service gives each of its own checks 3 seconds.
     #[arg(long, value_name = "MILLISECONDS", default_value_t = 4000)]
     timeout_ms: u64,
+    /// Print one JSON object.
+    #[arg(long)]
+    json: bool,
 }
 
 /// Why a service does not count as ready.
@@ -56,9 +62,11 @@ enum NotReady {
 
 pub async fn run(arguments: &Arguments) -> ExitCode {
     match check(arguments.port, arguments.timeout_ms).await {
-        Ok(()) => {
-            println!("ready");
-            ExitCode::SUCCESS
+        Ok(()) if arguments.json => output::end_json(&json!({ "is_ready": true }), 0),
+        Ok(()) => output::end("ready\n", 0),
+        Err(error) if arguments.json => {
+            let not_ready = Map::from_iter([("is_ready".to_owned(), Value::from(false))]);
+            output::fail_with(true, &chain(&error), NOT_READY, not_ready)
         }
         Err(error) => {
             eprintln!("{}", chain(&error));

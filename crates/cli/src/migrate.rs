@@ -2,6 +2,7 @@ use anyhow::{Context, bail};
 use depot_migrate::Passwords;
 use depot_service::config::{AppEnv, DatabaseTls};
 use secrecy::{ExposeSecret, SecretString};
+use serde_json::{Value, json};
 use sqlx::postgres::PgConnectOptions;
 
 use crate::settings;
@@ -32,37 +33,69 @@ fn read() -> anyhow::Result<(PgConnectOptions, Passwords, AppEnv)> {
     Ok((tls.apply(options), passwords, app_env))
 }
 
-pub async fn up() -> anyhow::Result<()> {
+/// Applies what is pending.
+pub async fn up() -> anyhow::Result<Value> {
     let (owner, passwords, _) = read()?;
     let before = applied(&owner).await?;
     depot_migrate::migrate(&owner, &passwords).await?;
-    println!(
-        "{} migration(s) applied now, {} in all",
-        applied(&owner).await? - before,
-        depot_migrate::count()
-    );
-    Ok(())
+    let applied = applied(&owner).await? - before;
+    Ok(json!({ "applied_now": applied, "all": depot_migrate::count() }))
 }
 
-pub async fn status() -> anyhow::Result<()> {
+pub fn applied_text(done: &Value) -> String {
+    let (now, all) = (&done["applied_now"], &done["all"]);
+    format!("{now} migration(s) applied now, {all} in all\n")
+}
+
+pub async fn status() -> anyhow::Result<Value> {
     let (owner, ..) = read()?;
-    for state in depot_migrate::status(&owner).await? {
-        let applied = if state.applied { "applied" } else { "pending" };
-        println!(
-            "{:<9} {:>4} {:<24} {applied}",
-            state.schema, state.version, state.description
-        );
-    }
-    Ok(())
+    listed(&owner).await
 }
 
-pub async fn down() -> anyhow::Result<()> {
+pub fn status_text(status: &Value) -> String {
+    let line = |one: &Value| {
+        let applied = if one["is_applied"] == true {
+            "applied"
+        } else {
+            "pending"
+        };
+        let text = |member: &str| one[member].as_str().unwrap_or_default().to_owned();
+        let (schema, description) = (text("schema"), text("description"));
+        format!(
+            "{schema:<9} {:>4} {description:<24} {applied}\n",
+            one["version"].to_string()
+        )
+    };
+    status["migrations"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .map(line)
+        .collect()
+}
+
+/// Takes back the newest of each schema; answers what is left, as `status` does.
+pub async fn down() -> anyhow::Result<Value> {
     let (owner, _, app_env) = read()?;
     if app_env == AppEnv::Production {
         bail!("refused in production, since data goes with the tables: write a migration that goes forward");
     }
     depot_migrate::migrate_down(&owner).await?;
-    status().await
+    listed(&owner).await
+}
+
+async fn listed(owner: &PgConnectOptions) -> anyhow::Result<Value> {
+    let states = depot_migrate::status(owner).await?;
+    let migrations: Vec<Value> = states
+        .iter()
+        .map(|state| {
+            json!({
+                "schema": state.schema, "version": state.version, "description": state.description,
+                "is_applied": state.applied,
+            })
+        })
+        .collect();
+    Ok(json!({ "migrations": migrations }))
 }
 
 async fn applied(owner: &PgConnectOptions) -> anyhow::Result<usize> {
@@ -71,4 +104,23 @@ async fn applied(owner: &PgConnectOptions) -> anyhow::Result<usize> {
         .iter()
         .filter(|state| state.applied)
         .count())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_pending_is_told_apart_from_what_is_applied() {
+        let one = |version, is_applied| json!({ "schema": "read", "version": version, "description": "x", "is_applied": is_applied });
+        let text = status_text(&json!({ "migrations": [one(1, true), one(12, false)] }));
+        let lines: Vec<Vec<&str>> = text
+            .lines()
+            .map(|line| line.split_whitespace().collect())
+            .collect();
+        assert_eq!(
+            lines,
+            [["read", "1", "x", "applied"], ["read", "12", "x", "pending"]]
+        );
+    }
 }

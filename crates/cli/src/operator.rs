@@ -2,10 +2,13 @@
 
 use std::process::ExitCode;
 
-use reqwest::{Method, StatusCode, Url};
+use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 
-use crate::admin_client::{AdminClient, AdminError};
+use crate::{
+    admin_client::{AdminClient, AdminError},
+    output, rest,
+};
 
 /// The end of each command's help.
 pub const AFTER_HELP: &str = "\
@@ -26,18 +29,7 @@ const REFUSED: u8 = 4;
 
 /// The path of these segments with that query, each escaped.
 pub fn path(segments: &[&str], query: &[(&str, &str)]) -> String {
-    // Only what comes behind the address is used.
-    let Ok(mut url) = Url::parse("http://command-api") else {
-        return String::new();
-    };
-    if let Ok(mut all) = url.path_segments_mut() {
-        all.extend(["api", "v1", "admin"]).extend(segments);
-    }
-    if !query.is_empty() {
-        url.query_pairs_mut().extend_pairs(query);
-    }
-    let query = url.query().map(|query| format!("?{query}"));
-    format!("{}{}", url.path(), query.unwrap_or_default())
+    rest::path(&[&["admin"], segments].concat(), query)
 }
 
 pub async fn get(client: &AdminClient, doing: &'static str, path: &str) -> Result<Value, AdminError> {
@@ -95,23 +87,15 @@ pub fn finish(
     text: impl FnOnce(&Value) -> String,
 ) -> ExitCode {
     match answer {
-        Ok(answer) if is_json => println!("{answer}"),
-        Ok(answer) => print!("{}", text(&answer)),
-        Err(error) => return fail(is_json, &error),
+        Ok(answer) if is_json => output::end_json(&answer, 0),
+        Ok(answer) => output::end(&text(&answer), 0),
+        Err(error) => fail(is_json, &error),
     }
-    ExitCode::SUCCESS
 }
 
 /// Prints why there is no answer that counts, and ends.
 pub fn fail(is_json: bool, error: &AdminError) -> ExitCode {
-    let exit_code = exit_code(error);
-    let error = depot_service::problem::chain(error);
-    if is_json {
-        println!("{}", json!({ "error": error, "exit_code": exit_code }));
-    } else {
-        eprintln!("error: {error}");
-    }
-    ExitCode::from(exit_code)
+    output::fail(is_json, &depot_service::problem::chain(error), exit_code(error))
 }
 
 fn exit_code(error: &AdminError) -> u8 {

@@ -8,12 +8,13 @@ use uuid::Uuid;
 
 use crate::{
     admin_client::{AdminClient, AdminError},
+    help,
     operator::{self, AFTER_HELP, cell, finish, members, path, table},
 };
 
 /// Looks at command-api's outbox, and resumes aggregates that are parked.
 #[derive(Debug, clap::Args)]
-#[command(after_help = AFTER_HELP)]
+#[command(after_help = help::with_examples(AFTER_HELP, &["depot outbox show"]))]
 pub struct Arguments {
     #[command(subcommand)]
     command: Command,
@@ -22,14 +23,14 @@ pub struct Arguments {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Show how much waits, since when, and what is parked because Kafka refused it.
-    #[command(after_help = AFTER_HELP)]
+    #[command(after_help = help::with_examples(AFTER_HELP, &["depot outbox show --json"]))]
     Show {
         /// Print one JSON object.
         #[arg(long)]
         json: bool,
     },
     /// Have a parked aggregate's events published, in order. What Kafka refuses again is parked again.
-    #[command(after_help = AFTER_HELP)]
+    #[command(after_help = help::with_examples(AFTER_HELP, &["depot outbox resume 0192f0c1-7a5b-7cc3-98c4-dc0c0c07398f"]))]
     Resume {
         /// The aggregate's id, as `show` prints it.
         aggregate: Uuid,

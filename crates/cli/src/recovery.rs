@@ -6,8 +6,10 @@ use depot_migrate::recovery::RecoveryFailure;
 use depot_service::config::{ConfigErrors, ConfigReader, DatabaseTls};
 use rdkafka::error::KafkaError;
 use secrecy::{ExposeSecret as _, SecretString};
-use serde_json::{Value, json};
+use serde_json::Value;
 use sqlx::postgres::PgConnectOptions;
+
+use crate::output;
 
 /// The end of each step's help.
 pub const AFTER_HELP: &str = "\
@@ -92,18 +94,11 @@ pub fn finish(
     text: impl FnOnce(&Value) -> String,
 ) -> ExitCode {
     match done {
-        Ok(done) if is_json => println!("{done}"),
-        Ok(done) => print!("{}", text(&done)),
+        Ok(done) if is_json => output::end_json(&done, 0),
+        Ok(done) => output::end(&text(&done), 0),
         Err(failure) => {
-            let exit_code = failure.exit_code();
             let error = depot_service::problem::chain(&failure);
-            if is_json {
-                println!("{}", json!({ "error": error, "exit_code": exit_code }));
-            } else {
-                eprintln!("error: {error}");
-            }
-            return ExitCode::from(exit_code);
+            output::fail(is_json, &error, failure.exit_code())
         }
     }
-    ExitCode::SUCCESS
 }

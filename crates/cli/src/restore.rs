@@ -7,13 +7,14 @@ use depot_migrate::recovery;
 use serde_json::{Value, json};
 
 use crate::{
+    help,
     recovery::{AFTER_HELP, Owner, StepFailure, finish},
     settings,
 };
 
 /// Has versions of a new epoch given out, so that none of those that went with the restore comes again.
 #[derive(Debug, clap::Args)]
-#[command(after_help = AFTER_HELP)]
+#[command(after_help = help::with_examples(AFTER_HELP, &["depot restore raise"]))]
 pub struct Arguments {
     #[command(subcommand)]
     command: Command,
@@ -23,7 +24,7 @@ pub struct Arguments {
 enum Command {
     /// Raise the restore epoch: once, after each restore of command-api's database to an earlier point, and before the services
     /// are started. They then tell the state to the log once more, and what went with the restore to be gone.
-    #[command(after_help = AFTER_HELP)]
+    #[command(after_help = help::with_examples(AFTER_HELP, &["depot restore raise"]))]
     Raise {
         /// Even if a service seems to be connected, as where a pooler keeps connections open.
         #[arg(long)]

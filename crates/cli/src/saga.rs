@@ -8,12 +8,13 @@ use uuid::Uuid;
 
 use crate::{
     admin_client::{AdminClient, AdminError},
+    help,
     operator::{self, AFTER_HELP, cell, finish, members, path, table},
 };
 
 /// Looks at sagas, and sets going what is stuck.
 #[derive(Debug, clap::Args)]
-#[command(after_help = AFTER_HELP)]
+#[command(after_help = help::with_examples(AFTER_HELP, &["depot saga list --state stuck"]))]
 pub struct Arguments {
     #[command(subcommand)]
     command: Command,
@@ -22,7 +23,7 @@ pub struct Arguments {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// List sagas, by name and id.
-    #[command(after_help = AFTER_HELP)]
+    #[command(after_help = help::with_examples(AFTER_HELP, &["depot saga list --saga upload --state running --step awaiting_file"]))]
     List {
         /// `upload` or `item_deletion`.
         #[arg(long)]
@@ -41,7 +42,7 @@ enum Command {
         json: bool,
     },
     /// Show one: its step, what that waits for and until when, and the upload or item that it is about.
-    #[command(after_help = AFTER_HELP)]
+    #[command(after_help = help::with_examples(AFTER_HELP, &["depot saga show upload 0192f0c1-7a5b-7cc3-98c4-dc0c0c07398f"]))]
     Show {
         saga: String,
         id: Uuid,
@@ -50,7 +51,7 @@ enum Command {
         json: bool,
     },
     /// Set a stuck saga going: it asks again at once, and counts its attempts anew.
-    #[command(after_help = AFTER_HELP)]
+    #[command(after_help = help::with_examples(AFTER_HELP, &["depot saga resume upload 0192f0c1-7a5b-7cc3-98c4-dc0c0c07398f"]))]
     Resume {
         saga: String,
         id: Uuid,

@@ -4,9 +4,11 @@ use std::{process::ExitCode, time::Duration};
 
 use depot_schemas::sweep::{MAX_LISTED, SweepReport};
 use reqwest::Method;
-use serde::Serialize;
 
-use crate::admin_client::{AdminClient, AdminError};
+use crate::{
+    admin_client::{AdminClient, AdminError},
+    help, output,
+};
 
 /// A little longer than command-api takes for it.
 const DEADLINE: Duration = Duration::from_secs(660);
@@ -26,7 +28,7 @@ and what mends it, is in docs/operations.md.";
 
 /// Finds what does not add up between object store, receipts, sagas and accounts, and mends it.
 #[derive(Debug, clap::Args)]
-#[command(after_help = AFTER_HELP)]
+#[command(after_help = help::with_examples(AFTER_HELP, &["depot sweep --dry-run", "depot sweep --grace 86400 --json"]))]
 pub struct Arguments {
     /// Only look: change nothing.
     #[arg(long)]
@@ -43,36 +45,17 @@ pub struct Arguments {
     json: bool,
 }
 
-/// What went wrong.
-#[derive(Debug, Serialize)]
-struct Failure {
-    error: String,
-    exit_code: u8,
-}
-
 pub async fn run(arguments: &Arguments) -> ExitCode {
     match ask(arguments).await {
         Ok(report) => {
-            if arguments.json {
-                print_json(&report);
-            } else {
-                print!("{}", table(&report));
-            }
             let is_clean = report.left == 0;
-            ExitCode::from(if is_clean { NOTHING_LEFT } else { SOMETHING_LEFT })
-        }
-        Err(error) => {
-            let error = depot_service::problem::chain(&error);
-            if arguments.json {
-                print_json(&Failure {
-                    error,
-                    exit_code: NO_ANSWER,
-                });
-            } else {
-                eprintln!("error: {error}");
+            let exit_code = if is_clean { NOTHING_LEFT } else { SOMETHING_LEFT };
+            match arguments.json {
+                true => output::end_json(&report, exit_code),
+                false => output::end(&table(&report), exit_code),
             }
-            ExitCode::from(NO_ANSWER)
         }
+        Err(error) => output::fail(arguments.json, &depot_service::problem::chain(&error), NO_ANSWER),
     }
 }
 
@@ -122,13 +105,6 @@ fn table(report: &SweepReport) -> String {
         false => format!("{found} found, {mended} mended, {left} left\n"),
     });
     text
-}
-
-fn print_json(value: &impl Serialize) {
-    match serde_json::to_string(value) {
-        Ok(text) => println!("{text}"),
-        Err(error) => eprintln!("the report cannot be printed: {error}"),
-    }
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-use std::time::Duration;
+use std::{process::ExitCode, time::Duration};
 
 use anyhow::{Context, bail};
 use depot_schemas::topics::{PARTITIONS, TopicSpec, Topics};
@@ -9,9 +9,13 @@ use rdkafka::{
     client::DefaultClientContext,
     types::RDKafkaErrorCode,
 };
+use serde_json::{Map, Value, json};
 use tokio::time::{Instant, sleep};
 
-use crate::settings;
+use crate::{
+    output::{self, NOT_DONE},
+    settings,
+};
 
 const TIMEOUT: Duration = Duration::from_secs(30);
 /// Until every broker knows of a topic that was created.
@@ -20,7 +24,40 @@ const PAUSE: Duration = Duration::from_millis(200);
 
 /// Creates what is missing; what is there is compared with the declaration and never changed: a keyed topic cannot
 /// grow in place, and a shorter retention has already lost what it lost.
-pub async fn run() -> anyhow::Result<()> {
+pub async fn run(is_json: bool) -> ExitCode {
+    match created_and_compared().await {
+        Ok((topics, faults)) if faults.is_empty() => {
+            output::finish(is_json, Ok(json!({ "topics": topics })), |_| text(&topics))
+        }
+        Ok((topics, faults)) => {
+            if !is_json {
+                // What was created is told all the same; that nobody reads it is no further fault.
+                drop(output::write(&text(&topics)));
+            }
+            let error = format!("topics differ from their declaration:\n  {}", faults.join("\n  "));
+            let topics = Map::from_iter([("topics".to_owned(), Value::from(topics))]);
+            output::fail_with(is_json, &error, NOT_DONE, topics)
+        }
+        Err(error) => output::fail(is_json, &format!("{error:#}"), NOT_DONE),
+    }
+}
+
+/// A line each.
+fn text(topics: &[Value]) -> String {
+    let line = |topic: &Value| {
+        let state = if topic["is_created"] == true {
+            "created"
+        } else {
+            "was there"
+        };
+        let name = topic["name"].as_str().unwrap_or_default();
+        format!("{name:<32} {} partitions  {state}\n", topic["partitions"])
+    };
+    topics.iter().map(line).collect()
+}
+
+/// Every declared topic, and in what topics differ from their declaration.
+async fn created_and_compared() -> anyhow::Result<(Vec<Value>, Vec<String>)> {
     let (kafka, replication, min_insync) = settings::read(|reader| {
         let kafka = KafkaConfig::read(reader);
         let replication = reader.number("KAFKA_REPLICATION_FACTOR", 1, 1..=9);
@@ -45,14 +82,10 @@ pub async fn run() -> anyhow::Result<()> {
         }
         false => compare(&comparison, &specs).await?,
     };
-    for (spec, created) in specs.iter().zip(created) {
-        let state = if created { "created" } else { "was there" };
-        println!("{:<32} {} partitions  {state}", spec.name, spec.partitions);
-    }
-    if !faults.is_empty() {
-        bail!("topics differ from their declaration:\n  {}", faults.join("\n  "));
-    }
-    Ok(())
+    let topics = specs.iter().zip(created).map(|(spec, is_created)| {
+        json!({ "name": spec.name, "partitions": spec.partitions, "is_created": is_created })
+    });
+    Ok((topics.collect(), faults))
 }
 
 /// For each topic, whether it was created now.

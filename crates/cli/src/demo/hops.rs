@@ -4,6 +4,7 @@ use std::{
 };
 
 use anyhow::{Context, anyhow};
+use serde_json::{Value, json};
 
 /// No hop takes longer on a healthy system; a stopped service is named within a minute.
 const HOP_DEADLINE: Duration = Duration::from_secs(20);
@@ -51,8 +52,9 @@ impl Hops {
         })
     }
 
-    pub fn print_table(&self) {
-        println!("{:<44} {:<16} {:>12}", "hop", "done by", "took");
+    /// A line each.
+    pub fn table(&self) -> String {
+        let mut table = format!("{:<44} {:<16} {:>12}\n", "hop", "done by", "took");
         for Hop {
             service,
             name,
@@ -61,10 +63,17 @@ impl Hops {
         } in &self.0
         {
             let mark = if *passed { "" } else { "  FAILED" };
-            println!(
-                "{name:<44} {service:<16} {:>9.1} ms{mark}",
-                took.as_secs_f64() * 1000.0
-            );
+            let millis = took.as_secs_f64() * 1000.0;
+            table.push_str(&format!("{name:<44} {service:<16} {millis:>9.1} ms{mark}\n"));
         }
+        table
+    }
+
+    pub fn as_json(&self) -> Value {
+        let hop = |hop: &Hop| {
+            let took_ms = hop.took.as_secs_f64() * 1000.0;
+            json!({ "hop": hop.name, "service": hop.service, "took_ms": took_ms, "is_passed": hop.passed })
+        };
+        self.0.iter().map(hop).collect()
     }
 }

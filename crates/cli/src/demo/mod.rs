@@ -7,19 +7,29 @@ mod item_story;
 mod log;
 mod upload_story;
 
-use std::{path::PathBuf, time::Duration};
+use std::{path::PathBuf, process::ExitCode, time::Duration};
 
 use anyhow::Context;
 use depot_service::{auth::Role, config::KafkaConfig};
+use serde_json::{Map, json};
 
 use self::{api::Api, grpc::Grpc, hops::Hops, log::Log};
-use crate::{settings, token};
+use crate::{
+    help::{self, EXIT_CODES},
+    output::{self, NOT_DONE},
+    settings, token,
+};
 
+/// Drives the main job on the running services, and prints how long each hop took.
 #[derive(Debug, clap::Args)]
+#[command(after_help = help::with_examples(EXIT_CODES, &["depot demo", "depot demo --file film.mp4 --json"]))]
 pub struct Arguments {
     /// The file to upload; without it, the first 8 MiB of this program.
     #[arg(long)]
     file: Option<PathBuf>,
+    /// Print the hops as one JSON object.
+    #[arg(long)]
+    json: bool,
 }
 
 /// Where the services answer.
@@ -40,7 +50,24 @@ const ADMIN_PORTS: [(&str, &str, u16); 4] = [
 
 const DEMO_FILE_BYTES: usize = 8 * 1024 * 1024;
 
-pub async fn run(arguments: &Arguments) -> anyhow::Result<()> {
+pub async fn run(arguments: &Arguments) -> ExitCode {
+    let mut hops = Hops::default();
+    match drive(arguments, &mut hops).await {
+        Ok(_) if arguments.json => output::end_json(&json!({ "hops": hops.as_json() }), 0),
+        Ok(what_to_try) => output::end(&(hops.table() + &what_to_try), 0),
+        Err(error) => {
+            if !arguments.json {
+                // Up to where it came; that nobody reads it is no further fault.
+                drop(output::write(&hops.table()));
+            }
+            let hops = Map::from_iter([("hops".to_owned(), hops.as_json())]);
+            output::fail_with(arguments.json, &format!("{error:#}"), NOT_DONE, hops)
+        }
+    }
+}
+
+/// Takes all hops; answers what there is to be tried next.
+async fn drive(arguments: &Arguments, hops: &mut Hops) -> anyhow::Result<String> {
     let (endpoints, kafka) = settings::read(|reader| {
         let endpoints = Endpoints {
             command: reader.url("COMMAND_PUBLIC_URL", "http://localhost:8080"),
@@ -55,12 +82,8 @@ pub async fn run(arguments: &Arguments) -> anyhow::Result<()> {
     let token = token::mint("alice", Role::Writer, Duration::from_secs(12 * 3600))?;
     let file = read_file(arguments).await?;
 
-    let mut hops = Hops::default();
-    let told = tell(&mut hops, &endpoints, &kafka, &token, file).await;
-    hops.print_table();
-    told?;
-    print_what_to_try(&endpoints, &token, &kafka);
-    Ok(())
+    tell(hops, &endpoints, &kafka, &token, file).await?;
+    Ok(what_to_try(&endpoints, &token, &kafka))
 }
 
 async fn tell(
@@ -92,7 +115,7 @@ async fn read_file(arguments: &Arguments) -> anyhow::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-fn print_what_to_try(endpoints: &Endpoints, token: &str, kafka: &KafkaConfig) {
+fn what_to_try(endpoints: &Endpoints, token: &str, kafka: &KafkaConfig) -> String {
     let Endpoints {
         command,
         query,
@@ -104,7 +127,7 @@ fn print_what_to_try(endpoints: &Endpoints, token: &str, kafka: &KafkaConfig) {
         .iter()
         .map(|(service, port)| format!("  http://localhost:{port}/metrics  {service}"))
         .collect();
-    println!(
+    format!(
         "\nThe stack is running:
   commands  {command}    queries  {query}    gRPC  {grpc}
 {}
@@ -115,7 +138,7 @@ A token to try it with (alice, writer, 12 hours):
 Three commands to try next:
   curl -s -H \"Authorization: Bearer $TOKEN\" '{query}/api/v1/items?limit=5'
   kcat -C -b {} -t {}.items.v1 -o beginning -e -f 'key %k\\nheaders %h\\n%s\\n\\n'
-  grpcurl -plaintext -H \"authorization: Bearer $TOKEN\" -d '{{\"page_size\": 5}}' {grpc} depot.v1.QueryService/ListItems",
+  grpcurl -plaintext -H \"authorization: Bearer $TOKEN\" -d '{{\"page_size\": 5}}' {grpc} depot.v1.QueryService/ListItems\n",
         metrics.join("\n"), kafka.brokers, kafka.topic_prefix
-    );
+    )
 }

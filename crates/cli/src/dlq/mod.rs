@@ -10,12 +10,13 @@ use serde_json::{Map, Value, json};
 use self::letter::{LetterName, Which};
 use crate::{
     admin_client::{AdminClient, AdminError},
+    help,
     operator::{self, AFTER_HELP, cell, finish, table},
 };
 
 /// Looks at dead letters, brings them back to the group that failed, or gives them up.
 #[derive(Debug, clap::Args)]
-#[command(after_help = AFTER_HELP)]
+#[command(after_help = help::with_examples(AFTER_HELP, &["depot dlq list", "depot dlq redrive --group depot.saga --dry-run"]))]
 pub struct Arguments {
     #[command(subcommand)]
     command: Command,
@@ -24,7 +25,7 @@ pub struct Arguments {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// List dead letters, the one that failed longest ago first.
-    #[command(after_help = AFTER_HELP)]
+    #[command(after_help = help::with_examples(AFTER_HELP, &["depot dlq list --group depot.saga --reason saga_fault --from 2026-01-31T12:00:00Z --json"]))]
     List {
         #[command(flatten)]
         which: Which,
@@ -39,7 +40,7 @@ enum Command {
         json: bool,
     },
     /// Show one with its reason, headers and bytes.
-    #[command(after_help = AFTER_HELP)]
+    #[command(after_help = help::with_examples(AFTER_HELP, &["depot dlq show depot.saga/depot.files.v1/3/1207"]))]
     Show {
         /// As `list` prints it: GROUP/TOPIC/PARTITION/OFFSET.
         letter: LetterName,
@@ -51,7 +52,7 @@ enum Command {
     ///
     /// Mend the cause before. What fails again is open again, with one more attempt. Asked twice, a letter is sent once.
     #[command(
-        after_help = AFTER_HELP,
+        after_help = help::with_examples(AFTER_HELP, &["depot dlq redrive --group depot.saga --rate 10"]),
         group = ArgGroup::new("meant").required(true).multiple(true)
             .args(["letter", "all", "group", "topic", "reason", "key", "from", "before"]),
     )]
@@ -76,7 +77,7 @@ enum Command {
     },
     /// Give open letters up. They stay in their topics, and are open no more.
     #[command(
-        after_help = AFTER_HELP,
+        after_help = help::with_examples(AFTER_HELP, &["depot dlq discard --key 0192f0c1-7a5b-7cc3-98c4-dc0c0c07398f --note 'made by a test'"]),
         group = ArgGroup::new("meant").required(true).multiple(true)
             .args(["letter", "group", "topic", "reason", "key", "from", "before"]),
     )]

@@ -29,6 +29,7 @@ use serde::Serialize;
 use tokio::time::timeout;
 
 use self::{answer::Answer, installation::Installation, instances::Instance, report::Report};
+use crate::{help, output};
 
 /// For one part. Each request in it has less.
 const LIMIT: Duration = Duration::from_secs(90);
@@ -49,7 +50,10 @@ UPLOADER_ADMIN_URLS; several with commas between them). Nothing is changed. docs
 
 /// Looks at a whole installation, and says what is wrong and what mends it.
 #[derive(Debug, clap::Args)]
-#[command(after_help = AFTER_HELP)]
+#[command(after_help = help::with_examples(AFTER_HELP, &[
+    "depot doctor",
+    "depot doctor --part kafka --part outbox --patience 5 --json",
+]))]
 pub struct Arguments {
     /// Look at this part only; may be given several times.
     #[arg(long = "part", value_name = "PART")]
@@ -120,22 +124,17 @@ pub async fn run(arguments: &Arguments) -> ExitCode {
     let installation = match Installation::from_settings(arguments) {
         Ok(installation) => installation,
         Err(error) => {
-            eprintln!("error: {}", depot_service::problem::chain(&error));
-            return ExitCode::from(CANNOT_LOOK);
+            let error = depot_service::problem::chain(&error);
+            return output::fail(arguments.json, &error, CANNOT_LOOK);
         }
     };
     let is_meant = |part: &&Part| arguments.parts.is_empty() || arguments.parts.contains(part);
     let parts: Vec<Part> = Part::value_variants().iter().filter(is_meant).copied().collect();
     let report = Report::new(examine(&installation, &parts).await);
-    if arguments.json {
-        match serde_json::to_string(&report) {
-            Ok(text) => println!("{text}"),
-            Err(error) => eprintln!("the report cannot be printed: {error}"),
-        }
-    } else {
-        print!("{}", report.text());
+    match arguments.json {
+        true => output::end_json(&report, report.exit_code()),
+        false => output::end(&report.text(), report.exit_code()),
     }
-    ExitCode::from(report.exit_code())
 }
 
 /// All parts side by side; the answers are in the parts' order.

@@ -13,6 +13,7 @@ use serde_json::{Value, json};
 use self::places::{Compared, compare};
 use crate::{
     admin_client::{AdminClient, AdminError},
+    help,
     operator::{self, members, path, table},
     recovery::{Owner, StepFailure, finish},
     settings,
@@ -20,7 +21,7 @@ use crate::{
 
 /// Has everything go on in a log that was made anew, and the state told to it once more.
 #[derive(Debug, clap::Args)]
-#[command(after_help = operator::AFTER_HELP)]
+#[command(after_help = help::with_examples(operator::AFTER_HELP, &["depot log show"]))]
 pub struct Arguments {
     #[command(subcommand)]
     command: Command,
@@ -30,7 +31,7 @@ pub struct Arguments {
 enum Command {
     /// After Kafka was lost and its topics were made anew: have the views go on at the beginning of the new log, what the
     /// outboxes still hold published into it, and the state told to it, once the services are started.
-    #[command(after_help = crate::recovery::AFTER_HELP)]
+    #[command(after_help = help::with_examples(crate::recovery::AFTER_HELP, &["depot log restart --dry-run"]))]
     Restart {
         /// Even if no place of the views is outside of its log, or a service seems to be connected.
         #[arg(long)]
@@ -44,7 +45,7 @@ enum Command {
     },
     /// Have the state of every item and upload told to the log once more, and wait until it is. Services run meanwhile; views that
     /// are right do not change by it.
-    #[command(after_help = operator::AFTER_HELP)]
+    #[command(after_help = help::with_examples(operator::AFTER_HELP, &["depot log republish --dry-run"]))]
     Republish {
         /// Only show how much it would be.
         #[arg(long)]
@@ -57,7 +58,7 @@ enum Command {
         json: bool,
     },
     /// Show how far the state has been told once more.
-    #[command(after_help = operator::AFTER_HELP)]
+    #[command(after_help = help::with_examples(operator::AFTER_HELP, &["depot log show --json"]))]
     Show {
         /// Print one JSON object.
         #[arg(long)]

@@ -19,7 +19,7 @@ use clap::Subcommand;
 use serde::Serialize;
 
 use self::api::Projector;
-use crate::{admin_client::AdminError, operator};
+use crate::{admin_client::AdminError, help, operator, output};
 
 const AFTER_HELP: &str = "\
 Exit codes:
@@ -35,7 +35,7 @@ docs/operations.md.";
 
 /// Looks at the versions of the views, builds one anew beside the one that serves, and switches.
 #[derive(Debug, clap::Args)]
-#[command(after_help = AFTER_HELP)]
+#[command(after_help = help::with_examples(AFTER_HELP, &["depot projection status", "depot projection rebuild"]))]
 pub struct Arguments {
     #[command(subcommand)]
     command: Command,
@@ -44,7 +44,7 @@ pub struct Arguments {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// List all versions: their states, how far each is, and what it could not apply.
-    #[command(after_help = AFTER_HELP)]
+    #[command(after_help = help::with_examples(AFTER_HELP, &["depot projection status --rows"]))]
     Status {
         /// Count the rows of each view, which reads them all.
         #[arg(long)]
@@ -55,7 +55,7 @@ enum Command {
     },
     /// Build a new version from the whole log, beside the one that serves, and compare the two. Goes on with one that is being
     /// built; interrupted, the building goes on without it.
-    #[command(after_help = AFTER_HELP)]
+    #[command(after_help = help::with_examples(AFTER_HELP, &["depot projection rebuild"]))]
     Rebuild {
         /// Pass events that cannot be applied, though the version that serves has applied them. See `status` first.
         #[arg(long)]
@@ -65,7 +65,7 @@ enum Command {
         json: bool,
     },
     /// Answer readers from a version that was built, once it is as far as the one that serves.
-    #[command(after_help = AFTER_HELP)]
+    #[command(after_help = help::with_examples(AFTER_HELP, &["depot projection switch 2 --wait 60"]))]
     Switch {
         projection: i32,
         /// Also where the two were not compared, or differ on purpose.
@@ -79,7 +79,7 @@ enum Command {
         json: bool,
     },
     /// Answer readers from the version that served before.
-    #[command(after_help = AFTER_HELP)]
+    #[command(after_help = help::with_examples(AFTER_HELP, &["depot projection rollback --wait 60"]))]
     Rollback {
         /// Try for so long, where it is behind.
         #[arg(long, value_name = "SECONDS", default_value_t = 0, value_parser = clap::value_parser!(u64).range(..=3_600))]
@@ -89,7 +89,7 @@ enum Command {
         json: bool,
     },
     /// Feed a version no more that does not serve, and remove its rows. Goes on where it was interrupted.
-    #[command(after_help = AFTER_HELP)]
+    #[command(after_help = help::with_examples(AFTER_HELP, &["depot projection drop 1"]))]
     Drop {
         projection: i32,
         /// Print one JSON object.
@@ -143,13 +143,9 @@ fn finish<T: Serialize>(
         Ok(outcome) => outcome,
         Err(error) => return operator::fail(is_json, &error),
     };
+    let exit_code = if is_complete { 0 } else { operator::NOT_SO };
     match is_json {
-        // Texts, numbers and lists always serialize.
-        true => println!("{}", serde_json::to_string(&answer).unwrap_or_default()),
-        false => print!("{}", text(&answer)),
-    }
-    match is_complete {
-        true => ExitCode::SUCCESS,
-        false => ExitCode::from(operator::NOT_SO),
+        true => output::end_json(&answer, exit_code),
+        false => output::end(&text(&answer), exit_code),
     }
 }

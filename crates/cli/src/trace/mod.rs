@@ -42,6 +42,7 @@ use self::{
     subject::Subject,
     verdict::{Standing, Verdict},
 };
+use crate::{help, output};
 
 const SETTLED: u8 = 0;
 const NOT_ALL_SEEN: u8 = 1;
@@ -66,7 +67,10 @@ services (KAFKA_BROKERS, TOPIC_PREFIX, REDIS_ADDR, REDIS_KEY_PREFIX and so on). 
 
 /// Says where something is: follows an item, an upload, an event or an idempotency key through all stores.
 #[derive(Debug, clap::Args)]
-#[command(after_help = AFTER_HELP)]
+#[command(after_help = help::with_examples(AFTER_HELP, &[
+    "depot trace 0192f0c1-7a5b-7cc3-98c4-dc0c0c07398f",
+    "depot trace order-4711 --kind key --principal alice",
+]))]
 pub struct Arguments {
     /// The id of an item, an upload or an event (`ce_id`), or an idempotency key.
     id: String,
@@ -123,12 +127,10 @@ struct Report {
 pub async fn run(arguments: &Arguments) -> ExitCode {
     let report = trace(arguments).await;
     let exit_code = exit_code(&report);
-    if arguments.json {
-        println!("{}", print::json(&report, exit_code));
-    } else {
-        print!("{}", print::text(&report, OffsetDateTime::now_utc()));
+    match arguments.json {
+        true => output::end_json(&print::json(&report, exit_code), exit_code),
+        false => output::end(&print::text(&report, OffsetDateTime::now_utc()), exit_code),
     }
-    ExitCode::from(exit_code)
 }
 
 async fn trace(arguments: &Arguments) -> Report {

@@ -2,10 +2,7 @@
 
 use std::time::Duration;
 
-use tokio::{
-    signal::unix::{SignalKind, signal},
-    time::Instant,
-};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
@@ -18,6 +15,7 @@ use super::{
     source::Source,
     state::Memory,
 };
+use crate::interrupt::Interrupt;
 
 /// How long the end is waited for: a large file is read and copied before.
 const END: Duration = Duration::from_secs(1_800);
@@ -34,27 +32,12 @@ enum Way {
 
 /// Takes the whole way; `known` is the upload's id as soon as there is one.
 pub async fn travel(arguments: &Arguments, known: &mut Option<Uuid>) -> Result<Outcome, UploadError> {
-    let interrupted = CancellationToken::new();
-    let watching = tokio::spawn(watch_signals(interrupted.clone()));
+    let interrupt = Interrupt::watch();
     let progress = Progress::new();
-    let work = go(arguments, &progress, &interrupted, known);
-    let done = interrupted.run_until_cancelled(Box::pin(work)).await;
+    let work = go(arguments, &progress, interrupt.token(), known);
+    let done = interrupt.token().run_until_cancelled(Box::pin(work)).await;
     progress.clear();
-    watching.abort();
     done.unwrap_or(Err(UploadError::Interrupted))
-}
-
-/// SIGINT and SIGTERM; without them the process would end where it is, which is no harm either.
-async fn watch_signals(interrupted: CancellationToken) {
-    let kinds = (SignalKind::interrupt(), SignalKind::terminate());
-    let (Ok(mut interrupt), Ok(mut terminate)) = (signal(kinds.0), signal(kinds.1)) else {
-        return;
-    };
-    tokio::select! {
-        _ = interrupt.recv() => {}
-        _ = terminate.recv() => {}
-    }
-    interrupted.cancel();
 }
 
 async fn go(

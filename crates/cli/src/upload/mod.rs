@@ -14,9 +14,11 @@ mod state;
 use std::{path::PathBuf, process::ExitCode};
 
 use serde::Serialize;
+use serde_json::{Map, json};
 use uuid::Uuid;
 
 use self::error::UploadError;
+use crate::{help, output};
 
 const AFTER_HELP: &str = "\
 Exit codes:
@@ -31,7 +33,9 @@ The token comes from DEPOT_TOKEN, the addresses from COMMAND_PUBLIC_URL and QUER
 
 /// Sends a file to an item, and waits until it is stored and attached.
 #[derive(Debug, clap::Args)]
-#[command(after_help = AFTER_HELP)]
+#[command(after_help = help::with_examples(AFTER_HELP, &[
+    "depot upload film.mp4 --item 0192f0c1-7a5b-7cc3-98c4-dc0c0c07398f --content-type video/mp4",
+]))]
 pub struct Arguments {
     /// The file to send.
     file: PathBuf,
@@ -79,25 +83,11 @@ pub struct Outcome {
     pub parts_found: u32,
 }
 
-/// What went wrong.
-#[derive(Debug, Serialize)]
-struct Failure {
-    error: String,
-    upload_id: Option<Uuid>,
-    exit_code: u8,
-}
-
 pub async fn run(arguments: &Arguments) -> ExitCode {
     let mut known = None;
     match journey::travel(arguments, &mut known).await {
-        Ok(outcome) => {
-            if arguments.json {
-                print_json(&outcome);
-            } else {
-                println!("{} {}", outcome.status, outcome.upload_id);
-            }
-            ExitCode::SUCCESS
-        }
+        Ok(outcome) if arguments.json => output::end_json(&outcome, 0),
+        Ok(outcome) => output::end(&format!("{} {}\n", outcome.status, outcome.upload_id), 0),
         Err(error) => fail(arguments, &error, known),
     }
 }
@@ -105,23 +95,12 @@ pub async fn run(arguments: &Arguments) -> ExitCode {
 fn fail(arguments: &Arguments, error: &UploadError, upload_id: Option<Uuid>) -> ExitCode {
     let (text, exit_code) = (depot_service::problem::chain(error), error.exit_code());
     if arguments.json {
-        print_json(&Failure {
-            error: text,
-            upload_id,
-            exit_code,
-        });
-    } else {
-        eprintln!("error: {text}");
-        if let (Some(id), true) = (upload_id, error.may_go_on()) {
-            eprintln!("the same command goes on from there, and so does --resume {id} on another machine");
-        }
+        let upload = Map::from_iter([("upload_id".to_owned(), json!(upload_id))]);
+        return output::fail_with(true, &text, exit_code, upload);
     }
-    ExitCode::from(exit_code)
-}
-
-fn print_json(value: &impl Serialize) {
-    match serde_json::to_string(value) {
-        Ok(text) => println!("{text}"),
-        Err(error) => eprintln!("the outcome cannot be printed: {error}"),
+    let ended = output::fail(false, &text, exit_code);
+    if let (Some(id), true) = (upload_id, error.may_go_on()) {
+        eprintln!("the same command goes on from there, and so does --resume {id} on another machine");
     }
+    ended
 }

@@ -7,7 +7,7 @@ use tokio::process::Command;
 const MARK: &str = "<!-- tested -->";
 
 /// The shell blocks of a Markdown text that follow the mark, each with the number of its first line.
-fn tested_blocks(text: &str) -> Vec<(usize, String)> {
+pub fn tested_blocks(text: &str) -> Vec<(usize, String)> {
     let mut lines = text.lines().zip(1..);
     let mut blocks = Vec::new();
     while lines.any(|(line, _)| line == MARK) {
@@ -24,8 +24,8 @@ fn tested_blocks(text: &str) -> Vec<(usize, String)> {
 }
 
 /// One shell runs all blocks, as a reader would who copies them from top to bottom.
-fn script(blocks: &[(usize, String)]) -> String {
-    let block = |(line, text): &(usize, String)| format!("echo; echo '== README.md, line {line}'\n{text}\n");
+pub fn script(document: &str, blocks: &[(usize, String)]) -> String {
+    let block = |(line, text): &(usize, String)| format!("echo; echo '== {document}, line {line}'\n{text}\n");
     blocks.iter().map(block).collect()
 }
 
@@ -41,7 +41,7 @@ async fn the_examples_of_the_readme_do_what_they_say() {
 
     let depot = Depot::start().await.unwrap();
     let run = Command::new("bash")
-        .args(["-euo", "pipefail", "-c", &script(&blocks)])
+        .args(["-euo", "pipefail", "-c", &script("README.md", &blocks)])
         .current_dir(&root)
         .envs(depot.environment())
         .env("COMMAND", depot.command_url())
