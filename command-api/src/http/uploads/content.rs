@@ -35,12 +35,12 @@ struct FileBytes(Vec<u8>);
 ///
 /// For clients that cannot reach the object store: the others send it there. Size and type have to be those announced,
 /// and nothing is kept of bytes with another SHA-256, or of a body that breaks off. To send it again is no error; once
-/// it is received, the body is not read any more, so `Expect: 100-continue` saves sending it.
+/// it is received, the body is not read any more, so `Expect: 100-continue` saves sending it. The size is HTTP's own
+/// `Content-Length`, which a body that is sent in chunks lacks.
 #[utoipa::path(
     put, path = "/api/v1/uploads/{id}/content", tag = "uploads",
     params(
         ("id" = Uuid, Path),
-        ("Content-Length" = i64, Header, description = "The announced size"),
         ("Content-Type" = String, Header, description = "The announced type"),
         ("If-Match" = Option<String>, Header, description = "The ETag that was read; may be left out"),
         ("Idempotency-Key" = Option<String>, Header, description = "Makes a repeat safe, as it is without"),
