@@ -1,4 +1,4 @@
-//! Compiles `depot/v1/*.proto` without protoc, and writes the descriptor set that reflection serves.
+//! Compiles `depot/v1/*.proto` without protoc, and writes the descriptor sets that reflection serves.
 
 use std::{env, error::Error, fs, path::PathBuf};
 
@@ -6,9 +6,17 @@ use protox::prost::Message;
 
 fn main() -> Result<(), Box<dyn Error>> {
     println!("cargo:rerun-if-changed=depot");
-    let descriptors = protox::compile(["depot/v1/query_service.proto"], ["."])?;
     let out = PathBuf::from(env::var("OUT_DIR")?);
-    fs::write(out.join("depot_descriptor.bin"), descriptors.encode_to_vec())?;
-    tonic_prost_build::configure().compile_fds(descriptors)?;
+    // Each service tells of itself alone.
+    for side in ["command", "query"] {
+        let descriptors = protox::compile([format!("depot/v1/{side}_service.proto")], ["."])?;
+        fs::write(out.join(format!("{side}.bin")), descriptors.encode_to_vec())?;
+    }
+    let both = protox::compile(
+        ["depot/v1/command_service.proto", "depot/v1/query_service.proto"],
+        ["."],
+    )?;
+    fs::write(out.join("depot.bin"), both.encode_to_vec())?;
+    tonic_prost_build::configure().compile_fds(both)?;
     Ok(())
 }

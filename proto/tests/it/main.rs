@@ -19,7 +19,9 @@ fn own() -> FileDescriptorSet {
 
 /// What a folder of proto files has.
 fn compiled(folder: &Path) -> FileDescriptorSet {
-    let compiled = protox::compile(["depot/v1/query_service.proto"], [folder]);
+    let files = fs::read_dir(folder.join("depot/v1")).unwrap();
+    let names = files.map(|file| format!("depot/v1/{}", file.unwrap().file_name().to_string_lossy()));
+    let compiled = protox::compile(names.collect::<Vec<_>>(), [folder]);
     let compiled = compiled.unwrap_or_else(|error| panic!("{}: {error}", folder.display()));
     // By its bytes, so that it matters nowhere whose types the compiler has.
     FileDescriptorSet::decode(protox::prost::Message::encode_to_vec(&compiled).as_slice()).unwrap()

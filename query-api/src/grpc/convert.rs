@@ -1,11 +1,9 @@
 //! Views as messages.
 
 use depot_domain::VersionToken;
+use depot_grpc::values::{object, timestamp};
 use depot_proto::v1;
 use depot_read_model::{AttachedFile, ItemView, OwnerStatistics, TagStatistics, ThumbnailView, UploadView};
-use prost_types::{ListValue, Struct, Timestamp, Value, value::Kind};
-use serde_json::Value as Json;
-use time::OffsetDateTime;
 
 use crate::read::rows::HistoryRow;
 
@@ -95,14 +93,6 @@ pub fn owner(row: OwnerStatistics) -> v1::OwnerStatistics {
     }
 }
 
-pub fn timestamp(time: OffsetDateTime) -> Timestamp {
-    // The nanosecond of a second is below 10⁹.
-    Timestamp {
-        seconds: time.unix_timestamp(),
-        nanos: i32::try_from(time.nanosecond()).unwrap_or(0),
-    }
-}
-
 /// A status of a later version of the events is unspecified to clients of this one.
 fn item_status(status: &str) -> v1::ItemStatus {
     match status {
@@ -124,25 +114,4 @@ fn upload_status(status: &str) -> v1::UploadStatus {
         "removed" => v1::UploadStatus::Removed,
         _ => v1::UploadStatus::Unspecified,
     }
-}
-
-fn object(map: serde_json::Map<String, Json>) -> Struct {
-    Struct {
-        fields: map.into_iter().map(|(name, json)| (name, value(json))).collect(),
-    }
-}
-
-fn value(json: Json) -> Value {
-    let kind = match json {
-        Json::Null => Kind::NullValue(0),
-        Json::Bool(truth) => Kind::BoolValue(truth),
-        // `Struct` has doubles only; the contract says so.
-        Json::Number(number) => Kind::NumberValue(number.as_f64().unwrap_or(f64::NAN)),
-        Json::String(text) => Kind::StringValue(text),
-        Json::Array(values) => Kind::ListValue(ListValue {
-            values: values.into_iter().map(value).collect(),
-        }),
-        Json::Object(map) => Kind::StructValue(object(map)),
-    };
-    Value { kind: Some(kind) }
 }

@@ -3,6 +3,7 @@
 use std::{collections::HashSet, pin::Pin, sync::Arc};
 
 use depot_domain::{ItemId, ItemStatus};
+use depot_grpc::{Call, Fields, values::timestamp};
 use depot_object_store::Disposition;
 use depot_proto::v1::{
     self,
@@ -14,7 +15,7 @@ use futures::{Stream, StreamExt as _, stream};
 use tokio::time::sleep_until;
 use tonic::{Request, Response, Status};
 
-use super::{call::Call, convert, fields::Fields, status};
+use super::{convert, fields::QuestionFields as _, status};
 use crate::{
     queries::{
         self, BatchOutcome, ListItems, MAX_BATCH, MAX_WATCHED_IDS, Queries, StreamDoor, WantedItem,
@@ -152,7 +153,7 @@ impl QueryService for QueryRpc {
         let download = queries::download(&self.queries, &call.principal, id, at_least, disposition)
             .await
             .map_err(status::of)?;
-        let expires_at = Some(convert::timestamp(download.expires_at));
+        let expires_at = Some(timestamp(download.expires_at));
         Ok(Response::new(v1::GetDownloadUrlResponse {
             url: download.url,
             expires_at,

@@ -1,13 +1,7 @@
 //! The one place where a question without an answer becomes a gRPC status.
 
-use std::{collections::HashMap, time::Duration};
-
-use depot_service::{
-    auth::{AuthError, Refused},
-    metrics::count_error,
-    problem::chain,
-    telemetry::request_span,
-};
+use depot_grpc::status::{with_reason, with_retry};
+use depot_service::{metrics::count_error, problem::chain, telemetry::request_span};
 use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, StatusExt as _};
 
@@ -16,43 +10,6 @@ use crate::{
     queries::{InvalidResumeToken, QueryError, WatchEnd},
     read::ReadError,
 };
-
-const DOMAIN: &str = "depot";
-const RETRY_AFTER: Duration = Duration::from_secs(1);
-
-fn with_reason(code: Code, reason: &str, message: String, metadata: &[(&str, String)]) -> Status {
-    Status::with_error_details(code, message, error_info(reason, metadata))
-}
-
-pub(super) fn with_retry(code: Code, reason: &str, message: String, metadata: &[(&str, String)]) -> Status {
-    let mut details = error_info(reason, metadata);
-    details.set_retry_info(Some(RETRY_AFTER));
-    Status::with_error_details(code, message, details)
-}
-
-fn error_info(reason: &str, metadata: &[(&str, String)]) -> ErrorDetails {
-    let metadata: HashMap<_, _> = metadata
-        .iter()
-        .map(|(name, value)| ((*name).to_owned(), value.clone()))
-        .collect();
-    ErrorDetails::with_error_info(reason, DOMAIN, metadata)
-}
-
-/// What the door says; its texts are for the client.
-pub fn refused(refused: Refused) -> Status {
-    let message = refused.to_string();
-    match refused {
-        Refused::Token(AuthError::KeysAway) => {
-            with_retry(Code::Unavailable, "TOKEN_KEYS_UNAVAILABLE", message, &[])
-        }
-        Refused::Token(_) => with_reason(Code::Unauthenticated, "INVALID_TOKEN", message, &[]),
-        Refused::TooMany { retry_after, .. } => {
-            let mut details = error_info("RATE_LIMITED", &[]);
-            details.set_retry_info(Some(retry_after));
-            Status::with_error_details(Code::ResourceExhausted, message, details)
-        }
-    }
-}
 
 /// The status of a question without an answer.
 pub fn of(error: QueryError) -> Status {

@@ -86,7 +86,7 @@ fn dependencies_point_one_way() {
             Some(2)
         }
         "depot-service" => Some(2),
-        "depot-topics" => Some(3),
+        "depot-topics" | "depot-grpc" => Some(3),
         "command-api" | "query-api" | "projector" | "uploader" | "depot-cli" => Some(4),
         _ => None,
     };

@@ -6,17 +6,20 @@ use depot_service::auth::{Door, Principal};
 use tokio::time::Instant;
 use tonic::{Request, Status};
 
-use super::status;
+use crate::status;
 
 /// What every call has beside its message.
 #[derive(Debug)]
 pub struct Call {
+    /// Who calls.
     pub principal: Principal,
     /// When the caller stops listening.
     pub deadline: Option<Instant>,
 }
 
 impl Call {
+    /// Lets the caller in, by the metadata of the call.
+    ///
     /// # Errors
     /// UNAUTHENTICATED, RESOURCE_EXHAUSTED.
     pub async fn of<T: Sync>(door: &Door, request: &Request<T>) -> Result<Self, Status> {
@@ -31,6 +34,8 @@ impl Call {
         })
     }
 
+    /// How long the caller still listens; none if it did not say.
+    #[must_use]
     pub fn time_left(&self) -> Option<Duration> {
         self.deadline
             .map(|deadline| deadline.saturating_duration_since(Instant::now()))

@@ -11,7 +11,7 @@ use http::{Request, Response};
 use tonic::Code;
 use tower::{Layer, Service};
 
-use super::status;
+use crate::status;
 
 const HEALTH: &str = "/grpc.health.v1.";
 

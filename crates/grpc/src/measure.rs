@@ -12,16 +12,8 @@ use tonic::Code;
 use tower::{Layer, Service};
 use tracing::{Span, field::Empty};
 
-/// Methods by path: labels are from a fixed set, whatever a caller asks for.
-const KNOWN: [&str; 11] = [
-    "/depot.v1.QueryService/GetItem",
-    "/depot.v1.QueryService/BatchGetItems",
-    "/depot.v1.QueryService/ListItems",
-    "/depot.v1.QueryService/GetItemHistory",
-    "/depot.v1.QueryService/GetUpload",
-    "/depot.v1.QueryService/GetDownloadUrl",
-    "/depot.v1.QueryService/GetStatistics",
-    "/depot.v1.QueryService/WatchItems",
+/// What every server has beside its service: labels are from a fixed set, whatever a caller asks for.
+const BESIDE: [&str; 3] = [
     "/grpc.health.v1.Health/Check",
     "/grpc.health.v1.Health/Watch",
     "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo",
@@ -29,13 +21,18 @@ const KNOWN: [&str; 11] = [
 
 /// Measures every call of a server.
 #[derive(Debug, Clone, Copy)]
-pub struct MeasureLayer;
+pub struct MeasureLayer {
+    /// The methods of its service, by path.
+    pub methods: &'static [&'static str],
+    /// Whether they only read.
+    pub only_reads: bool,
+}
 
 impl<S> Layer<S> for MeasureLayer {
     type Service = Measure<S>;
 
     fn layer(&self, inner: S) -> Measure<S> {
-        Measure { inner }
+        Measure { inner, of: *self }
     }
 }
 
@@ -43,6 +40,7 @@ impl<S> Layer<S> for MeasureLayer {
 #[derive(Debug, Clone)]
 pub struct Measure<S> {
     inner: S,
+    of: MeasureLayer,
 }
 
 type Answer<R, E> = Pin<Box<dyn Future<Output = Result<R, E>> + Send>>;
@@ -61,12 +59,13 @@ where
 
     fn call(&mut self, request: Request<Q>) -> Self::Future {
         let started = Instant::now();
-        let route = KNOWN
-            .into_iter()
-            .find(|known| *known == request.uri().path())
-            .unwrap_or("other");
-        // All of them read.
-        let span = RequestSpan::new(true, request.headers(), move || call_span(route));
+        let path = request.uri().path();
+        let method = self.of.methods.iter().find(|known| **known == path);
+        let beside = || BESIDE.iter().find(|known| **known == path);
+        let route = method.or_else(beside).copied().unwrap_or("other");
+        // What is beside the service reads.
+        let is_read = self.of.only_reads || method.is_none();
+        let span = RequestSpan::new(is_read, request.headers(), move || call_span(route));
         let answer = self.inner.call(request);
         let measured = async move {
             let answer = answer.await?;
