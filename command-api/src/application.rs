@@ -34,15 +34,19 @@ use depot_service::{
 };
 use depot_topics::{KafkaCheck, KafkaCheckError};
 use sqlx::PgPool;
+use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
+    announcement::{Announcements, InParts, UploadPolicy},
     commands::Writer,
     config::Config,
     dead_letters::{self, DeadLetterIndex, Depth, LetterLog, Redriver, index_settings},
+    execution::Executor,
+    grpc::{self, CallLimits, CommandDesk},
     http::{
-        self, Accounts, ApiParts, ApiState, Bulk, BulkSettings, Database, DeadLetterDesk, Executor, InParts,
-        QueryAddress, SweepDesk, UploadPolicy,
+        self, Accounts, ApiParts, ApiState, Bulk, BulkSettings, Database, DeadLetterDesk, QueryAddress,
+        SweepDesk,
     },
     key_expiry,
     republish::{self, LogScan, Republisher},
@@ -110,6 +114,7 @@ pub struct Application {
     process: Process,
     drain: DrainPolicy,
     address: SocketAddr,
+    grpc_address: SocketAddr,
     admin_address: SocketAddr,
     writer: Writer,
 }
@@ -136,8 +141,10 @@ impl Application {
         let begins = cleared.database.clone();
         let writer = Writer::new(pool.clone(), topics.clone(), doorbell.clone(), begins, patience);
         let public = process::bind(config.http.bind, config.http.port).await?;
+        let rpc = process::bind(config.http.bind, config.grpc_port).await?;
         let admin = process::bind(config.process.bind, config.process.admin_port).await?;
         let address = public.local_addr().map_err(StartError::Address)?;
+        let grpc_address = rpc.local_addr().map_err(StartError::Address)?;
         let admin_address = admin.local_addr().map_err(StartError::Address)?;
         process.serve_admin(&config.process, admin);
         startup.run(&process);
@@ -168,15 +175,27 @@ impl Application {
         }
         let door = Door::new(TokenVerifier::with_keys(&config.jwt)?, &config.rate_limit);
         process.watch_keys(&door);
-        let state = api_state(&config, &process, &writer, sweeper, door);
+        let executor = Executor::new(writer.clone(), &process.shutdown, config.commands);
+        let announcements = announcements(&config, &sweeper);
+        let desk = CommandDesk {
+            door: Arc::clone(&door),
+            executor: executor.clone(),
+            writer: writer.clone(),
+            announcements: announcements.clone(),
+            longest: config.http.request_timeout,
+        };
+        serve_grpc(&process, &config, rpc, desk);
+        let parts = (executor, announcements);
+        let state = api_state(&config, &process, &writer, sweeper, door, parts);
         let router = public_router(state, &config);
         process.serve("public listener", public, router, config.http.connections);
-        tracing::info!(%address, %admin_address, "command-api is listening");
+        tracing::info!(%address, %grpc_address, %admin_address, "command-api is listening");
         process.complete();
         Ok(Self {
             process,
             drain: config.process.drain,
             address,
+            grpc_address,
             admin_address,
             writer,
         })
@@ -185,6 +204,11 @@ impl Application {
     /// Where the public API listens.
     pub fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// Where gRPC is served.
+    pub fn grpc_address(&self) -> SocketAddr {
+        self.grpc_address
     }
 
     /// Where probes and metrics are.
@@ -244,14 +268,41 @@ fn sweeper(config: &Config, writer: &Writer) -> Result<Sweeper, StartError> {
     })
 }
 
+fn announcements(config: &Config, sweeper: &Sweeper) -> Announcements {
+    Announcements {
+        staging: sweeper.staging.clone(),
+        policy: UploadPolicy {
+            url_lifetime: config.upload_url_ttl,
+            in_parts: InParts {
+                over_bytes: config.multipart_over_bytes,
+                part_size_bytes: config.multipart_part_bytes,
+                lifetime: config.multipart_ttl,
+            },
+            grace: config.upload_grace,
+            default_quota_bytes: config.default_quota_bytes,
+        },
+        accepted: Arc::new(config.accepted_types.clone()),
+    }
+}
+
+fn serve_grpc(process: &Process, config: &Config, listener: TcpListener, desk: CommandDesk) {
+    let limits = CallLimits {
+        max_calls: config.http.max_concurrent_requests,
+        max_request_bytes: config.http.max_body_bytes,
+    };
+    let (readiness, stop) = (process.readiness.clone(), process.shutdown.token());
+    let serving = grpc::serve(listener, desk, readiness, limits, stop);
+    process.shutdown.spawn_critical("gRPC listener", serving);
+}
+
 fn api_state(
     config: &Config,
     process: &Process,
     writer: &Writer,
     sweeper: Sweeper,
     door: Arc<Door>,
+    (executor, announcements): (Executor, Announcements),
 ) -> ApiState {
-    let executor = Executor::new(writer.clone(), &process.shutdown, config.commands);
     let bulk = BulkSettings {
         max_imports: config.max_imports,
         idle: config.import_idle,
@@ -266,18 +317,7 @@ fn api_state(
         bulk,
         writer: writer.clone(),
         query: QueryAddress(config.query_public_url.as_str().into()),
-        staging: sweeper.staging.clone(),
-        uploads: UploadPolicy {
-            url_lifetime: config.upload_url_ttl,
-            in_parts: InParts {
-                over_bytes: config.multipart_over_bytes,
-                part_size_bytes: config.multipart_part_bytes,
-                lifetime: config.multipart_ttl,
-            },
-            grace: config.upload_grace,
-            default_quota_bytes: config.default_quota_bytes,
-        },
-        accepted_types: Arc::new(config.accepted_types.clone()),
+        announcements,
         accounts: Accounts(writer.clone()),
         database: Database(writer.pool().clone()),
         sweeps: SweepDesk {

@@ -1,4 +1,4 @@
-//! The groups of `depot_service::config`, and `QUERY_PUBLIC_URL`, `DEFAULT_QUOTA_BYTES`, `UPLOAD_URL_TTL_SECONDS`,
+//! The groups of `depot_service::config`, and `GRPC_PORT`, `QUERY_PUBLIC_URL`, `DEFAULT_QUOTA_BYTES`, `UPLOAD_URL_TTL_SECONDS`,
 //! `UPLOAD_GRACE_SECONDS`, `UPLOAD_CONTENT_TYPES`, `MULTIPART_OVER_BYTES`, `MULTIPART_PART_BYTES`, `MULTIPART_TTL_SECONDS`,
 //! `MAX_CONTENT_STREAMS`, `MAX_BATCH_BYTES`, `MAX_IMPORTS`, `IMPORT_IDLE_SECONDS`, `MAX_CONCURRENT_COMMANDS`, `COMMAND_GROUP_MAX_SIZE`, `COMMAND_GROUP_LANES`,
 //! `MAX_GROUPED_COMMANDS`, `IDEMPOTENCY_TTL_HOURS`, `RELAY_ENABLED`, `SAGA_ENABLED`, `DEAD_LETTERS_ENABLED`,
@@ -14,7 +14,7 @@ use depot_service::config::{
     ProcessConfig, RateLimitConfig, S3Config, TelemetryConfig,
 };
 
-use crate::http::{ExecutorSettings, GroupSettings};
+use crate::execution::{ExecutorSettings, GroupSettings};
 
 /// The schema that this service owns.
 pub const SCHEMA: &str = "command";
@@ -34,6 +34,7 @@ const GROUPS_PER_LANE: usize = 4;
 pub struct Config {
     pub process: ProcessConfig,
     pub http: HttpConfig,
+    pub grpc_port: u16,
     pub database: DatabaseConfig,
     pub kafka: KafkaConfig,
     pub s3: S3Config,
@@ -104,6 +105,7 @@ impl Config {
         let config = Self {
             process: ProcessConfig::read(&mut reader, 9180),
             http: HttpConfig::read(&mut reader, 8080),
+            grpc_port: reader.port("GRPC_PORT", 50_052),
             database,
             kafka: KafkaConfig::read(&mut reader),
             s3: S3Config::read(&mut reader),

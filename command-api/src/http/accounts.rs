@@ -10,14 +10,9 @@ use http::StatusCode;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::{
-    answer::Answer,
-    error,
-    executor::Executor,
-    router::{Accounts, UploadPolicy},
-    write_request::AdminWrite,
-};
+use super::{answer::Answer, error, executor::Executor, router::Accounts, write_request::AdminWrite};
 use crate::{
+    announcement::UploadPolicy,
     commands::{CommandError, SetAccountLimit},
     store,
 };

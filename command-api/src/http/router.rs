@@ -1,11 +1,10 @@
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use axum::{
     Router,
     extract::FromRef,
     routing::{get, post, put},
 };
-use depot_domain::{AcceptedTypes, SizeBytes};
 use depot_schemas::topics::Topics;
 use depot_service::auth::Door;
 use sqlx::PgPool;
@@ -19,6 +18,7 @@ use super::{
     items, redirect, uploads,
 };
 use crate::{
+    announcement::{Announcements, UploadPolicy},
     commands::Writer,
     dead_letters::{LetterLog, retry_sources},
     staging::Staging,
@@ -36,9 +36,7 @@ pub struct ApiParts {
     pub bulk: Bulk,
     pub writer: Writer,
     pub query: QueryAddress,
-    pub staging: Staging,
-    pub uploads: UploadPolicy,
-    pub accepted_types: Arc<AcceptedTypes>,
+    pub announcements: Announcements,
     pub accounts: Accounts,
     pub database: Database,
     pub dead_letters: DeadLetterDesk,
@@ -67,13 +65,23 @@ taken_by_handlers! {
     bulk: Bulk,
     writer: Writer,
     query: QueryAddress,
-    staging: Staging,
-    uploads: UploadPolicy,
-    accepted_types: Arc<AcceptedTypes>,
+    announcements: Announcements,
     accounts: Accounts,
     database: Database,
     dead_letters: DeadLetterDesk,
     sweeps: SweepDesk,
+}
+
+impl FromRef<ApiState> for Staging {
+    fn from_ref(state: &ApiState) -> Self {
+        state.0.announcements.staging.clone()
+    }
+}
+
+impl FromRef<ApiState> for UploadPolicy {
+    fn from_ref(state: &ApiState) -> Self {
+        state.0.announcements.policy
+    }
 }
 
 /// Where the query API is for clients: `http://host:port`, without a slash at the end.
@@ -114,37 +122,6 @@ impl DeadLetterDesk {
     pub fn sources(&self) -> Vec<(String, String)> {
         let sources = retry_sources(&self.topics).into_iter();
         sources.map(|(source, _)| source).collect()
-    }
-}
-
-/// How uploads are granted.
-#[derive(Debug, Clone, Copy)]
-pub struct UploadPolicy {
-    /// How long a presigned URL lasts.
-    pub url_lifetime: Duration,
-    /// How a file is sent that is too large for one request.
-    pub in_parts: InParts,
-    /// How long after that an upload may still be completed.
-    pub grace: Duration,
-    /// The limit of an account that nobody has set one for.
-    pub default_quota_bytes: i64,
-}
-
-/// How large files are sent.
-#[derive(Debug, Clone, Copy)]
-pub struct InParts {
-    /// Files over this are sent in parts.
-    pub over_bytes: i64,
-    /// The size of each part but the last.
-    pub part_size_bytes: i64,
-    /// How long parts may be sent: longer than one URL lasts, since it takes many, and may be interrupted.
-    pub lifetime: Duration,
-}
-
-impl UploadPolicy {
-    /// The size of the parts of a file of that size; none where it is sent whole.
-    pub fn part_size_bytes(&self, size: SizeBytes) -> Option<i64> {
-        (size.get() > self.in_parts.over_bytes).then_some(self.in_parts.part_size_bytes)
     }
 }
 

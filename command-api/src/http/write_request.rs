@@ -4,7 +4,6 @@ use axum::{
     body::Bytes,
     extract::{FromRef, FromRequest, FromRequestParts, MatchedPath, Request, rejection::BytesRejection},
 };
-use depot_domain::Owner;
 use depot_service::{
     auth::{Door, Principal, Role},
     problem::Problem,
@@ -14,6 +13,7 @@ use http::{header::IF_MATCH, request::Parts};
 use super::{idempotency, preconditions, problems};
 use crate::{
     commands::{Actor, Precondition},
+    execution::{self, Identity},
     store::idempotency::Key,
 };
 
@@ -30,16 +30,6 @@ pub struct WriteRequest {
     if_match: Vec<u8>,
 }
 
-/// What names a request, whole.
-#[derive(Debug, Clone)]
-pub struct Identity {
-    /// None for a request without a key: it is not recognised when it is repeated.
-    pub key: Option<Key>,
-    pub fingerprint: Vec<u8>,
-    /// The path, for problems.
-    pub path: String,
-}
-
 impl<S> FromRequestParts<S> for WriteRequest
 where
     Arc<Door>: FromRef<S>,
@@ -50,7 +40,7 @@ where
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
         let principal = Principal::from_request_parts(parts, state).await?;
         principal.require(Role::Writer)?;
-        let actor = actor(principal)?;
+        let actor = execution::actor(principal)?;
         let route = parts
             .extensions
             .get::<MatchedPath>()
@@ -71,16 +61,6 @@ where
             if_match: lines.join(&b'\n'),
         })
     }
-}
-
-/// Who asks.
-///
-/// # Errors
-/// The token's subject cannot own anything.
-pub fn actor(principal: Principal) -> Result<Actor, Problem> {
-    let is_admin = principal.has(Role::Admin);
-    let subject = Owner::parse(&*principal.subject).map_err(|error| Problem::forbidden(error.to_string()))?;
-    Ok(Actor { subject, is_admin })
 }
 
 impl WriteRequest {

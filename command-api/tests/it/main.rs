@@ -16,6 +16,7 @@ mod deadlines;
 mod expiry;
 mod faults;
 mod grouped;
+mod grpc;
 mod idempotency;
 mod import;
 mod item_deletion;

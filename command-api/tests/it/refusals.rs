@@ -2,7 +2,7 @@
 
 use command_api::{
     commands::{Actor, CommandError, CreateItem, Refusal, UnitOfWork, UseCase},
-    http::{Executor, ExecutorSettings, GroupSettings, Identity},
+    execution::{Executor, ExecutorSettings, GroupSettings, Identity},
     store::idempotency::Key,
 };
 use depot_domain::{ItemContent, ItemStatus, Owner};

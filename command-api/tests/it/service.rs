@@ -20,6 +20,7 @@ pub const QUERY: &str = "http://query.example:8081";
 
 pub struct Service {
     pub address: SocketAddr,
+    pub grpc_address: SocketAddr,
     pub admin_address: SocketAddr,
     pub writer: Writer,
     /// The owner of all schemas.
@@ -71,6 +72,7 @@ impl Service {
             ("APP_ENV", "test"),
             ("BIND_ADDRESS", "127.0.0.1"),
             ("PORT", "0"),
+            ("GRPC_PORT", "0"),
             ("ADMIN_PORT", "0"),
             ("DATABASE_URL", url),
             ("DATABASE_MAX_CONNECTIONS", "16"),
@@ -100,6 +102,7 @@ impl Service {
         let application = Application::build(config, shutdown.clone()).await.unwrap();
         Self {
             address: application.address(),
+            grpc_address: application.grpc_address(),
             admin_address: application.admin_address(),
             writer: application.writer().clone(),
             pool,

@@ -54,7 +54,12 @@ impl Depot {
         let logs = PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../../target/end-to-end"))
             .join(backing.topics.prefix());
         fs::create_dir_all(&logs)?;
-        let names = ["COMMAND_API_PORT", "QUERY_API_PORT", "QUERY_API_GRPC_PORT"];
+        let names = [
+            "COMMAND_API_PORT",
+            "COMMAND_API_GRPC_PORT",
+            "QUERY_API_PORT",
+            "QUERY_API_GRPC_PORT",
+        ];
         let admin = Service::ALL.map(admin_variable);
         let ports = free_ports(names.into_iter().chain(admin))?;
         let mut environment = backing.environment();
@@ -112,7 +117,11 @@ impl Depot {
             Service::QueryApi => Some("QUERY_API_PORT"),
             Service::Projector | Service::Uploader => None,
         };
-        let grpc = (service == Service::QueryApi).then_some("QUERY_API_GRPC_PORT");
+        let grpc = match service {
+            Service::CommandApi => Some("COMMAND_API_GRPC_PORT"),
+            Service::QueryApi => Some("QUERY_API_GRPC_PORT"),
+            Service::Projector | Service::Uploader => None,
+        };
         let admin = admin_variable(service);
         let ports = free_ports(public.into_iter().chain(grpc).chain([admin]))?;
         let mut environment = self.environment();
@@ -178,6 +187,12 @@ impl Depot {
         })
     }
 
+    /// Where commands are taken over gRPC.
+    pub fn command_grpc_url(&self) -> String {
+        format!("http://127.0.0.1:{}", self.ports["COMMAND_API_GRPC_PORT"])
+    }
+
+    /// Where questions are answered over gRPC.
     pub fn grpc_url(&self) -> String {
         format!("http://127.0.0.1:{}", self.ports["QUERY_API_GRPC_PORT"])
     }

@@ -1,4 +1,4 @@
-use command_api::http::idempotency;
+use command_api::execution::idempotency;
 use http::{HeaderMap, HeaderName, HeaderValue};
 
 const NAME: HeaderName = HeaderName::from_static("idempotency-key");

@@ -1,4 +1,4 @@
-use command_api::http::parts::{PartRangeBody, range};
+use command_api::{http::parts::PartRangeBody, multipart::range};
 use depot_domain::{PartPlan, SizeBytes};
 
 /// Which parts a client wants signed, and which a store says it has, of a file and a size of parts that come from the
@@ -18,7 +18,7 @@ pub fn part_list(data: &[u8]) {
     let last = plan.count();
     assert!(last >= 1);
     if let Ok(asked) = serde_json::from_slice::<PartRangeBody>(text)
-        && let Ok(numbers) = range(asked, &plan)
+        && let Ok(numbers) = range(asked.first, asked.count, &plan)
     {
         assert!(*numbers.start() >= 1 && numbers.end() <= &last && numbers.clone().count() <= 100);
         let sizes: i64 = numbers.filter_map(|number| plan.size_of(number)).sum();

@@ -11,11 +11,12 @@ use tokio_util::sync::CancellationToken;
 use super::{Bulk, outcome::OutcomeBody};
 use crate::{
     commands::CreateItem,
+    execution::Identity,
     http::{
         answer::Answer,
         items::{self, NewItem},
         router::QueryAddress,
-        write_request::{Identity, WriteRequest},
+        write_request::WriteRequest,
     },
 };
 

@@ -14,6 +14,7 @@ use utoipa::ToSchema;
 use uuid::Uuid;
 
 use crate::{
+    announcement,
     http::error::{faults, value_fault},
     staging::SignedPut,
 };
@@ -145,24 +146,15 @@ pub struct NoMembers {}
 pub fn request(bytes: &[u8], accepted: &AcceptedTypes) -> Result<UploadRequest, Problem> {
     let body: UploadRequestBody =
         json::parse(bytes).map_err(|problem| with_faults_of_value(problem, bytes, accepted))?;
-    let content_type = ContentType::parse(body.content_type.clone());
-    let not_accepted = content_type.ok().and_then(|known| accepted.admit(&known).err());
-    let parsed = UploadRequest::parse(
+    let parsed = announcement::parse(
+        accepted,
         ItemId(body.item_id),
         body.file_name,
         body.content_type,
         body.size_bytes,
         body.sha256,
     );
-    match (parsed, not_accepted) {
-        (Ok(request), None) => Ok(request),
-        (parsed, not_accepted) => {
-            let invalid = parsed.err().map(|invalid| invalid.0).unwrap_or_default();
-            Err(Problem::validation_failed(faults(
-                invalid.into_iter().chain(not_accepted),
-            )))
-        }
-    }
+    parsed.map_err(|errors| Problem::validation_failed(faults(errors)))
 }
 
 /// Adds to faults of shape what is wrong with the members that have the right shape.

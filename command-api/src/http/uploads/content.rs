@@ -13,7 +13,7 @@ use http::{
 use serde_json::Value;
 use utoipa::ToSchema;
 
-use super::{parse_id, parts::store_problem, render_received};
+use super::{parse_id, render_received};
 use crate::{
     commands::{CompleteUpload, OwnUpload, Writer},
     http::{answer::Answer, error, executor::Executor, problems, write_request::WriteRequest},
@@ -142,7 +142,7 @@ fn not_as_announced(member: &str, announced: Value, found: Value) -> Problem {
 fn problem(error: &StreamError, upload: &Upload) -> Problem {
     let incomplete = || Problem::of(&problems::CONTENT_INCOMPLETE);
     match error {
-        StreamError::Store(error) => store_problem(error),
+        StreamError::Store(error) => error::store_problem(error),
         StreamError::Source(_) => incomplete().with_detail("The body broke off."),
         StreamError::Silent(limit) => {
             incomplete().with_detail(format!("Nothing came for {} seconds.", limit.as_secs()))

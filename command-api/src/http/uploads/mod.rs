@@ -4,10 +4,8 @@ mod body;
 pub(super) mod content;
 pub mod parts;
 
-use std::sync::Arc;
-
 use axum::extract::State;
-use depot_domain::{AcceptedTypes, UploadId, UploadStatus};
+use depot_domain::{UploadId, UploadStatus};
 use depot_service::{
     json::{self, JsonWithBytes},
     params::PathParams,
@@ -25,12 +23,12 @@ use super::{
     answer::Answer,
     error,
     executor::Executor,
-    router::{QueryAddress, UploadPolicy},
+    router::QueryAddress,
     write_request::{RawBody, WriteRequest},
 };
 use crate::{
-    commands::{AbortUpload, CompleteUpload, RequestUpload, UploadAnswer},
-    staging::Staging,
+    announcement::{Announcement, Announcements},
+    commands::{AbortUpload, CompleteUpload, UploadAnswer},
 };
 
 /// Announces a file for an item: reserves quota, and answers how to send the bytes: by one PUT, or, where the file is
@@ -58,36 +56,14 @@ use crate::{
 pub async fn request(
     State(executor): State<Executor>,
     State(query): State<QueryAddress>,
-    State(staging): State<Staging>,
-    State(policy): State<UploadPolicy>,
-    State(accepted): State<Arc<AcceptedTypes>>,
+    State(announcements): State<Announcements>,
     write: WriteRequest,
     body: JsonWithBytes<IgnoredAny>,
 ) -> Result<Answer, Problem> {
     write.require_key()?;
-    let request = body::request(&body.bytes, &accepted)?;
-    let id = UploadId::generate();
-    let part_size_bytes = policy.part_size_bytes(request.size_bytes);
-    let put = match part_size_bytes {
-        Some(_) => None,
-        // Signing needs no network, and the answer that is kept in the command's transaction carries the URL.
-        None => {
-            let put = staging.sign(id, &request, policy.url_lifetime).await;
-            Some(put.map_err(|error| Problem::internal(&error))?)
-        }
-    };
-    let command = RequestUpload {
-        actor: write.actor.clone(),
-        id,
-        request,
-        lifetime: match part_size_bytes {
-            Some(_) => policy.in_parts.lifetime,
-            None => policy.url_lifetime,
-        },
-        part_size_bytes,
-        grace: policy.grace,
-        default_quota_bytes: policy.default_quota_bytes,
-    };
+    let request = body::request(&body.bytes, &announcements.accepted)?;
+    let announced = announcements.announce(write.actor.clone(), request).await;
+    let Announcement { command, put } = announced.map_err(|error| Problem::internal(&error))?;
     let render = move |answer: UploadAnswer| {
         let location = query.url_of(&format!("/api/v1/uploads/{}", answer.upload.id));
         Answer::json(

@@ -1,15 +1,15 @@
 //! Large files, part by part: which have arrived, and the requests that send the others.
 
-use std::{collections::BTreeMap, ops::RangeInclusive};
+use std::collections::BTreeMap;
 
 use axum::{Json, extract::State};
-use depot_domain::{PartPlan, UploadId, UploadStatus};
-use depot_object_store::{Part, StoreError};
+use depot_domain::{PartPlan, UploadStatus};
+use depot_object_store::Part;
 use depot_service::{
     auth::{Principal, Role},
     json::JsonWithBytes,
     params::PathParams,
-    problem::{FieldFault, Problem},
+    problem::Problem,
 };
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
@@ -18,18 +18,13 @@ use uuid::Uuid;
 
 use super::parse_id;
 use crate::{
+    announcement::UploadPolicy,
     commands::{OwnUpload, Precondition, Writer},
-    http::{
-        error,
-        router::UploadPolicy,
-        write_request::{self, WriteRequest},
-    },
-    multipart::{self, BeginError},
+    execution,
+    http::{error, write_request::WriteRequest},
+    multipart::{self, AskedParts, SignedPart},
     staging::Staging,
 };
-
-/// The most parts that one request has signed.
-const SIGNED_AT_ONCE: i32 = 100;
 
 /// Which parts are to be signed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, ToSchema)]
@@ -120,77 +115,31 @@ pub async fn sign(
     write: WriteRequest,
     body: JsonWithBytes<PartRangeBody>,
 ) -> Result<Json<SignedPartsBody>, Problem> {
-    let id = parse_id(&id)?;
-    let own = OwnUpload::read(&writer, &write.actor, id, &write.precondition).await;
-    let own = own.map_err(|error| error::problem(&error))?;
-    let refused = |refusal| error::refusal(&refusal);
-    let plan = own.require_parts().map_err(refused)?;
-    let left = own.require_taking_bytes().map_err(refused)?;
-    let numbers = range(body.value, &plan)?;
-    let multipart_id = multipart::begun(&writer, &staging, &write.actor, &own.upload).await;
-    let multipart_id = multipart_id.map_err(|error| match error {
-        BeginError::Command(error) => error::problem(&error),
-        BeginError::Store(error) => store_problem(&error),
-    })?;
-    let lifetime = policy.url_lifetime.min(left);
-    let mut parts = Vec::new();
-    for number in numbers {
-        parts.push(signed(&staging, id, &multipart_id, &plan, number, lifetime).await?);
-    }
+    let asked = AskedParts {
+        actor: write.actor,
+        id: parse_id(&id)?,
+        precondition: write.precondition,
+        first: body.value.first,
+        count: body.value.count,
+    };
+    let signed = multipart::sign(&writer, &staging, policy.url_lifetime, asked).await;
+    let signed = signed.map_err(|error| error::unsigned(&error))?;
     Ok(Json(SignedPartsBody {
-        parts,
-        expires_at: own.now + lifetime,
+        parts: signed.parts.into_iter().map(SignedPartBody::from).collect(),
+        expires_at: signed.expires_at,
     }))
 }
 
-async fn signed(
-    staging: &Staging,
-    id: UploadId,
-    multipart_id: &str,
-    plan: &PartPlan,
-    number: i32,
-    lifetime: std::time::Duration,
-) -> Result<SignedPartBody, Problem> {
-    let size_bytes = plan.size_of(number).unwrap_or_default();
-    let put = staging
-        .sign_part(id, multipart_id, number, size_bytes, lifetime)
-        .await;
-    let put = put.map_err(|error| Problem::internal(&error))?;
-    Ok(SignedPartBody {
-        number,
-        offset_bytes: i64::from(number - 1) * plan.part_size_bytes(),
-        size_bytes,
-        url: put.url,
-        headers: put.headers,
-    })
-}
-
-/// The numbers that are meant, all of them parts of the plan.
-///
-/// # Errors
-/// The problem `validation-failed`, which names what is wrong with which of the two.
-pub fn range(body: PartRangeBody, plan: &PartPlan) -> Result<RangeInclusive<i32>, Problem> {
-    let (PartRangeBody { first, count }, last) = (body, plan.count());
-    let mut faults = Vec::new();
-    if !plan.numbers().contains(&first) {
-        faults.push(FieldFault::new(
-            "/first",
-            format!("is {first}, the parts are 1 to {last}"),
-        ));
+impl From<SignedPart> for SignedPartBody {
+    fn from(part: SignedPart) -> Self {
+        Self {
+            number: part.number,
+            offset_bytes: part.offset_bytes,
+            size_bytes: part.size_bytes,
+            url: part.put.url,
+            headers: part.put.headers,
+        }
     }
-    if !(1..=SIGNED_AT_ONCE).contains(&count) {
-        faults.push(FieldFault::new(
-            "/count",
-            format!("is {count}, 1 to {SIGNED_AT_ONCE} are signed at once"),
-        ));
-    } else if faults.is_empty() && count > last - first + 1 {
-        let detail = format!("is {count}, from {first} on there are {}", last - first + 1);
-        faults.push(FieldFault::new("/count", detail));
-    }
-    if !faults.is_empty() {
-        return Err(Problem::validation_failed(faults));
-    }
-    Ok(first..=first + count - 1)
 }
 
 /// Tells which parts have arrived, so that a client that was interrupted sends the others only. For the owner and for
@@ -215,7 +164,7 @@ pub async fn arrived(
     principal: Principal,
 ) -> Result<Json<ArrivedPartsBody>, Problem> {
     principal.require(Role::Reader)?;
-    let (id, actor) = (parse_id(&id)?, write_request::actor(principal)?);
+    let (id, actor) = (parse_id(&id)?, execution::actor(principal)?);
     let own = OwnUpload::read(&writer, &actor, id, &Precondition::None).await;
     let own = own.map_err(|error| error::problem(&error))?;
     let plan = own.require_parts().map_err(|refusal| error::refusal(&refusal))?;
@@ -226,7 +175,7 @@ pub async fn arrived(
         }
         _ => Ok(Vec::new()),
     };
-    let arrived = arrived.map_err(|error| store_problem(&error))?;
+    let arrived = arrived.map_err(|error| error::store_problem(&error))?;
     Ok(Json(ArrivedPartsBody {
         id: id.0,
         status: upload.status.as_str(),
@@ -251,46 +200,4 @@ fn once_each(plan: &PartPlan, arrived: Vec<Part>) -> Vec<ArrivedPartBody> {
     }
     let body = |(number, size_bytes)| ArrivedPartBody { number, size_bytes };
     shown.into_iter().map(body).collect()
-}
-
-/// What a client is told of a fault of the object store.
-pub(super) fn store_problem(error: &StoreError) -> Problem {
-    match error {
-        StoreError::Transient { .. } => Problem::unavailable("The object store", error),
-        _ => Problem::internal(error),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use depot_domain::SizeBytes;
-
-    use super::*;
-
-    #[test]
-    fn a_range_lies_within_the_parts_and_is_bounded() {
-        let plan = PartPlan::new(SizeBytes::parse(2_500).unwrap(), 10);
-        let asked = |first, count| range(PartRangeBody { first, count }, &plan);
-        assert_eq!(asked(1, 100).unwrap(), 1..=100);
-        assert_eq!(asked(250, 1).unwrap(), 250..=250);
-        let cases = [
-            ((0, 1), "/first"),
-            ((251, 1), "/first"),
-            ((1, 0), "/count"),
-            ((1, 101), "/count"),
-            ((250, 2), "/count"),
-            ((i32::MIN, 1), "/first"),
-            ((1, i32::MAX), "/count"),
-        ];
-        for ((first, count), pointer) in cases {
-            let problem = asked(first, count).unwrap_err();
-            let pointers: Vec<_> = problem
-                .errors
-                .iter()
-                .map(|fault| fault.pointer.as_str())
-                .collect();
-            assert_eq!(pointers, [pointer], "{first} {count}");
-        }
-        assert_eq!(asked(0, 0).unwrap_err().errors.len(), 2);
-    }
 }

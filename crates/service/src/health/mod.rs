@@ -39,6 +39,7 @@ struct Inner {
     checks: Mutex<BTreeMap<String, Check>>,
     draining: AtomicBool,
     was_ready: AtomicBool,
+    was_ready_at_last: AtomicBool,
 }
 
 /// One thing that is waited for.
@@ -106,6 +107,13 @@ impl Readiness {
         self.inner.was_ready.load(Ordering::Acquire)
     }
 
+    /// What the last [`report`](Self::report) said, which is a few seconds old at most; false from the moment on in which the
+    /// process begins to drain. Asks nobody.
+    #[must_use]
+    pub fn was_ready_at_last(&self) -> bool {
+        self.inner.was_ready_at_last.load(Ordering::Acquire) && !self.is_draining()
+    }
+
     /// Runs all checks side by side and tells what is missing.
     pub async fn report(&self) -> ReadinessReport {
         let checks: Vec<_> = lock(&self.inner.checks)
@@ -126,6 +134,7 @@ impl Readiness {
         if ready {
             self.inner.was_ready.store(true, Ordering::Release);
         }
+        self.inner.was_ready_at_last.store(ready, Ordering::Release);
         gauge!(READY).set(if ready { 1.0 } else { 0.0 });
         ReadinessReport {
             ready,

@@ -47,6 +47,10 @@ async fn the_examples_of_the_readme_do_what_they_say() {
         .env("COMMAND", depot.command_url())
         .env("QUERY", depot.query_url())
         .env("GRPC", depot.grpc_url().trim_start_matches("http://"))
+        .env(
+            "GRPC_COMMANDS",
+            depot.command_grpc_url().trim_start_matches("http://"),
+        )
         .env("TOKEN", depot.token("alice", Role::Writer))
         .env("ADMIN_TOKEN", depot.token("olivia", Role::Admin))
         .stdin(Stdio::null())

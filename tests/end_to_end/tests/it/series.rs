@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 
 use depot_end_to_end::{Client, Depot, Service, produce_raw};
-use depot_proto::v1::{self, query_service_client::QueryServiceClient};
+use depot_proto::v1::{
+    self, command_service_client::CommandServiceClient, query_service_client::QueryServiceClient,
+};
 use depot_schemas::Entity;
 use depot_service::auth::Role;
 use depot_test_stack::wait_until;
@@ -125,6 +127,7 @@ async fn write_and_read(depot: &Depot, client: &Client, subject: &str) -> String
         .metadata_mut()
         .insert("authorization", token.parse().unwrap());
     assert_eq!(grpc.get_item(request).await.unwrap().into_inner().name, subject);
+    write_over_grpc(depot, subject, &item).await;
     for path in [
         format!("{path}/history"),
         format!("/api/v1/items?tag={subject}&q={subject}&owner={subject}"),
@@ -138,6 +141,36 @@ async fn write_and_read(depot: &Depot, client: &Client, subject: &str) -> String
         .upload(&item, &format!("{subject}.bin"), subject.as_bytes().to_vec())
         .await
         .unwrap()
+}
+
+/// Commands that are done and refused, with the subject wherever a client can write something.
+async fn write_over_grpc(depot: &Depot, subject: &str, item: &str) {
+    let mut client = CommandServiceClient::connect(depot.command_grpc_url())
+        .await
+        .unwrap();
+    let token = format!("Bearer {}", depot.token(subject, Role::Writer));
+    let mut patch = async |id: &str, expected_version: &str| {
+        let mut request = Request::new(v1::PatchItemRequest {
+            id: id.to_owned(),
+            item: Some(v1::ItemContent {
+                description: format!("{subject} by gRPC"),
+                ..Default::default()
+            }),
+            update_mask: None,
+            expected_version: expected_version.to_owned(),
+        });
+        let metadata = request.metadata_mut();
+        metadata.insert("authorization", token.parse().unwrap());
+        let key = format!("{subject}-{id}-{expected_version}");
+        metadata.insert("idempotency-key", key.parse().unwrap());
+        client.patch_item(request).await.map(drop)
+    };
+    patch(item, "2").await.unwrap();
+    assert_eq!(patch(item, "1").await.unwrap_err().code(), Code::Aborted);
+    assert_eq!(
+        patch(subject, "1").await.unwrap_err().code(),
+        Code::InvalidArgument
+    );
 }
 
 /// As scanners and mistaken clients do: on the public ports, over gRPC, and on the admin ports.
@@ -171,11 +204,13 @@ async fn be_a_stranger(depot: &Depot, client: &Client, subject: &str) {
         client.send(delete).await.unwrap();
     }
     // A method that there is not.
-    let channel = Endpoint::from_shared(depot.grpc_url()).unwrap().connect().await;
-    let origin = format!("{}/{subject}", depot.grpc_url()).parse().unwrap();
-    let mut grpc = QueryServiceClient::with_origin(channel.unwrap(), origin);
-    let refused = grpc.get_item(v1::GetItemRequest::default()).await;
-    assert_eq!(refused.unwrap_err().code(), Code::Unimplemented);
+    for url in [depot.grpc_url(), depot.command_grpc_url()] {
+        let channel = Endpoint::from_shared(url.clone()).unwrap().connect().await;
+        let origin = format!("{url}/{subject}").parse().unwrap();
+        let mut grpc = QueryServiceClient::with_origin(channel.unwrap(), origin);
+        let refused = grpc.get_item(v1::GetItemRequest::default()).await;
+        assert_eq!(refused.unwrap_err().code(), Code::Unimplemented);
+    }
 }
 
 /// Whoever may write to these topics can have a letter say anything of where it is from.

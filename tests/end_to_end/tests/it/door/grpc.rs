@@ -1,7 +1,9 @@
 use std::collections::BTreeSet;
 
-use depot_end_to_end::Depot;
-use depot_proto::v1::{self, query_service_client::QueryServiceClient};
+use depot_end_to_end::{Depot, sha256_hex};
+use depot_proto::v1::{
+    self, command_service_client::CommandServiceClient, query_service_client::QueryServiceClient,
+};
 use futures::stream;
 use prost::Message as _;
 use prost_types::{FileDescriptorProto, FileDescriptorSet};
@@ -12,7 +14,13 @@ use tonic_reflection::pb::v1::{
     server_reflection_request::MessageRequest, server_reflection_response::MessageResponse,
 };
 
-use super::{Caller, Needs, Verdict, scene::Scene, tokens, verdict};
+use uuid::Uuid;
+
+use super::{
+    Caller, Needs, Verdict,
+    scene::{FILE, Scene},
+    tokens, verdict,
+};
 
 /// What each method needs.
 fn needs(method: &str) -> Needs {
@@ -24,6 +32,14 @@ fn needs(method: &str) -> Needs {
         | "depot.v1.QueryService/GetStatistics"
         | "depot.v1.QueryService/WatchItems" => Needs::Reader,
         "depot.v1.QueryService/GetUpload" | "depot.v1.QueryService/GetDownloadUrl" => Needs::ReaderWhoOwns,
+        "depot.v1.CommandService/CreateItem" => Needs::Writer,
+        "depot.v1.CommandService/UpdateItem"
+        | "depot.v1.CommandService/PatchItem"
+        | "depot.v1.CommandService/DeleteItem"
+        | "depot.v1.CommandService/RequestUpload"
+        | "depot.v1.CommandService/SignParts"
+        | "depot.v1.CommandService/CompleteUpload"
+        | "depot.v1.CommandService/AbortUpload" => Needs::WriterWhoOwns,
         // Whether it serves is asked by what starts and balances services, which has no token; what it serves is in the
         // public documents too.
         "grpc.health.v1.Health/Check"
@@ -97,7 +113,98 @@ async fn call(
                 .await
                 .map(drop)
         }
+        _ if changes(method) => command(channel, method, scene, authorization).await,
         _ => call_open(channel, method, authorization).await,
+    }
+}
+
+/// Whether it may change what it is asked about.
+fn changes(method: &str) -> bool {
+    method.starts_with("depot.v1.CommandService/")
+}
+
+/// Gives a command about the scene.
+async fn command(
+    channel: &Channel,
+    method: &str,
+    scene: &Scene,
+    authorization: &[String],
+) -> Result<(), Status> {
+    let mut client = CommandServiceClient::new(channel.clone());
+    let expected_version = scene.version.clone();
+    let content = || {
+        Some(v1::ItemContent {
+            name: "by grpc".into(),
+            ..Default::default()
+        })
+    };
+    match method {
+        "depot.v1.CommandService/CreateItem" => {
+            let message = v1::CreateItemRequest { item: content() };
+            client.create_item(with(message, authorization)).await.map(drop)
+        }
+        "depot.v1.CommandService/UpdateItem" => {
+            let message = v1::UpdateItemRequest {
+                id: scene.item.clone(),
+                item: content(),
+                expected_version,
+            };
+            client.update_item(with(message, authorization)).await.map(drop)
+        }
+        "depot.v1.CommandService/PatchItem" => {
+            let message = v1::PatchItemRequest {
+                id: scene.item.clone(),
+                item: content(),
+                update_mask: None,
+                expected_version,
+            };
+            client.patch_item(with(message, authorization)).await.map(drop)
+        }
+        "depot.v1.CommandService/DeleteItem" => {
+            let id = scene.item.clone();
+            let message = v1::DeleteItemRequest { id, expected_version };
+            client.delete_item(with(message, authorization)).await.map(drop)
+        }
+        "depot.v1.CommandService/RequestUpload" => {
+            let message = v1::RequestUploadRequest {
+                item_id: scene.item.clone(),
+                file_name: "a.bin".into(),
+                content_type: "application/octet-stream".into(),
+                size_bytes: 3,
+                sha256: sha256_hex(FILE),
+            };
+            client
+                .request_upload(with(message, authorization))
+                .await
+                .map(drop)
+        }
+        "depot.v1.CommandService/SignParts" => {
+            let message = v1::SignPartsRequest {
+                upload_id: scene.in_parts.clone(),
+                first: 1,
+                count: 1,
+                expected_version: String::new(),
+            };
+            client.sign_parts(with(message, authorization)).await.map(drop)
+        }
+        "depot.v1.CommandService/CompleteUpload" => {
+            let message = v1::CompleteUploadRequest {
+                id: scene.announced.clone(),
+                expected_version: String::new(),
+            };
+            client
+                .complete_upload(with(message, authorization))
+                .await
+                .map(drop)
+        }
+        "depot.v1.CommandService/AbortUpload" => {
+            let message = v1::AbortUploadRequest {
+                id: scene.announced.clone(),
+                expected_version: String::new(),
+            };
+            client.abort_upload(with(message, authorization)).await.map(drop)
+        }
+        _ => panic!("{method} has no row"),
     }
 }
 
@@ -125,6 +232,9 @@ async fn call_open(channel: &Channel, method: &str, authorization: &[String]) ->
 
 fn with<T>(message: T, authorization: &[String]) -> Request<T> {
     let mut request = Request::new(message);
+    // Questions need none.
+    let key = Uuid::now_v7().to_string().parse().unwrap();
+    request.metadata_mut().insert("idempotency-key", key);
     for value in authorization {
         let value: AsciiMetadataValue = value.parse().unwrap();
         request.metadata_mut().append("authorization", value);
@@ -185,14 +295,15 @@ async fn reflected(channel: &Channel) -> BTreeSet<String> {
     methods
 }
 
-/// The methods that our protocol declares, and those that the server says it serves beside them.
-async fn served(channel: &Channel) -> BTreeSet<String> {
+/// The methods that our protocol declares of a service, and those that its server says it serves beside them.
+async fn served(channel: &Channel, service: &str) -> BTreeSet<String> {
     let declared = methods_of(FileDescriptorSet::decode(v1::FILE_DESCRIPTOR_SET).unwrap().file);
+    let (own, of_others): (BTreeSet<_>, BTreeSet<_>) = declared
+        .into_iter()
+        .partition(|method| method.starts_with(&format!("{service}/")));
     let reflected = reflected(channel).await;
-    assert!(
-        declared.len() >= 8 && reflected.is_superset(&declared),
-        "{reflected:?}"
-    );
+    assert!(own.len() >= 8 && reflected.is_superset(&own), "{reflected:?}");
+    assert!(reflected.is_disjoint(&of_others), "{reflected:?}");
     for standard in ["grpc.health.v1.Health/", "grpc.reflection.v1.ServerReflection/"] {
         let is_there = reflected.iter().any(|method| method.starts_with(standard));
         assert!(is_there, "{standard} is not in {reflected:?}");
@@ -201,13 +312,21 @@ async fn served(channel: &Channel) -> BTreeSet<String> {
 }
 
 pub async fn check(depot: &Depot, scene: &Scene) {
-    let channel = Channel::from_shared(depot.grpc_url())
-        .unwrap()
-        .connect()
-        .await
-        .unwrap();
+    check_server(
+        depot,
+        scene,
+        depot.grpc_url(),
+        v1::query_service_server::SERVICE_NAME,
+    )
+    .await;
+    let url = depot.command_grpc_url();
+    check_server(depot, scene, url, v1::command_service_server::SERVICE_NAME).await;
+}
+
+async fn check_server(depot: &Depot, scene: &Scene, url: String, service: &str) {
+    let channel = Channel::from_shared(url).unwrap().connect().await.unwrap();
     let mut wrong = Vec::new();
-    for method in &served(&channel).await {
+    for method in &served(&channel, service).await {
         let needs = needs(method);
         for caller in Caller::ALL {
             let authorization: Vec<_> = caller
@@ -215,9 +334,16 @@ pub async fn check(depot: &Depot, scene: &Scene) {
                 .map(|token| format!("Bearer {token}"))
                 .into_iter()
                 .collect();
+            let verdict = verdict(needs, caller);
+            // What a caller may change is its own, so that no row takes from another.
+            let fresh = match verdict {
+                Verdict::Passes if changes(method) => Some(scene.fresh(depot).await),
+                _ => None,
+            };
+            let scene = fresh.as_ref().unwrap_or(scene);
             let answered = call(&channel, method, scene, &authorization).await;
             let code = answered.as_ref().map_or_else(Status::code, |()| Code::Ok);
-            let expected = match verdict(needs, caller) {
+            let expected = match verdict {
                 Verdict::Passes => Code::Ok,
                 Verdict::Unknown => Code::Unauthenticated,
                 Verdict::NotAllowed => Code::PermissionDenied,

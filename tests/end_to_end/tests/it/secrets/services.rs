@@ -3,13 +3,15 @@
 use std::{collections::HashMap, fs, time::Duration};
 
 use depot_end_to_end::{Client, Folder, Service, ServiceProcess, free_ports};
-use depot_proto::v1::{self, query_service_client::QueryServiceClient};
+use depot_proto::v1::{
+    self, command_service_client::CommandServiceClient, query_service_client::QueryServiceClient,
+};
 use depot_service::auth::Role;
 use depot_test_stack::{settings, wait_until};
 use futures::future::join_all;
 use reqwest::Method;
 use serde_json::json;
-use tonic::{Code, Request, Status};
+use tonic::{Code, Request, Status, metadata::AsciiMetadataValue};
 
 use super::{MARK, mint, search::Search};
 
@@ -20,8 +22,9 @@ pub struct Services {
     _folder: Folder,
 }
 
-const PORTS: [&str; 7] = [
+const PORTS: [&str; 8] = [
     "COMMAND_API_PORT",
+    "COMMAND_API_GRPC_PORT",
     "QUERY_API_PORT",
     "QUERY_API_GRPC_PORT",
     "COMMAND_API_ADMIN_PORT",
@@ -152,6 +155,8 @@ impl Services {
             let mut request = Request::new(message);
             let value = authorization.parse().unwrap();
             request.metadata_mut().insert("authorization", value);
+            let key = AsciiMetadataValue::from_static("k");
+            request.metadata_mut().insert("idempotency-key", key);
             request
         }
         let url = self.url("QUERY_API_GRPC_PORT");
@@ -161,10 +166,33 @@ impl Services {
             id: id.clone(),
             at_least: None,
         };
-        let upload = v1::GetUploadRequest { id, at_least: None };
+        let upload = v1::GetUploadRequest {
+            id: id.clone(),
+            at_least: None,
+        };
         let list = v1::ListItemsRequest::default();
         let watch = v1::WatchItemsRequest::default();
-        let errors: [Status; 4] = [
+        let url = self.url("COMMAND_API_GRPC_PORT");
+        let mut commands = CommandServiceClient::connect(url).await.unwrap();
+        let create = v1::CreateItemRequest {
+            item: Some(v1::ItemContent {
+                name: "a".into(),
+                ..Default::default()
+            }),
+        };
+        let complete = v1::CompleteUploadRequest {
+            id: id.clone(),
+            expected_version: String::new(),
+        };
+        let errors: [Status; 6] = [
+            commands
+                .create_item(with(create, authorization))
+                .await
+                .unwrap_err(),
+            commands
+                .complete_upload(with(complete, authorization))
+                .await
+                .unwrap_err(),
             client.get_item(with(item, authorization)).await.unwrap_err(),
             client.get_upload(with(upload, authorization)).await.unwrap_err(),
             client.list_items(with(list, authorization)).await.unwrap_err(),

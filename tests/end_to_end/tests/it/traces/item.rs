@@ -3,11 +3,15 @@
 use std::{collections::BTreeSet, fs};
 
 use depot_end_to_end::Depot;
+use depot_proto::v1::{
+    self, command_service_client::CommandServiceClient, query_service_client::QueryServiceClient,
+};
 use depot_service::auth::Role;
 use depot_test_stack::new_traceparent;
 use futures::future::join_all;
 use reqwest::{Method, StatusCode};
 use serde_json::json;
+use tonic::Request;
 
 use super::{Ways, receiver::ToldSpan, trace_of, traced, tree::Tree, whole};
 
@@ -31,14 +35,67 @@ const BELOW: [&[&str]; 4] = [
 ];
 
 fn ways(depot: &Depot) -> Vec<Vec<String>> {
+    ways_from(depot, "command-api SERVER POST /api/v1/items")
+}
+
+fn ways_from(depot: &Depot, root: &str) -> Vec<Vec<String>> {
     let ways = Ways::of(depot);
     let whole = |below: &&[&str]| {
-        let steps: Vec<_> = std::iter::once("command-api SERVER POST /api/v1/items")
-            .chain(below.iter().copied())
-            .collect();
+        let steps: Vec<_> = std::iter::once(root).chain(below.iter().copied()).collect();
         ways.way(&steps)
     };
     BELOW.iter().map(whole).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_command_over_grpc_leads_to_what_one_over_rest_does() {
+    let (depot, receiver) = traced(&[]).await;
+    let (traceparent, trace) = new_traceparent(true);
+    let token = format!("Bearer {}", depot.token("alice", Role::Writer));
+    let mut create = Request::new(v1::CreateItemRequest {
+        item: Some(v1::ItemContent {
+            name: "a".into(),
+            ..Default::default()
+        }),
+    });
+    for (name, value) in [
+        ("authorization", token.as_str()),
+        ("idempotency-key", "k"),
+        ("traceparent", traceparent.as_str()),
+    ] {
+        create.metadata_mut().insert(name, value.parse().unwrap());
+    }
+    let url = depot.command_grpc_url();
+    let mut commands = CommandServiceClient::connect(url).await.unwrap();
+    let created = commands.create_item(create).await.unwrap().into_inner();
+
+    let ways = ways_from(&depot, "command-api SERVER depot.v1.CommandService/CreateItem");
+    let tree = whole(&receiver, &trace, &ways).await;
+    let call = &tree.roots[0].span;
+    for (attribute, value) in [
+        ("rpc.system", "grpc"),
+        ("rpc.service", "depot.v1.CommandService"),
+        ("rpc.method", "CreateItem"),
+        ("rpc.response.status_code", "OK"),
+    ] {
+        assert_eq!(call.attribute(attribute), value, "{attribute}");
+    }
+
+    // The version that the command answered is one that a question may name.
+    let mut read = Request::new(v1::GetItemRequest {
+        id: created.id,
+        at_least: Some(v1::AtLeast {
+            min_version: created.version,
+            wait: Some(prost_types::Duration {
+                seconds: 30,
+                nanos: 0,
+            }),
+        }),
+    });
+    read.metadata_mut()
+        .insert("authorization", token.parse().unwrap());
+    let mut questions = QueryServiceClient::connect(depot.grpc_url()).await.unwrap();
+    assert_eq!(questions.get_item(read).await.unwrap().into_inner().name, "a");
 }
 
 #[tokio::test(flavor = "multi_thread")]

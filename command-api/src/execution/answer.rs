@@ -36,6 +36,16 @@ impl Answer {
         }
     }
 
+    /// A message of gRPC, as its bytes: what is kept is what was sent.
+    pub fn message(message: &impl prost::Message) -> Self {
+        Self {
+            status: StatusCode::OK,
+            headers: Vec::new(),
+            body: message.encode_to_vec(),
+        }
+        .with(CONTENT_TYPE, "application/protobuf")
+    }
+
     pub fn empty(status: StatusCode) -> Self {
         Self {
             status,

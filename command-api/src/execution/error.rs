@@ -10,6 +10,7 @@ use time::format_description::well_known::Rfc3339;
 use super::problems;
 use crate::{
     commands::{CommandError, Refusal},
+    multipart::{BeginError, SignError},
     store::{Nature, StoreError},
 };
 
@@ -106,6 +107,24 @@ pub fn problem(error: &CommandError) -> Problem {
             Some(Nature::Away) => Problem::unavailable("The database", error),
             Some(Nature::Unfit | Nature::Fault) | None => Problem::internal(error),
         },
+    }
+}
+
+/// What a client is told of a fault of the object store.
+pub fn store_problem(error: &depot_object_store::StoreError) -> Problem {
+    match error {
+        depot_object_store::StoreError::Transient { .. } => Problem::unavailable("The object store", error),
+        _ => Problem::internal(error),
+    }
+}
+
+/// Why parts are not signed, as a problem.
+pub fn unsigned(error: &SignError) -> Problem {
+    match error {
+        SignError::Begin(BeginError::Command(error)) => problem(error),
+        SignError::Begin(BeginError::Store(error)) => store_problem(error),
+        SignError::Range(errors) => Problem::validation_failed(faults(errors.clone())),
+        SignError::Signature(error) => Problem::internal(error),
     }
 }
 

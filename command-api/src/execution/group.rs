@@ -28,7 +28,7 @@ use super::{
     alone::{ATTEMPT, Alone},
     answer::Answer,
     error,
-    write_request::Identity,
+    identity::Identity,
 };
 use crate::{
     commands::{Cause, CommandError, ItemAnswer, ItemCommand},

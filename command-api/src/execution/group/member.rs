@@ -11,7 +11,7 @@ use tokio::sync::oneshot;
 use tokio_util::task::task_tracker::TaskTrackerToken;
 use tracing::Span;
 
-use super::super::{alone::Alone, answer::Answer, error, write_request::Identity};
+use super::super::{alone::Alone, answer::Answer, error, identity::Identity};
 use crate::commands::{Actor, Cause, CommandError, ItemAnswer, ItemCommand, ItemWrite, Moment};
 
 /// A command that waits for its transaction.

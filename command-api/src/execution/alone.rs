@@ -7,7 +7,7 @@ use depot_retry::Delays;
 use depot_sabotage::Break;
 use depot_service::problem::Problem;
 
-use super::{answer::Answer, error, problems, write_request::Identity};
+use super::{answer::Answer, error, identity::Identity, problems};
 use crate::{
     commands::{CommandError, UnitOfWork, UseCase, Writer},
     store::{

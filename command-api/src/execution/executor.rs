@@ -14,7 +14,7 @@ use super::{
     alone::Alone,
     answer::Answer,
     group::{Group, GroupSettings},
-    write_request::Identity,
+    identity::Identity,
 };
 use crate::commands::{ItemAnswer, ItemCommand, UseCase, Writer};
 

@@ -1,0 +1,67 @@
+//! Calls that take longer than anybody waits: told in time, and done all the same.
+
+use depot_test_stack::wait_until;
+use tonic::Code;
+
+use super::{by, client, delete, is_replayed, keyed, new_item, reason, retry_delay, uuid};
+use crate::service::Service;
+
+#[tokio::test]
+async fn a_call_that_takes_too_long_is_told_so_and_a_repeat_is_told_what_came_of_it() {
+    let service = Service::start_with(&[("REQUEST_TIMEOUT_MS", "2000")]).await;
+    let mut client = client(&service).await;
+    let id = service.item("alice").await;
+    let mut holder = service.pool.begin().await.unwrap();
+    sqlx::query("SELECT FROM command.items FOR UPDATE")
+        .execute(&mut *holder)
+        .await
+        .unwrap();
+    let ask = || keyed("alice", "k", delete(&id.to_string(), "*"));
+    let late = client.delete_item(ask()).await.unwrap_err();
+    assert_eq!(reason(&late), (Code::Unavailable, "TIMEOUT".into()));
+    assert!(retry_delay(&late).is_some());
+    holder.rollback().await.unwrap();
+    wait_until("a repeat is told what came of it", || async {
+        let mut client = client.clone();
+        client
+            .delete_item(ask())
+            .await
+            .is_ok_and(|answer| is_replayed(&answer))
+    })
+    .await;
+    assert_eq!(service.kinds(id).await, ["item.created", "item.deleted"], "once");
+}
+
+#[tokio::test]
+async fn a_call_is_answered_before_its_deadline() {
+    let service = Service::start().await;
+    let mut client = client(&service).await;
+    let id = new_item(&mut client, "alice").await;
+    let mut holder = service.pool.begin().await.unwrap();
+    sqlx::query("SELECT FROM command.items FOR UPDATE")
+        .execute(&mut *holder)
+        .await
+        .unwrap();
+    let mut ask = by("alice", delete(&id, "*"));
+    // Only the head carries the deadline, so that nothing on this side ends the call first.
+    ask.metadata_mut().insert("grpc-timeout", "2S".parse().unwrap());
+    let late = client.delete_item(ask).await.unwrap_err();
+    assert_eq!(reason(&late), (Code::DeadlineExceeded, "TIMEOUT".into()));
+    holder.rollback().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_call_whose_time_is_over_is_not_begun() {
+    let service = Service::start().await;
+    let mut client = client(&service).await;
+    let id = new_item(&mut client, "alice").await;
+    let mut ask = by("alice", delete(&id, "*"));
+    ask.metadata_mut().insert("grpc-timeout", "0n".parse().unwrap());
+    client.delete_item(ask).await.unwrap_err();
+    // What came later is done; what came before was not.
+    let item = client
+        .update_item(by("alice", super::update(&id, "1", "b")))
+        .await;
+    assert_eq!(item.unwrap().into_inner().version, "2");
+    assert_eq!(service.kinds(uuid(&id)).await, ["item.created", "item.updated"]);
+}
