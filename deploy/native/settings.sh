@@ -51,7 +51,7 @@ with_stack_ports() {
         -v kafka="$STACK_KAFKA_PORT" -v s3="$STACK_S3_PORT" '
         BEGIN {
             moved[15432] = postgres; moved[16379] = redis; moved[19092] = kafka; moved[18333] = s3
-            split("8080 8081 50051 9180 9181 9182 9183", ports, " ")
+            split("8080 8081 50051 50052 9180 9181 9182 9183", ports, " ")
             for (i in ports) moved[ports[i]] = ports[i] + offset
         }
         {

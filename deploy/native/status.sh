@@ -40,7 +40,8 @@ show postgres "$(backing_state postgres "$STACK_POSTGRES_PORT")" "${MIGRATE_DATA
 show redis "$(backing_state redis "$STACK_REDIS_PORT")" "$REDIS_ADDR"
 show kafka "$(backing_state kafka "$STACK_KAFKA_PORT")" "$KAFKA_BROKERS"
 show object-store "$(backing_state object-store "$STACK_S3_PORT")" "$MINIO_ENDPOINT"
-show command-api "$(service_state command-api "$COMMAND_API_ADMIN_PORT")" "$COMMAND_PUBLIC_URL, admin $COMMAND_API_ADMIN_PORT"
+show command-api "$(service_state command-api "$COMMAND_API_ADMIN_PORT")" \
+    "$COMMAND_PUBLIC_URL, gRPC http://localhost:$COMMAND_API_GRPC_PORT, admin $COMMAND_API_ADMIN_PORT"
 show query-api "$(service_state query-api "$QUERY_API_ADMIN_PORT")" \
     "$QUERY_PUBLIC_URL, gRPC $GRPC_PUBLIC_URL, admin $QUERY_API_ADMIN_PORT"
 show projector "$(service_state projector "$PROJECTOR_ADMIN_PORT")" "admin $PROJECTOR_ADMIN_PORT"

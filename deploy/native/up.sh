@@ -27,7 +27,8 @@ prepare() {
 urls() {
     cat <<TEXT
 
-command-api  $COMMAND_PUBLIC_URL   query-api  $QUERY_PUBLIC_URL   gRPC  $GRPC_PUBLIC_URL
+command-api  $COMMAND_PUBLIC_URL   gRPC  http://localhost:$COMMAND_API_GRPC_PORT
+query-api    $QUERY_PUBLIC_URL   gRPC  $GRPC_PUBLIC_URL
 logs         $STACK_DIR/log   (make logs, make status, make down)
 programs     export PATH=$STACK_TOOLS_DIR/bin:\$PATH
 TEXT

@@ -7,8 +7,8 @@ calls: who may be connected to (_network.tpl). query-api signs URLs of the objec
 */}}
 {{- define "depot.facts" -}}
 command-api:
-  ports: {http: 8080, admin: 9180}
-  public: [http]
+  ports: {http: 8080, grpc: 50052, admin: 9180}
+  public: [http, grpc]
   uses: [process, postgres, kafka, object-store, tokens, service-tokens, cors]
   calls: [postgres, kafka, object-store, issuer, collector, uploader]
 query-api:
