@@ -24,6 +24,7 @@ use crate::execution::{Answer, problems};
 /// What the details of fields may have of a head, in which all of a status is: clients take 8 KiB of it, and as text it is a
 /// third longer.
 const ROOM_FOR_FIELDS: usize = 4_000;
+/// In bytes, as the others.
 const LONGEST_FIELD: usize = 200;
 /// The list of types that are accepted is the longest that there is.
 const LONGEST_TEXT: usize = 1_200;
@@ -145,19 +146,25 @@ fn figure(value: &Value) -> Option<String> {
 fn violations(faults: &[FieldFault], root: &str) -> Vec<FieldViolation> {
     let (mut told, mut left) = (Vec::new(), ROOM_FOR_FIELDS);
     for fault in faults {
-        if left == 0 {
-            break;
-        }
         let field = short(&field(&fault.pointer, root), LONGEST_FIELD);
         let description = short(&fault.detail, LONGEST_TEXT);
-        left = left.saturating_sub(field.len() + description.len());
+        let takes = field.len() + description.len();
+        if takes > left && !told.is_empty() {
+            break;
+        }
+        left = left.saturating_sub(takes);
         told.push(FieldViolation::new(field, description));
     }
     told
 }
 
+/// The beginning of a text, of so many bytes at most.
 fn short(text: &str, most: usize) -> String {
-    text.chars().take(most).collect()
+    let mut end = most.min(text.len());
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    text[..end].to_owned()
 }
 
 /// `item.tags[0]` of `/tags/0`. What is no pointer names a field of the message, or metadata.
@@ -238,17 +245,15 @@ mod tests {
 
     #[test]
     fn what_a_caller_can_make_long_stays_within_a_head() {
-        let faults = (0..10_000).map(|n| FieldFault::new(format!("/tags/{n}"), "x".repeat(10_000)));
-        let problem = Problem::validation_failed(faults).with_detail("y".repeat(10_000));
-        let status = of(&problem, "item");
-        assert!(
-            !status
-                .get_details_bad_request()
-                .unwrap()
-                .field_violations
-                .is_empty()
-        );
-        assert!(status.details().len() + status.message().len() < 6_000);
+        for long in ["x", "é", "€", "🚲"] {
+            let faults = (0..1_000).map(|n| FieldFault::new(format!("/tags/{n}"), long.repeat(3_000)));
+            let problem = Problem::validation_failed(faults).with_detail(long.repeat(3_000));
+            let status = of(&problem, "item");
+            let told = status.get_details_bad_request().unwrap().field_violations.len();
+            assert!(told > 1, "{long}: {told}");
+            let length = status.details().len() + status.message().len();
+            assert!(length < 6_000, "{long}: {length}");
+        }
     }
 
     #[test]
