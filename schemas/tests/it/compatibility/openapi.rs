@@ -8,6 +8,8 @@ use super::{
     shape::{follow, members},
 };
 
+/// A parameter that clients send with any body, whether a document names it or not.
+const OF_HTTP: &str = "header content-length";
 const METHODS: [&str; 7] = ["get", "put", "post", "patch", "delete", "head", "options"];
 
 /// What breaks for clients of the older of two OpenAPI documents.
@@ -78,6 +80,7 @@ impl Pair<'_> {
                 Some(other) => {
                     found.extend(self.schemas(&parameter["schema"], &other["schema"], Reader::Server, &at));
                 }
+                None if name == OF_HTTP => {}
                 None => found.push(Break::new(at, "was taken away")),
             }
         }

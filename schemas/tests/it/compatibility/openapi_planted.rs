@@ -182,7 +182,10 @@ fn each_kind_of_break_of_an_api_is_found() {
 
 #[test]
 fn what_may_come_is_no_break() {
-    let (old, mut new) = (document(), document());
+    let (mut old, mut new) = (document(), document());
+    let length =
+        json!({"in": "header", "name": "Content-Length", "required": true, "schema": {"type": "integer"}});
+    push(&mut old, length);
     new["paths"]["/items"]["get"] = json!({"responses": {"200": {"description": "All"}}});
     push(
         &mut new,
