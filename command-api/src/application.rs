@@ -1,5 +1,6 @@
 //! How the service is put together: the same for `main` and for tests.
 
+use depot_service::database::Pool;
 use std::{
     net::SocketAddr,
     sync::{
@@ -337,7 +338,7 @@ fn look_at_installation(
     startup: &mut StartUp,
     config: &Config,
     topics: &Topics,
-    pool: &PgPool,
+    pool: &Pool,
 ) -> Result<Cleared, StartError> {
     let database = startup.check(DatabaseCheck::new(pool.clone(), ServiceRole::Command));
     let used = used_topics(config, topics);
@@ -380,7 +381,7 @@ fn used_topics(config: &Config, topics: &Topics) -> Vec<String> {
     used
 }
 
-fn start_relay(process: &Process, config: &Config, pool: &PgPool, doorbell: Doorbell, cleared: &Cleared) {
+fn start_relay(process: &Process, config: &Config, pool: &Pool, doorbell: Doorbell, cleared: &Cleared) {
     let options = RelayOptions {
         brokers: config.kafka.brokers.clone(),
         kafka: client_settings(config),
@@ -434,7 +435,7 @@ fn start_dead_letters(
     process: &Process,
     config: &Config,
     topics: Topics,
-    pool: &PgPool,
+    pool: &Pool,
     cleared: &Cleared,
 ) -> Result<(), StartError> {
     let (brokers, client) = (&config.kafka.brokers, client_settings(config));
@@ -510,8 +511,15 @@ async fn consume(
     cleared.then(stop, consuming).await.unwrap_or(Ok(()))
 }
 
-async fn run_deadlines(pool: PgPool, saga: &'static Saga, handler: impl OnTimeout, stop: CancellationToken) {
-    timeout::run(pool, saga, TimeoutOptions::default(), handler, stop).await;
+async fn run_deadlines(pool: Pool, saga: &'static Saga, handler: impl OnTimeout, stop: CancellationToken) {
+    timeout::run(
+        PgPool::clone(&pool),
+        saga,
+        TimeoutOptions::default(),
+        handler,
+        stop,
+    )
+    .await;
 }
 
 /// The settings that every Kafka client starts from, without the brokers, which have an argument of their own.

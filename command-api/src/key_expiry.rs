@@ -1,8 +1,8 @@
 //! Deletes idempotency keys whose time is over.
 
+use depot_service::database::Pool;
 use std::time::Duration;
 
-use sqlx::PgPool;
 use tokio_util::sync::CancellationToken;
 
 use crate::store::{self, StoreError};
@@ -24,7 +24,7 @@ pub enum KeyExpiryOutcome {
 ///
 /// # Errors
 /// A fault of the database.
-pub async fn step(pool: &PgPool) -> Result<KeyExpiryOutcome, StoreError> {
+pub async fn step(pool: &Pool) -> Result<KeyExpiryOutcome, StoreError> {
     let mut conn = pool
         .acquire()
         .await
@@ -38,7 +38,7 @@ pub async fn step(pool: &PgPool) -> Result<KeyExpiryOutcome, StoreError> {
 }
 
 /// Runs [`step`] until cancelled, a full batch after the other.
-pub async fn run(pool: PgPool, stop: CancellationToken) {
+pub async fn run(pool: Pool, stop: CancellationToken) {
     while !stop.is_cancelled() {
         match step(&pool).await {
             Ok(KeyExpiryOutcome::Deleted(_)) => continue,

@@ -7,7 +7,7 @@ use std::{
 
 use depot_consumer::{Batch, BatchOutcome, Failure, GivenUp, Poison, Record};
 use depot_schemas::{Event, topics::Topics};
-use sqlx::PgPool;
+use depot_service::database::Pool;
 use tokio::time::timeout;
 
 use crate::{
@@ -37,7 +37,7 @@ pub struct Told {
 /// Stores batches, and tells Redis of them. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct BatchStore {
-    pool: PgPool,
+    pool: Pool,
     projection: i32,
     writer: PostgresWriter,
     redis: Arc<RedisWriter>,
@@ -45,7 +45,7 @@ pub struct BatchStore {
 }
 
 impl BatchStore {
-    pub fn new(pool: PgPool, projection: i32, redis: Arc<RedisWriter>, upkeep: CacheUpkeep) -> Self {
+    pub fn new(pool: Pool, projection: i32, redis: Arc<RedisWriter>, upkeep: CacheUpkeep) -> Self {
         Self {
             writer: PostgresWriter::new(pool.clone(), projection),
             pool,

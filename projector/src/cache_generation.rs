@@ -6,13 +6,13 @@
 //! leaves all of them behind, also those that Redis has not executed yet. Readers take the generation from Postgres,
 //! at most a second old.
 
-use sqlx::PgPool;
+use depot_service::database::Pool;
 
 /// Notes which Redis server there is now; raises the generation if it is another one than before, since a restarted
 /// server may have gone back to an older snapshot, and a promoted replica may lack the last writes.
 ///
 /// Returns the new generation if it was raised. Of several projectors that notice, one raises.
-pub(crate) async fn note_server(pool: &PgPool, run_id: &str) -> Result<Option<i64>, sqlx::Error> {
+pub(crate) async fn note_server(pool: &Pool, run_id: &str) -> Result<Option<i64>, sqlx::Error> {
     sqlx::query_scalar!(
         "UPDATE read.cache_generation SET generation = generation + 1, redis_run_id = $1
          WHERE redis_run_id IS DISTINCT FROM $1

@@ -3,6 +3,7 @@
 //! Bounds: a change is in Redis right after its commit, or within a round of the upkeep the generation is raised, and
 //! readers leave the old entries behind within the second that they may hold on to a generation.
 
+use depot_service::database::Pool;
 use std::{
     sync::Arc,
     time::{Duration, Instant},
@@ -11,7 +12,6 @@ use std::{
 use depot_read_model::{CacheEntry, EntityKind};
 use depot_retry::Delays;
 use depot_service::problem::chain;
-use sqlx::PgPool;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
@@ -34,7 +34,7 @@ const PAGE: i64 = 500;
 /// Keeps the cache of the version of the views right that serves. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct CacheUpkeep {
-    pool: PgPool,
+    pool: Pool,
     redis: Arc<RedisWriter>,
     interval: Duration,
     trouble: Arc<Notify>,
@@ -67,7 +67,7 @@ pub enum UpkeepError {
 }
 
 impl CacheUpkeep {
-    pub fn new(pool: PgPool, redis: Arc<RedisWriter>, interval: Duration) -> Self {
+    pub fn new(pool: Pool, redis: Arc<RedisWriter>, interval: Duration) -> Self {
         Self {
             pool,
             redis,

@@ -1,6 +1,7 @@
 //! What is told of an event whose trace is recorded. Its batch shares a transaction and a write to Redis with others; it has
 //! spans of its own for them all the same, told when they are over.
 
+use depot_service::database::Pool;
 use std::{sync::Arc, time::SystemTime};
 
 use depot_consumer::{Batch, BatchOutcome, Failure, Record};
@@ -10,7 +11,6 @@ use depot_spans::{
     database::{self, Outcome, Transaction},
     messaging::{self, Delivery},
 };
-use sqlx::PgPool;
 
 /// From when until when.
 pub type Period = (SystemTime, SystemTime);
@@ -49,7 +49,7 @@ pub(crate) struct EventSpans {
 }
 
 impl EventSpans {
-    pub(crate) fn new(topics: &Topics, pool: &PgPool) -> Self {
+    pub(crate) fn new(topics: &Topics, pool: &Pool) -> Self {
         Self {
             group: topics.group("projector").into(),
             database: pool.connect_options().get_database().map(Arc::from),

@@ -4,11 +4,11 @@
 //! neither make nor drop a table), and let one process at a time do something. Nothing waits for it: what is dated outside
 //! of all partitions lies in the default one, from where it is moved when its partition is made.
 
+use depot_service::database::Pool;
 use std::time::Duration;
 
 use depot_retry::Delays;
 use depot_service::problem::chain;
-use sqlx::PgPool;
 use tokio_util::sync::CancellationToken;
 
 use crate::{config::HistoryConfig, metrics};
@@ -27,7 +27,7 @@ const ROUND_LIMIT: Duration = Duration::from_secs(60);
 /// Keeps the partitions. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct HistoryPartitions {
-    pool: PgPool,
+    pool: Pool,
     config: HistoryConfig,
 }
 
@@ -58,7 +58,7 @@ pub enum HistoryUpkeepError {
 }
 
 impl HistoryPartitions {
-    pub fn new(pool: PgPool, config: HistoryConfig) -> Self {
+    pub fn new(pool: Pool, config: HistoryConfig) -> Self {
         Self { pool, config }
     }
 

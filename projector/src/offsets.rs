@@ -3,20 +3,21 @@
 //! Every place that the views keep is counted on where a log was lost and begins at 0 again: it is Kafka's offset and the
 //! `log_base` of its partition. What comes from the consumer and goes to it are Kafka's offsets.
 
+use depot_service::database::Pool;
 use std::collections::BTreeMap;
 
 use depot_consumer::{OffsetSource, OffsetUnavailable};
-use sqlx::{PgConnection, PgPool};
+use sqlx::PgConnection;
 
 /// The offsets of one version of the views.
 #[derive(Debug, Clone)]
 pub struct OffsetsTable {
-    pool: PgPool,
+    pool: Pool,
     projection: i32,
 }
 
 impl OffsetsTable {
-    pub fn new(pool: PgPool, projection: i32) -> Self {
+    pub fn new(pool: Pool, projection: i32) -> Self {
         Self { pool, projection }
     }
 }
@@ -38,7 +39,7 @@ impl OffsetSource for OffsetsTable {
     }
 }
 
-async fn load(pool: &PgPool, projection: i32, topic: &str, partition: i32) -> Result<i64, sqlx::Error> {
+async fn load(pool: &Pool, projection: i32, topic: &str, partition: i32) -> Result<i64, sqlx::Error> {
     // A new version of the views counts as the others do. Who drops one holds its row of the list for update.
     sqlx::query!(
         "INSERT INTO read.offsets (projection, topic, partition, next_offset, log_base)
@@ -157,7 +158,7 @@ pub enum Standing {
 
 /// Where a partition stands that was expected to stand at `expected`.
 pub(crate) async fn standing(
-    pool: &PgPool,
+    pool: &Pool,
     projection: i32,
     topic: &str,
     partition: i32,

@@ -1,11 +1,12 @@
 //! Rows whose change Redis has not taken yet: `read.pending_cache`. Noted in the batch's transaction, removed when
 //! Redis took the entries, or when the generation was raised so that nobody reads what Redis has instead.
 
+use depot_service::database::Pool;
 use std::time::Duration;
 
 use depot_domain::VersionToken;
 use depot_read_model::EntityKind;
-use sqlx::{PgConnection, PgPool};
+use sqlx::PgConnection;
 use uuid::Uuid;
 
 use crate::projections::SHAPE;
@@ -87,7 +88,7 @@ pub(crate) async fn note(
 /// upkeep. Rows that another transaction is changing are left to it. The disk is not waited for: rows that come back when
 /// the server dies are written to Redis once more.
 pub(crate) async fn clear(
-    pool: &PgPool,
+    pool: &Pool,
     projection: i32,
     generation: i64,
     rows: &[ChangedRow],
@@ -126,7 +127,7 @@ pub(crate) async fn clear(
 /// Raises the generation past `generation` and removes the rows, in one statement: what Redis holds of them is not
 /// read any more. A generation that was raised already stays.
 pub(crate) async fn abandon(
-    pool: &PgPool,
+    pool: &Pool,
     projection: i32,
     generation: i64,
     rows: &[ChangedRow],
@@ -169,7 +170,7 @@ pub(crate) struct Page {
 
 /// At most `limit` rows of the version of the views that serves that were noted `age` ago or earlier, the oldest first; none
 /// where it is of another shape, since other programs make its entries.
-pub(crate) async fn load(pool: &PgPool, age: Duration, limit: i64) -> Result<Page, sqlx::Error> {
+pub(crate) async fn load(pool: &Pool, age: Duration, limit: i64) -> Result<Page, sqlx::Error> {
     let rows = sqlx::query!(
         r#"SELECT a.projection, g.generation, p.kind AS "kind?", p.id AS "id?", p.epoch AS "epoch?",
                   p.version AS "version?"

@@ -9,7 +9,8 @@ use depot_consumer::{Batch, Failure, Record};
 use depot_read_model::{CacheEntry, Change, ChangeNotice, EntityKind};
 use depot_sabotage::Break;
 use depot_schemas::{Event, UploadData};
-use sqlx::{PgConnection, PgPool};
+use depot_service::database::Pool;
+use sqlx::PgConnection;
 use time::OffsetDateTime;
 use uuid::Uuid;
 
@@ -31,7 +32,7 @@ use crate::{
 /// Stores batches in one version of the views.
 #[derive(Debug, Clone)]
 pub struct PostgresWriter {
-    pool: PgPool,
+    pool: Pool,
     projection: i32,
 }
 
@@ -86,7 +87,7 @@ impl Changed<'_> {
 }
 
 impl PostgresWriter {
-    pub fn new(pool: PgPool, projection: i32) -> Self {
+    pub fn new(pool: Pool, projection: i32) -> Self {
         Self { pool, projection }
     }
 

@@ -1,5 +1,6 @@
 //! The process: its parts, its probes, its end.
 
+use depot_service::database::Pool;
 use std::{
     net::SocketAddr,
     sync::{Arc, OnceLock},
@@ -22,7 +23,6 @@ use depot_service::{
     startup::{Clearance, DatabaseCheck, ServiceRole, StartUp},
 };
 use depot_topics::{KafkaCheck, KafkaCheckError};
-use sqlx::PgPool;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
@@ -182,7 +182,7 @@ fn used_topics(topics: &Topics) -> Vec<String> {
     used
 }
 
-fn start_relay(process: &Process, config: &Config, pool: &PgPool, doorbell: Doorbell, cleared: Clearance) {
+fn start_relay(process: &Process, config: &Config, pool: &Pool, doorbell: Doorbell, cleared: Clearance) {
     let options = RelayOptions {
         brokers: config.kafka.brokers.clone(),
         kafka: client_settings(config),
@@ -239,7 +239,7 @@ struct Work {
     scanner: Scanner,
     thumbnails: Thumbnails,
     readiness: Readiness,
-    pool: PgPool,
+    pool: Pool,
     topics: Topics,
     doorbell: Doorbell,
 }

@@ -2,15 +2,15 @@ use depot_object_store::{CopyConditions, ObjectStore, StoreError};
 use depot_outbox::{Doorbell, ShardSet};
 use depot_sabotage::Break;
 use depot_schemas::{UploadState, topics::Topics};
+use depot_service::database::Pool;
 use depot_spans::database::Transaction;
-use sqlx::PgPool;
 
 use crate::{derive_thumbnail::Thumbnails, error::UploaderError, scanner::Scanner};
 
 /// What moving files takes: both buckets, the receipts, and the way to tell the outcome.
 #[derive(Debug, Clone)]
 pub struct Files {
-    pub pool: PgPool,
+    pub pool: Pool,
     pub store: ObjectStore,
     /// The bucket of what clients sent, keyed by upload id.
     pub staging: String,

@@ -1,12 +1,12 @@
 //! Which messages wait in the retry topics, in `uploader.parked_keys`.
 
 use depot_consumer::{Origin, ParkedKeys, ParkedUnavailable, Place, Slot, Tenure, TenureLost};
-use sqlx::PgPool;
+use depot_service::database::Pool;
 use time::OffsetDateTime;
 
 /// The store of parked keys. Each call is one statement, committed when it returns.
 #[derive(Debug, Clone)]
-pub struct ParkedUploads(pub PgPool);
+pub struct ParkedUploads(pub Pool);
 
 type Answer<T> = Result<T, ParkedUnavailable>;
 

@@ -8,6 +8,7 @@ use depot_outbox::{Doorbell, NewEvent};
 use depot_retry::{Breaker, BreakerError, BreakerSettings};
 use depot_schemas::{Event, EventType, ItemState, UploadState, topics::Topics};
 use depot_service::{
+    database::Pool,
     startup::Clearance,
     telemetry::{TraceHeaders, current_trace_headers},
 };
@@ -15,7 +16,7 @@ use depot_spans::{
     OpenSpan, Parent,
     database::{self, Outcome},
 };
-use sqlx::{PgConnection, PgPool, Postgres, Transaction, pool::PoolConnection};
+use sqlx::{PgConnection, Postgres, Transaction, pool::PoolConnection};
 use time::OffsetDateTime;
 use tokio::time::timeout;
 
@@ -32,7 +33,7 @@ const BREAKER: BreakerSettings = BreakerSettings {
 /// Where units of work begin: the database, the topics of their events, and the bell of the relay.
 #[derive(Debug, Clone)]
 pub struct Writer {
-    pool: PgPool,
+    pool: Pool,
     topics: Arc<Topics>,
     doorbell: Doorbell,
     breaker: Arc<Breaker>,
@@ -81,7 +82,7 @@ impl Writer {
     /// No unit of work begins before `cleared` is given; who comes earlier waits for it as long as `patience`, which is how
     /// long a connection may take to be had.
     pub fn new(
-        pool: PgPool,
+        pool: Pool,
         topics: Topics,
         doorbell: Doorbell,
         cleared: Clearance,
@@ -97,7 +98,7 @@ impl Writer {
         }
     }
 
-    pub fn pool(&self) -> &PgPool {
+    pub fn pool(&self) -> &Pool {
         &self.pool
     }
 

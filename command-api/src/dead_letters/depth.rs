@@ -1,10 +1,10 @@
 //! How many letters are open, as metrics.
 
+use depot_service::database::Pool;
 use std::{collections::HashSet, time::Duration};
 
 use depot_schemas::topics::{REDRIVEN_GROUPS, Topics};
 use metrics::{Unit, describe_gauge, gauge};
-use sqlx::PgPool;
 use time::OffsetDateTime;
 use tokio_util::sync::CancellationToken;
 
@@ -18,14 +18,14 @@ const INTERVAL: Duration = Duration::from_secs(5);
 /// whatever else letters say of themselves is `other`, so that nobody makes series by writing letters.
 #[derive(Debug)]
 pub struct Depth {
-    pool: PgPool,
+    pool: Pool,
     groups: Vec<String>,
     topics: Vec<String>,
     told: HashSet<(String, String)>,
 }
 
 impl Depth {
-    pub fn new(pool: PgPool, topics: &Topics) -> Self {
+    pub fn new(pool: Pool, topics: &Topics) -> Self {
         describe_gauge!(OPEN, Unit::Count, "Dead letters that nobody has dealt with");
         describe_gauge!(
             OLDEST,

@@ -1,6 +1,6 @@
 use depot_consumer::{ConsumerSettings, Context, Failure, KeyHandler, Poison, Record, header};
 use depot_schemas::{Entity, topics::Topics};
-use sqlx::PgPool;
+use depot_service::database::Pool;
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
 use crate::store::{
@@ -27,7 +27,7 @@ pub fn index_settings(
 
 /// Notes every dead letter in the database.
 #[derive(Debug, Clone)]
-pub struct DeadLetterIndex(pub PgPool);
+pub struct DeadLetterIndex(pub Pool);
 
 impl KeyHandler for DeadLetterIndex {
     type Event = Box<DeadLetter>;

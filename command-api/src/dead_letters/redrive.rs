@@ -1,5 +1,6 @@
 //! Brings letters back: to the retry topic of the group that failed, never to their source, which every group reads.
 
+use depot_service::database::Pool;
 use std::{sync::Arc, time::Duration};
 
 use depot_consumer::header;
@@ -11,7 +12,6 @@ use rdkafka::{
     message::{Header, OwnedHeaders},
     producer::{FutureProducer, FutureRecord},
 };
-use sqlx::PgPool;
 use tokio_util::sync::CancellationToken;
 
 use super::{LetterLog, LogError};
@@ -62,7 +62,7 @@ pub fn retry_sources(topics: &Topics) -> Vec<((String, String), String)> {
 /// Sends letters that are to be redriven.
 #[derive(Clone)]
 pub struct Redriver {
-    pool: PgPool,
+    pool: Pool,
     log: LetterLog,
     producer: Arc<ClosedApart<FutureProducer>>,
     topics: Topics,
@@ -72,7 +72,7 @@ impl Redriver {
     /// # Errors
     /// The client refuses a setting.
     pub fn new(
-        pool: PgPool,
+        pool: Pool,
         log: LetterLog,
         topics: Topics,
         brokers: &str,

@@ -7,7 +7,7 @@ use axum::{
 };
 use depot_schemas::topics::Topics;
 use depot_service::auth::Door;
-use sqlx::PgPool;
+use depot_service::database::Pool;
 use tokio_util::sync::CancellationToken;
 
 use super::{
@@ -101,7 +101,7 @@ pub struct Accounts(pub Writer);
 
 /// Where operators look.
 #[derive(Debug, Clone)]
-pub struct Database(pub PgPool);
+pub struct Database(pub Pool);
 
 /// Where dead letters are read, and which can be brought back.
 #[derive(Debug, Clone)]

@@ -1,9 +1,9 @@
 //! The sweep that runs by itself, in one process at a time.
 
+use depot_service::database::Pool;
 use std::time::Duration;
 
 use depot_schemas::sweep::{FindingKind, SweepReport};
-use sqlx::PgPool;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
@@ -66,7 +66,7 @@ pub async fn step(sweeper: &Sweeper, schedule: SweepSchedule) -> Result<Schedule
 }
 
 /// Renews the lease for as long as it can be. A database that is away for longer than the lease loses it.
-async fn until_lost(pool: &PgPool, holder: Uuid) {
+async fn until_lost(pool: &Pool, holder: Uuid) {
     let mut failures = 0;
     while failures < 3 {
         tokio::time::sleep(LEASE / 4).await;

@@ -341,7 +341,7 @@ async fn database_with_expired_keys() -> TestDatabase {
 #[tokio::test]
 async fn only_expired_keys_are_deleted() {
     let database = database_with_expired_keys().await;
-    let pool = database.pool(ServiceRole::Command).await;
+    let pool = database.pool(ServiceRole::Command).await.into();
     assert_eq!(key_expiry::step(&pool).await.unwrap(), KeyExpiryOutcome::Done(3));
     let left: Vec<String> = sqlx::query_scalar("SELECT key FROM idempotency_keys")
         .fetch_all(&pool)

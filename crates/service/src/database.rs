@@ -2,15 +2,16 @@
 
 mod acquire;
 mod fault;
+mod pool;
 
 use std::time::Duration;
 
-use sqlx::PgPool;
 use sqlx::postgres::PgPoolOptions;
 
 pub use acquire::{ACQUIRE_SECONDS, ACQUIRE_TIMEOUTS_TOTAL};
 pub(crate) use acquire::{MEASURED_EVERY, measure};
 pub use fault::{CONFLICTS_TOTAL, Conflict, count_fault, is_away, is_caused_by_values};
+pub use pool::Pool;
 
 use crate::config::DatabaseConfig;
 
@@ -70,11 +71,7 @@ impl Plans {
 ///
 /// # Errors
 /// [`DatabaseError::Url`].
-pub fn connect(
-    config: &DatabaseConfig,
-    application_name: &str,
-    plans: Plans,
-) -> Result<PgPool, DatabaseError> {
+pub fn connect(config: &DatabaseConfig, application_name: &str, plans: Plans) -> Result<Pool, DatabaseError> {
     let options = config
         .connect_options()
         .map_err(DatabaseError::Url)?
@@ -96,11 +93,12 @@ pub fn connect(
             ("tcp_keepalives_count", "3".to_owned()),
         ])
         .options(plans.options().iter().copied());
-    Ok(PgPoolOptions::new()
+    let pool = PgPoolOptions::new()
         .max_connections(config.max_connections)
         .acquire_timeout(config.acquire_timeout)
         .max_lifetime(Duration::from_secs(30 * 60))
-        .connect_lazy_with(options))
+        .connect_lazy_with(options);
+    Ok(Pool::from(pool))
 }
 
 /// Says what the metrics of this module mean, and begins those that alarms stand on.
@@ -113,8 +111,8 @@ pub(crate) fn declare() {
 ///
 /// # Errors
 /// What to show as the reason for not being ready.
-pub async fn check(pool: PgPool) -> Result<(), String> {
-    match tokio::time::timeout(CHECK_TIMEOUT, sqlx::query("SELECT 1").execute(&pool)).await {
+pub async fn check(pool: Pool) -> Result<(), String> {
+    match tokio::time::timeout(CHECK_TIMEOUT, answers(&pool)).await {
         Ok(Ok(_)) => Ok(()),
         Ok(Err(error)) => Err(format!("the database does not answer: {error}")),
         Err(_) => Err(format!(
@@ -122,4 +120,10 @@ pub async fn check(pool: PgPool) -> Result<(), String> {
             CHECK_TIMEOUT.as_secs()
         )),
     }
+}
+
+async fn answers(pool: &Pool) -> Result<(), sqlx::Error> {
+    let mut connection = pool.acquire().await?;
+    sqlx::query("SELECT 1").execute(&mut *connection).await?;
+    Ok(())
 }

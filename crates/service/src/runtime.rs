@@ -11,6 +11,12 @@ const THREADS_END_WITHIN: Duration = Duration::from_secs(2);
 /// it found: `EX_CONFIG` of `sysexits.h`.
 pub const REFUSED: u8 = 78;
 
+/// Polls of tasks by one thread before it looks whether sockets are ready, where tasks always are. Tokio's own number is 61: in a
+/// process that gets little of its processors each of them takes milliseconds, and an answer of Postgres lay in its socket for
+/// most of a second. A connection takes six such steps to be opened, so that reads waited for one until their time was up. A
+/// look costs about a microsecond.
+const POLLS_BETWEEN_LOOKS: u32 = 8;
+
 /// Runs a process on a runtime of its own, and says on stderr why it ended where it should not have. Its exit code is 0,
 /// [`REFUSED`], or 1 for anything else.
 pub fn run_to_the_end(main: impl Future<Output = anyhow::Result<()>>) -> ExitCode {
@@ -35,7 +41,10 @@ fn exit_code(error: &anyhow::Error) -> u8 {
 /// When `main` has ended, a thread that blocks keeps the process for two seconds and no longer: what was worth waiting for was
 /// waited for before, with its own deadline.
 fn block_on<T>(main: impl Future<Output = T>) -> std::io::Result<T> {
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .event_interval(POLLS_BETWEEN_LOOKS)
+        .build()?;
     let outcome = runtime.block_on(main);
     runtime.shutdown_timeout(THREADS_END_WITHIN);
     Ok(outcome)
@@ -43,7 +52,18 @@ fn block_on<T>(main: impl Future<Output = T>) -> std::io::Result<T> {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::mpsc;
+    use std::{
+        io::Write as _,
+        os::unix::net::UnixStream,
+        sync::{
+            Arc,
+            atomic::{AtomicUsize, Ordering},
+            mpsc,
+        },
+        thread,
+    };
+
+    use tokio::io::AsyncReadExt as _;
 
     use super::*;
     use crate::startup::Refusal;
@@ -71,6 +91,61 @@ mod tests {
         assert_eq!(ended.recv_timeout(IS_KEPT).expect("it ends").unwrap(), 7);
         drop(kept);
         process.join().unwrap();
+    }
+
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "it is to keep the threads of the runtime at work"
+    )]
+    /// In polls, not in time: how long one takes is the machine's matter.
+    #[test]
+    fn what_a_socket_has_is_read_soon_though_tasks_are_always_ready() {
+        const ROUNDS: usize = 31;
+        let polls = block_on(async {
+            let polls = Arc::new(AtomicUsize::new(0));
+            let (mut far, near) = UnixStream::pair().unwrap();
+            near.set_nonblocking(true).unwrap();
+            let mut near = tokio::net::UnixStream::from_std(near).unwrap();
+            // More than threads, so that each always has one that is ready.
+            let workers = tokio::runtime::Handle::current().metrics().num_workers();
+            let busy: Vec<_> = (0..workers * 4)
+                .map(|_| {
+                    let polls = Arc::clone(&polls);
+                    tokio::spawn(async move {
+                        loop {
+                            // As long as a poll takes that does something.
+                            thread::sleep(Duration::from_micros(300));
+                            polls.fetch_add(1, Ordering::Relaxed);
+                            tokio::task::yield_now().await;
+                        }
+                    })
+                })
+                .collect();
+            let counted = Arc::clone(&polls);
+            let waits = tokio::spawn(async move {
+                let mut needed = Vec::new();
+                for _ in 0..ROUNDS {
+                    let before = counted.load(Ordering::Relaxed);
+                    far.write_all(&[1]).unwrap();
+                    near.read_u8().await.unwrap();
+                    needed.push((counted.load(Ordering::Relaxed) - before) / workers);
+                    // To another moment between two looks.
+                    for _ in 0..needed.len() {
+                        tokio::task::yield_now().await;
+                    }
+                }
+                needed.sort_unstable();
+                needed[ROUNDS / 2]
+            });
+            let median = waits.await.unwrap();
+            busy.iter().for_each(tokio::task::JoinHandle::abort);
+            median
+        });
+        let (polls, between) = (polls.unwrap(), POLLS_BETWEEN_LOOKS as usize);
+        assert!(
+            polls <= 2 * between,
+            "{polls} polls of each thread until a byte was read"
+        );
     }
 
     #[test]

@@ -1,12 +1,13 @@
 //! The view of items: `read.items`.
 
+use depot_service::database::Pool;
 use std::collections::BTreeMap;
 
 use depot_read_model::{AttachedFile, CacheEntry, ItemView};
 use depot_sabotage::Break;
 use depot_schemas::ItemData;
 use serde_json::{Map, Value};
-use sqlx::{PgConnection, PgPool, types::Json};
+use sqlx::{PgConnection, types::Json};
 use time::OffsetDateTime;
 use uuid::Uuid;
 
@@ -177,7 +178,7 @@ pub(crate) async fn store(
 }
 
 /// The rows of these ids as they are now, tombstones included.
-pub(crate) async fn load(pool: &PgPool, projection: i32, ids: &[Uuid]) -> Result<Vec<ItemRow>, sqlx::Error> {
+pub(crate) async fn load(pool: &Pool, projection: i32, ids: &[Uuid]) -> Result<Vec<ItemRow>, sqlx::Error> {
     let rows = sqlx::query!(
         // A probe of the primary key for each: with `= ANY` the planner may read the projection whole.
         r#"SELECT item.id, owner, name, description, tags, attributes AS "attributes: Json<Map<String, Value>>", status,

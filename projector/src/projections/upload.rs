@@ -1,10 +1,11 @@
 //! The view of uploads: `read.uploads`.
 
+use depot_service::database::Pool;
 use std::collections::BTreeMap;
 
 use depot_read_model::{CacheEntry, ThumbnailView, UploadView};
 use depot_schemas::{ThumbnailState, UploadData};
-use sqlx::{PgConnection, PgPool, types::Json};
+use sqlx::{PgConnection, types::Json};
 use time::OffsetDateTime;
 use uuid::Uuid;
 
@@ -129,11 +130,7 @@ pub(crate) async fn upsert(
 }
 
 /// The rows of these ids as they are now.
-pub(crate) async fn load(
-    pool: &PgPool,
-    projection: i32,
-    ids: &[Uuid],
-) -> Result<Vec<UploadRow>, sqlx::Error> {
+pub(crate) async fn load(pool: &Pool, projection: i32, ids: &[Uuid]) -> Result<Vec<UploadRow>, sqlx::Error> {
     let rows = sqlx::query!(
         r#"SELECT upload.id, item_id, owner, file_name, content_type, size_bytes, sha256, status, reason, object_key,
                   epoch, version, created_at, updated_at, expires_at, thumbnail AS "thumbnail: Json<ThumbnailState>"

@@ -1,6 +1,7 @@
 //! `/admin/projections`, on the admin port: what an operator asks of the versions of the views, by `depot projection`. All of it
 //! needs a token with the role `admin`; the probes and metrics beside it need none.
 
+use depot_service::database::Pool;
 use std::{sync::Arc, time::Duration};
 
 use axum::{
@@ -17,7 +18,6 @@ use depot_service::{
     problem::{Problem, ProblemType},
 };
 use serde::Deserialize;
-use sqlx::PgPool;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
@@ -51,7 +51,7 @@ pub(crate) struct ProjectionDesk {
 }
 
 struct Work {
-    pool: PgPool,
+    pool: Pool,
     overview: Overview,
     /// A comparison reads every row of both: one at a time.
     comparisons: Semaphore,
@@ -60,7 +60,7 @@ struct Work {
 
 impl ProjectionDesk {
     /// `stop` ends what is under way, so that the process can.
-    pub(crate) fn new(door: Arc<Door>, pool: PgPool, overview: Overview, stop: CancellationToken) -> Self {
+    pub(crate) fn new(door: Arc<Door>, pool: Pool, overview: Overview, stop: CancellationToken) -> Self {
         Self {
             door,
             work: Arc::new(Work {

@@ -1,10 +1,11 @@
 //! Whether two versions of the views show the same, at the same place of the log.
 
+use depot_service::database::Pool;
 use std::collections::BTreeMap;
 
 use depot_schemas::projections::{Comparison, MAX_LISTED, ProjectionState, ViewChecksum, ViewComparison};
 use serde_json::json;
-use sqlx::{PgConnection, PgPool};
+use sqlx::PgConnection;
 
 use super::{
     ProjectionError,
@@ -29,7 +30,7 @@ type Sums<K> = BTreeMap<K, (i64, i128)>;
 ///
 /// # Errors
 /// [`ProjectionError`]: it is not fed, serves itself, or does not come to where the one that serves is.
-pub async fn compare(pool: &PgPool, projection: i32, actor: &str) -> Result<Comparison, ProjectionError> {
+pub async fn compare(pool: &Pool, projection: i32, actor: &str) -> Result<Comparison, ProjectionError> {
     check(pool, projection).await?;
     let mut met = meet(pool, projection).await?;
     let (serving, views) = compare_views(&mut met, projection)
@@ -47,7 +48,7 @@ pub async fn compare(pool: &PgPool, projection: i32, actor: &str) -> Result<Comp
     Ok(comparison)
 }
 
-async fn check(pool: &PgPool, projection: i32) -> Result<(), ProjectionError> {
+async fn check(pool: &Pool, projection: i32) -> Result<(), ProjectionError> {
     let error = || ProjectionError::of("look for a version of the views");
     let mut transaction = pool.begin().await.map_err(error())?;
     let serving = lock_pointer(&mut transaction).await.map_err(error())?;
@@ -182,7 +183,7 @@ impl Side<'_> {
     }
 }
 
-async fn note(pool: &PgPool, comparison: &Comparison, actor: &str) -> Result<(), sqlx::Error> {
+async fn note(pool: &Pool, comparison: &Comparison, actor: &str) -> Result<(), sqlx::Error> {
     let mut transaction = pool.begin().await?;
     sqlx::query!(
         "UPDATE read.projections SET compared_at = clock_timestamp(), differences = $2 WHERE projection = $1",

@@ -1,11 +1,12 @@
 //! The end of a version of the views. It is not fed any more from the first statement on; its rows go by a few thousand at a
 //! time, and whoever asks for it asks until nothing is left.
 
+use depot_service::database::Pool;
 use std::time::Duration;
 
 use depot_schemas::projections::{Dropped, ProjectionState};
 use serde_json::json;
-use sqlx::{PgConnection, PgPool};
+use sqlx::PgConnection;
 use tokio::time::Instant;
 
 use super::{
@@ -22,7 +23,7 @@ const PAGE: i64 = 2_000;
 /// # Errors
 /// [`ProjectionError`]: it serves, or there is none of that number. What was removed stays removed.
 pub async fn drop_rows(
-    pool: &PgPool,
+    pool: &Pool,
     projection: i32,
     actor: &str,
     budget: Duration,
@@ -61,7 +62,7 @@ pub async fn drop_rows(
 }
 
 /// Nobody feeds it after this, since nobody finds an offset to move, and none is made for it. Answers its state.
-async fn begin(pool: &PgPool, projection: i32, actor: &str) -> Result<ProjectionState, ProjectionError> {
+async fn begin(pool: &Pool, projection: i32, actor: &str) -> Result<ProjectionState, ProjectionError> {
     let error = || ProjectionError::of("begin to drop a version of the views");
     let mut transaction = pool.begin().await.map_err(error())?;
     let serving = lock_pointer(&mut transaction).await.map_err(error())?;
@@ -97,14 +98,14 @@ async fn stop_feeding(
 }
 
 /// Removes a page of each table, and answers how many rows that were.
-async fn remove_page(pool: &PgPool, projection: i32) -> Result<u64, sqlx::Error> {
+async fn remove_page(pool: &Pool, projection: i32) -> Result<u64, sqlx::Error> {
     Ok(remove_items(pool, projection).await?
         + remove_history(pool, projection).await?
         + remove_uploads(pool, projection).await?
         + remove_statistics(pool, projection).await?)
 }
 
-async fn remove_items(pool: &PgPool, projection: i32) -> Result<u64, sqlx::Error> {
+async fn remove_items(pool: &Pool, projection: i32) -> Result<u64, sqlx::Error> {
     let removed = sqlx::query!(
         "DELETE FROM read.items WHERE ctid = ANY (ARRAY(
              SELECT ctid FROM read.items WHERE projection = $1 LIMIT $2
@@ -116,7 +117,7 @@ async fn remove_items(pool: &PgPool, projection: i32) -> Result<u64, sqlx::Error
 }
 
 /// By a range of the key, which each partition of the table has an index for: a row's place says nothing in another partition.
-async fn remove_history(pool: &PgPool, projection: i32) -> Result<u64, sqlx::Error> {
+async fn remove_history(pool: &Pool, projection: i32) -> Result<u64, sqlx::Error> {
     let last = sqlx::query_scalar!(
         "SELECT item_id FROM (
              SELECT item_id FROM read.item_history WHERE projection = $1 ORDER BY item_id LIMIT $2
@@ -135,7 +136,7 @@ async fn remove_history(pool: &PgPool, projection: i32) -> Result<u64, sqlx::Err
     Ok(removed.execute(pool).await?.rows_affected())
 }
 
-async fn remove_uploads(pool: &PgPool, projection: i32) -> Result<u64, sqlx::Error> {
+async fn remove_uploads(pool: &Pool, projection: i32) -> Result<u64, sqlx::Error> {
     let removed = sqlx::query!(
         "DELETE FROM read.uploads WHERE ctid = ANY (ARRAY(
              SELECT ctid FROM read.uploads WHERE projection = $1 LIMIT $2
@@ -146,7 +147,7 @@ async fn remove_uploads(pool: &PgPool, projection: i32) -> Result<u64, sqlx::Err
     Ok(removed.execute(pool).await?.rows_affected())
 }
 
-async fn remove_statistics(pool: &PgPool, projection: i32) -> Result<u64, sqlx::Error> {
+async fn remove_statistics(pool: &Pool, projection: i32) -> Result<u64, sqlx::Error> {
     let tags = sqlx::query!(
         "DELETE FROM read.tag_statistics WHERE ctid = ANY (ARRAY(
              SELECT ctid FROM read.tag_statistics WHERE projection = $1 LIMIT $2
@@ -166,7 +167,7 @@ async fn remove_statistics(pool: &PgPool, projection: i32) -> Result<u64, sqlx::
 }
 
 /// Removes what there are only a few rows of, and notes that nothing is left.
-async fn end(pool: &PgPool, projection: i32, actor: &str) -> Result<(), ProjectionError> {
+async fn end(pool: &Pool, projection: i32, actor: &str) -> Result<(), ProjectionError> {
     let error = || ProjectionError::of("note that a version of the views is gone");
     let mut transaction = pool.begin().await.map_err(error())?;
     lock_pointer(&mut transaction).await.map_err(error())?;

@@ -8,7 +8,7 @@
 //! that it has passed, has its letter.
 
 use depot_consumer::{Failure, GivenUp, Poison, Record};
-use sqlx::PgPool;
+use depot_service::database::Pool;
 
 /// Characters of a reason that are kept.
 const LONGEST_MESSAGE: usize = 500;
@@ -18,7 +18,7 @@ const LONGEST_MESSAGE: usize = 500;
 /// # Errors
 /// Transient: it is not to be passed now, or Postgres does not answer.
 pub(crate) async fn decide(
-    pool: &PgPool,
+    pool: &Pool,
     projection: i32,
     record: &Record,
     poison: &Poison,
@@ -44,7 +44,7 @@ pub(crate) async fn decide(
 
 /// None if it is not to be passed.
 async fn look(
-    pool: &PgPool,
+    pool: &Pool,
     projection: i32,
     (topic, partition, offset): (&str, i32, i64),
 ) -> Result<Option<GivenUp>, sqlx::Error> {
@@ -82,7 +82,7 @@ async fn look(
 }
 
 async fn note(
-    pool: &PgPool,
+    pool: &Pool,
     projection: i32,
     (topic, partition, offset): (&str, i32, i64),
     poison: &Poison,

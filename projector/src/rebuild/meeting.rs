@@ -4,9 +4,10 @@
 //! snapshot is taken of that one, and the other is let go exactly as far as the snapshot is, where a second snapshot is taken.
 //! A hold is a limit in the row that every transaction of a projector moves (`offsets::advance`), and ends by itself.
 
+use depot_service::database::Pool;
 use std::{collections::BTreeMap, time::Duration};
 
-use sqlx::{PgConnection, PgPool, Postgres, Transaction};
+use sqlx::{PgConnection, Postgres, Transaction};
 use tokio::time::{Instant, sleep};
 
 use super::ProjectionError;
@@ -34,7 +35,7 @@ pub(super) struct Met {
 ///
 /// # Errors
 /// [`ProjectionError`]; nothing is held any more.
-pub(super) async fn meet(pool: &PgPool, projection: i32) -> Result<Met, ProjectionError> {
+pub(super) async fn meet(pool: &Pool, projection: i32) -> Result<Met, ProjectionError> {
     let met = bring_together(pool, projection).await;
     let released = release(pool, projection).await;
     if let Err(error) = released {
@@ -43,7 +44,7 @@ pub(super) async fn meet(pool: &PgPool, projection: i32) -> Result<Met, Projecti
     met
 }
 
-async fn bring_together(pool: &PgPool, projection: i32) -> Result<Met, ProjectionError> {
+async fn bring_together(pool: &Pool, projection: i32) -> Result<Met, ProjectionError> {
     let error = || ProjectionError::of("bring two versions of the views to the same offsets");
     let serving = sqlx::query_scalar!("SELECT projection FROM read.active_projection")
         .fetch_one(pool)
@@ -90,7 +91,7 @@ fn is_as_far(places: &Places, held: &Places) -> bool {
 
 /// None if it is not so in time.
 async fn wait_until(
-    pool: &PgPool,
+    pool: &Pool,
     projection: i32,
     is_there: impl Fn(&Places) -> bool,
 ) -> Result<Option<()>, sqlx::Error> {
@@ -108,7 +109,7 @@ async fn wait_until(
 }
 
 /// A transaction that sees one moment, and changes nothing.
-async fn snapshot(pool: &PgPool) -> Result<Transaction<'static, Postgres>, sqlx::Error> {
+async fn snapshot(pool: &Pool) -> Result<Transaction<'static, Postgres>, sqlx::Error> {
     let mut transaction = pool
         .begin_with("BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY")
         .await?;
@@ -138,7 +139,7 @@ async fn places(connection: &mut PgConnection, projection: i32) -> Result<Places
     Ok(places.collect())
 }
 
-async fn hold_where_it_stands(pool: &PgPool, projection: i32) -> Result<Places, sqlx::Error> {
+async fn hold_where_it_stands(pool: &Pool, projection: i32) -> Result<Places, sqlx::Error> {
     let rows = sqlx::query!(
         "UPDATE read.offsets
          SET hold_at = next_offset, held_until = clock_timestamp() + make_interval(secs => $2)
@@ -155,7 +156,7 @@ async fn hold_where_it_stands(pool: &PgPool, projection: i32) -> Result<Places, 
     Ok(places.collect())
 }
 
-async fn hold_at(pool: &PgPool, projection: i32, place: &Places) -> Result<(), sqlx::Error> {
+async fn hold_at(pool: &Pool, projection: i32, place: &Places) -> Result<(), sqlx::Error> {
     let topics: Vec<&str> = place.keys().map(|(topic, _)| topic.as_str()).collect();
     let partitions: Vec<i32> = place.keys().map(|(_, partition)| *partition).collect();
     let offsets: Vec<i64> = place.values().copied().collect();
@@ -173,7 +174,7 @@ async fn hold_at(pool: &PgPool, projection: i32, place: &Places) -> Result<(), s
     .map(drop)
 }
 
-async fn release(pool: &PgPool, projection: i32) -> Result<(), sqlx::Error> {
+async fn release(pool: &Pool, projection: i32) -> Result<(), sqlx::Error> {
     sqlx::query!(
         "UPDATE read.offsets SET hold_at = NULL, held_until = NULL WHERE projection = $1",
         projection

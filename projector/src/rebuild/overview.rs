@@ -1,5 +1,6 @@
 //! What there is to tell of the versions of the views.
 
+use depot_service::database::Pool;
 use std::collections::BTreeMap;
 
 use depot_schemas::{
@@ -8,7 +9,6 @@ use depot_schemas::{
     topics::Topics,
 };
 use depot_topics::{LogEnd, LogEnds};
-use sqlx::PgPool;
 
 use super::ProjectionError;
 
@@ -18,13 +18,13 @@ const MOST_TOLD: i64 = 20;
 /// Looks at the list, at the offsets, and at Kafka. Cheap to clone.
 #[derive(Debug, Clone)]
 pub(crate) struct Overview {
-    pool: PgPool,
+    pool: Pool,
     topics: Topics,
     ends: LogEnds,
 }
 
 impl Overview {
-    pub(crate) fn new(pool: PgPool, topics: Topics, ends: LogEnds) -> Self {
+    pub(crate) fn new(pool: Pool, topics: Topics, ends: LogEnds) -> Self {
         Self { pool, topics, ends }
     }
 

@@ -2,8 +2,8 @@
 
 use depot_consumer::{Consumer, ConsumerError, ConsumerHandle, ConsumerSettings, DeadLetters};
 use depot_schemas::topics::Topics;
+use depot_service::database::Pool;
 use depot_service::shutdown::Shutdown;
-use sqlx::PgPool;
 use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 
@@ -19,7 +19,7 @@ use crate::{
 /// What all versions have in common.
 #[derive(Debug)]
 pub(crate) struct Pipelines {
-    pub(crate) pool: PgPool,
+    pub(crate) pool: Pool,
     pub(crate) topics: Topics,
     pub(crate) redis: Arc<RedisWriter>,
     pub(crate) upkeep: CacheUpkeep,

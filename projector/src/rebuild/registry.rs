@@ -1,8 +1,9 @@
 //! The list of the versions of the views: `read.projections`, and who changed it: `read.projection_changes`.
 
 use depot_schemas::projections::{ProjectionState, Registered};
+use depot_service::database::Pool;
 use serde_json::{Value, json};
-use sqlx::{PgConnection, PgPool};
+use sqlx::PgConnection;
 
 use super::ProjectionError;
 use crate::projections::SHAPE;
@@ -15,7 +16,7 @@ pub(super) struct Fed {
 }
 
 /// Those that this program feeds: all that are fed and of its shape.
-pub(super) async fn fed(pool: &PgPool) -> Result<Vec<Fed>, sqlx::Error> {
+pub(super) async fn fed(pool: &Pool) -> Result<Vec<Fed>, sqlx::Error> {
     sqlx::query_as!(
         Fed,
         r#"SELECT p.projection, p.projection = a.projection AS "serves!"
@@ -33,7 +34,7 @@ pub(super) async fn fed(pool: &PgPool) -> Result<Vec<Fed>, sqlx::Error> {
 ///
 /// # Errors
 /// [`ProjectionError::Database`].
-pub async fn register(pool: &PgPool, actor: &str, skip_poison: bool) -> Result<Registered, ProjectionError> {
+pub async fn register(pool: &Pool, actor: &str, skip_poison: bool) -> Result<Registered, ProjectionError> {
     let mut transaction = pool.begin().await.map_err(ProjectionError::of("begin"))?;
     let registered = register_in(&mut transaction, actor, skip_poison)
         .await

@@ -1,6 +1,7 @@
 //! Feeds the versions of the views that are to be fed: looks at the list all the time, begins with what is new on it, and ends
 //! what has gone.
 
+use depot_service::database::Pool;
 use std::{
     collections::BTreeMap,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -9,7 +10,6 @@ use std::{
 
 use depot_consumer::{ConsumerError, ConsumerHandle};
 use depot_service::{metrics::count_error, problem::chain};
-use sqlx::PgPool;
 use tokio::{
     task::{JoinError, JoinSet},
     time::{Instant, sleep, timeout},
@@ -72,7 +72,7 @@ type End = (i32, Result<(), ConsumerError>);
 
 /// The task that feeds them.
 pub(crate) struct Supervisor {
-    pool: PgPool,
+    pool: Pool,
     pipelines: Pipelines,
     feeding: Feeding,
     /// Each ends one.
@@ -82,7 +82,7 @@ pub(crate) struct Supervisor {
 }
 
 impl Supervisor {
-    pub(crate) fn new(pool: PgPool, pipelines: Pipelines, feeding: Feeding) -> Self {
+    pub(crate) fn new(pool: Pool, pipelines: Pipelines, feeding: Feeding) -> Self {
         Self {
             pool,
             pipelines,

@@ -1,10 +1,11 @@
 //! The switch: one transaction, after which readers are answered from another version of the views.
 
+use depot_service::database::Pool;
 use std::time::Duration;
 
 use depot_schemas::projections::{ProjectionState, Switched};
 use serde_json::json;
-use sqlx::{PgConnection, PgPool};
+use sqlx::PgConnection;
 use tokio::time::{Instant, sleep};
 
 use super::{
@@ -37,7 +38,7 @@ pub struct SwitchRequest<'a> {
 ///
 /// # Errors
 /// [`ProjectionError`]; nothing was changed, unless Postgres went away in the commit.
-pub async fn switch(pool: &PgPool, request: SwitchRequest<'_>) -> Result<Switched, ProjectionError> {
+pub async fn switch(pool: &Pool, request: SwitchRequest<'_>) -> Result<Switched, ProjectionError> {
     let mut transaction = pool.begin().await.map_err(ProjectionError::of("begin"))?;
     let from = lock_pointer(&mut transaction)
         .await
@@ -70,11 +71,7 @@ pub async fn switch(pool: &PgPool, request: SwitchRequest<'_>) -> Result<Switche
 ///
 /// # Errors
 /// As [`switch`].
-pub async fn roll_back(
-    pool: &PgPool,
-    actor: &str,
-    stand_still: Duration,
-) -> Result<Switched, ProjectionError> {
+pub async fn roll_back(pool: &Pool, actor: &str, stand_still: Duration) -> Result<Switched, ProjectionError> {
     let before = sqlx::query_scalar!(
         "SELECT projection FROM read.projections WHERE state = 'standby' ORDER BY served_to DESC NULLS LAST LIMIT 1"
     )

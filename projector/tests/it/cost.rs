@@ -19,7 +19,7 @@ async fn with_one_connection() -> Fixture {
     let options = fixture.pool.connect_options().as_ref().clone();
     let options = options.options(Plans::Kept.options().iter().copied());
     let one = PgPoolOptions::new().max_connections(1);
-    fixture.pool = one.connect_with(options).await.unwrap();
+    fixture.pool = one.connect_with(options).await.unwrap().into();
     fixture
 }
 

@@ -5,6 +5,7 @@ use std::{sync::Arc, time::Duration};
 use depot_consumer::{Batch, BatchHandler, BatchOutcome, Context, Failure, OffsetSource};
 use depot_read_model::{CacheEntry, CacheKeys, EntityKind};
 use depot_schemas::{Event, topics::Topics};
+use depot_service::database::Pool;
 use depot_service::{config::RedisConfig, shutdown::Shutdown};
 use depot_test_stack::{ServiceRole, TestDatabase, settings, unique_name, wait_until};
 use projector::{
@@ -12,7 +13,6 @@ use projector::{
     SharingSettings,
 };
 use redis::AsyncCommands as _;
-use sqlx::PgPool;
 use uuid::Uuid;
 
 use crate::events::TOPIC_PREFIX;
@@ -21,7 +21,7 @@ pub const PROJECTION: i32 = 1;
 
 pub struct Fixture {
     // Declared before the database: connections go first.
-    pub pool: PgPool,
+    pub pool: Pool,
     pub redis: RedisConfig,
     pub database: TestDatabase,
 }
@@ -54,7 +54,7 @@ impl Fixture {
     pub async fn on(redis: RedisConfig) -> Self {
         let database = TestDatabase::create().await.unwrap();
         // The service's own role: what the migrations do not grant fails here.
-        let pool = database.pool(ServiceRole::Projector).await;
+        let pool = Pool::from(database.pool(ServiceRole::Projector).await);
         Self {
             pool,
             redis,

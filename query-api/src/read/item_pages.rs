@@ -6,7 +6,7 @@
 //! uses its index.
 
 use depot_domain::ItemStatus;
-use sqlx::PgPool;
+use depot_service::database::Pool;
 use time::OffsetDateTime;
 use uuid::Uuid;
 
@@ -142,7 +142,7 @@ macro_rules! item_page {
 }
 
 /// Runs the statement of the query's sort.
-pub(super) async fn fetch(pool: &PgPool, query: &PageQuery<'_>) -> Result<Vec<ItemRow>, sqlx::Error> {
+pub(super) async fn fetch(pool: &Pool, query: &PageQuery<'_>) -> Result<Vec<ItemRow>, sqlx::Error> {
     let (time, name) = match query.after {
         Some((SortKey::Time(time), _)) => (Some(*time), None),
         Some((SortKey::Name(name), _)) => (None, Some(name.as_str())),

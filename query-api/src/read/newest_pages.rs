@@ -3,7 +3,7 @@
 //! statement is planned for each execution, which takes longer than reading the page.
 
 use depot_domain::ItemStatus;
-use sqlx::PgPool;
+use depot_service::database::Pool;
 use time::OffsetDateTime;
 use uuid::Uuid;
 
@@ -80,7 +80,7 @@ impl<'a> NewestPage<'a> {
     }
 
     /// Runs its statement.
-    pub async fn fetch(self, pool: &PgPool) -> Result<Vec<ItemRow>, sqlx::Error> {
+    pub async fn fetch(self, pool: &Pool) -> Result<Vec<ItemRow>, sqlx::Error> {
         match (self.of, self.after) {
             (Of::All, None) => newest!(pool, ""),
             (Of::All, Some((time, id))) => newest!(pool, " AND (created_at, id) < ($1, $2)", time, id),

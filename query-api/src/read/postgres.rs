@@ -6,9 +6,8 @@ use std::{sync::Arc, time::Duration};
 use depot_domain::{ItemId, UploadId, VersionToken};
 use depot_read_model::{OwnerStatistics, TagStatistics};
 use depot_retry::{Breaker, BreakerSettings, Bulkhead};
-use depot_service::database::{count_fault, is_away};
+use depot_service::database::{Pool, count_fault, is_away};
 use depot_spans::database;
-use sqlx::PgPool;
 use time::OffsetDateTime;
 use tokio::sync::Semaphore;
 
@@ -65,12 +64,12 @@ impl Server {
 #[derive(Debug, Clone)]
 pub struct Pools {
     /// Reads by key, the pointer, and the tails of streams.
-    pub point: PgPool,
+    pub point: Pool,
     /// Lists, searches, statistics. Its connections plan every execution for its parameters
     /// ([`Plans::Anew`](depot_service::database::Plans::Anew)): a generic plan of a statement with optional filters scans the table.
-    pub search: PgPool,
+    pub search: Pool,
     /// The newest pages of lists, whose plans are kept ([`Plans::Ordered`](depot_service::database::Plans::Ordered)).
-    pub newest: PgPool,
+    pub newest: Pool,
 }
 
 /// The views in Postgres.

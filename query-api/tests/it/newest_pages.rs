@@ -107,9 +107,9 @@ async fn a_page_whose_plan_is_kept_reads_its_rows_and_no_others() {
         .connect_lazy("postgres://127.0.0.1:9/none")
         .unwrap();
     let pools = Pools {
-        point: none.clone(),
-        search: none,
-        newest: one.clone(),
+        point: none.clone().into(),
+        search: none.into(),
+        newest: one.clone().into(),
     };
     let views = Views::new(Server::Primary, pools, 10);
     let of_all = ItemFilter::default();

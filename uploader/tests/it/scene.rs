@@ -44,7 +44,7 @@ impl Scene {
             store.ensure_bucket(bucket).await.unwrap();
         }
         let files = Files {
-            pool: database.pool(ServiceRole::Uploader).await,
+            pool: database.pool(ServiceRole::Uploader).await.into(),
             store,
             staging,
             bucket,

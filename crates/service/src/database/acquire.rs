@@ -8,7 +8,8 @@ use std::time::{Duration, Instant};
 
 use futures::future::join_all;
 use metrics::{Unit, counter, describe_counter, describe_histogram, histogram};
-use sqlx::PgPool;
+
+use super::Pool;
 
 /// Time until a connection was had.
 pub const ACQUIRE_SECONDS: &str = "depot_db_acquire_seconds";
@@ -19,11 +20,11 @@ pub const ACQUIRE_TIMEOUTS_TOTAL: &str = "depot_db_acquire_timeouts_total";
 pub(crate) const MEASURED_EVERY: Duration = Duration::from_secs(1);
 
 /// Asks each of the pools once; no longer than the longest time that one of them lets its users wait.
-pub(crate) async fn measure(pools: &[PgPool]) {
+pub(crate) async fn measure(pools: &[Pool]) {
     join_all(pools.iter().map(measure_one)).await;
 }
 
-async fn measure_one(pool: &PgPool) {
+async fn measure_one(pool: &Pool) {
     let began = Instant::now();
     match pool.acquire().await {
         Ok(_) | Err(sqlx::Error::PoolTimedOut) => {

@@ -16,10 +16,9 @@ use std::time::Duration;
 
 use metrics::{Unit, counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram};
 use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle};
-use sqlx::PgPool;
 use tokio_util::sync::CancellationToken;
 
-use crate::database;
+use crate::database::{self, Pool};
 
 pub use requests::record_request;
 
@@ -67,7 +66,7 @@ pub enum MetricsError {
 #[derive(Clone)]
 pub struct Metrics {
     handle: PrometheusHandle,
-    pools: Arc<Mutex<Vec<PgPool>>>,
+    pools: Arc<Mutex<Vec<Pool>>>,
 }
 
 impl Metrics {
@@ -97,7 +96,7 @@ impl Metrics {
     }
 
     /// Counts the connections of this pool in `depot_db_conn_count`.
-    pub fn watch_pool(&self, pool: &PgPool) {
+    pub fn watch_pool(&self, pool: &Pool) {
         self.pools
             .lock()
             .unwrap_or_else(PoisonError::into_inner)

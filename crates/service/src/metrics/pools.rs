@@ -1,13 +1,14 @@
 //! Database connections, read at the moment of a scrape.
 
 use metrics::gauge;
-use sqlx::PgPool;
+
+use crate::database::Pool;
 
 use super::{DB_CONN_COUNT, DB_CONN_LIMIT};
 
-pub(super) fn sample(pools: &[PgPool]) {
+pub(super) fn sample(pools: &[Pool]) {
     let open: usize = pools.iter().map(|pool| pool.size() as usize).sum();
-    let idle: usize = pools.iter().map(PgPool::num_idle).sum();
+    let idle: usize = pools.iter().map(|pool| pool.num_idle()).sum();
     let limit: u32 = pools
         .iter()
         .map(|pool| pool.options().get_max_connections())

@@ -4,11 +4,10 @@ use std::time::Duration;
 
 use depot_migrate::ServiceRole;
 use futures::future::BoxFuture;
-use sqlx::PgPool;
 use tokio::time::timeout;
 
 use super::{Check, Finding, NoAnswer, grants, migrations};
-use crate::problem::chain;
+use crate::{database::Pool, problem::chain};
 
 /// For both questions, with a connection that may have to be made.
 const LIMIT: Duration = Duration::from_secs(20);
@@ -16,14 +15,14 @@ const LIMIT: Duration = Duration::from_secs(20);
 /// Asks for migrations and rights.
 #[derive(Debug, Clone)]
 pub struct DatabaseCheck {
-    pool: PgPool,
+    pool: Pool,
     role: ServiceRole,
 }
 
 impl DatabaseCheck {
     /// Of the service with that role, by its own pool.
     #[must_use]
-    pub fn new(pool: PgPool, role: ServiceRole) -> Self {
+    pub fn new(pool: Pool, role: ServiceRole) -> Self {
         Self { pool, role }
     }
 

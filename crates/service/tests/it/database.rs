@@ -1,14 +1,19 @@
 //! The pool on a real Postgres.
 
-use std::time::Duration;
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::{Duration, Instant},
+};
 
 use depot_service::config::DatabaseConfig;
-use depot_service::database::{self, Plans};
+use depot_service::database::{self, Plans, Pool};
 use depot_service::metrics::Metrics;
 use depot_test_stack::{ServiceRole, TestDatabase};
-use sqlx::PgPool;
 
-async fn setting(pool: &PgPool, name: &str) -> String {
+async fn setting(pool: &Pool, name: &str) -> String {
     sqlx::query_scalar("SELECT current_setting($1)")
         .bind(name)
         .fetch_one(pool)
@@ -90,6 +95,57 @@ async fn a_connection_that_ended_while_nobody_used_it_is_replaced_before_its_use
         .await
         .unwrap();
     assert_ne!(backend().await.unwrap(), first);
+}
+
+/// The driver lets others run eight hundred times while it proves the password. One thread, on which each turn counts.
+#[tokio::test]
+async fn a_connection_is_opened_apart_from_what_waits_to_run() {
+    let database = TestDatabase::create().await.unwrap();
+    let config = DatabaseConfig::for_url(&database.url(ServiceRole::Command), "command");
+    let pool = database::connect(&config, "the-test", Plans::Usual).unwrap();
+    let turns = Arc::new(AtomicUsize::new(0));
+    let others = tokio::spawn({
+        let turns = Arc::clone(&turns);
+        async move {
+            loop {
+                turns.fetch_add(1, Ordering::Relaxed);
+                // As others that do something; a turn is long, so that there are few while a server answers.
+                let began = Instant::now();
+                while began.elapsed() < Duration::from_millis(5) {
+                    std::hint::spin_loop();
+                }
+                tokio::task::yield_now().await;
+            }
+        }
+    });
+    drop(pool.acquire().await.unwrap());
+    others.abort();
+    let turns = turns.load(Ordering::Relaxed);
+    assert!(turns < 400, "{turns} turns of others until a connection was open");
+}
+
+#[tokio::test]
+async fn more_connections_than_the_pool_has_are_waited_for_and_no_longer_than_its_time() {
+    let database = TestDatabase::create().await.unwrap();
+    let config = DatabaseConfig {
+        max_connections: 2,
+        acquire_timeout: Duration::from_secs(3),
+        ..DatabaseConfig::for_url(&database.url(ServiceRole::Command), "command")
+    };
+    let pool = database::connect(&config, "the-test", Plans::Usual).unwrap();
+    let held = futures::future::join_all((0..8).map(|_| pool.acquire())).await;
+    let (had, refused): (Vec<_>, Vec<_>) = held.into_iter().partition(Result::is_ok);
+    assert_eq!((had.len(), refused.len(), pool.size()), (2, 6, 2));
+    for refused in refused {
+        assert!(matches!(refused, Err(sqlx::Error::PoolTimedOut)), "{refused:?}");
+    }
+    let waits = tokio::spawn({
+        let pool = pool.clone();
+        async move { pool.acquire().await.map(|_| ()) }
+    });
+    tokio::task::yield_now().await;
+    drop(had);
+    waits.await.unwrap().unwrap();
 }
 
 #[tokio::test]

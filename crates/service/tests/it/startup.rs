@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use depot_service::{
     config::DatabaseConfig,
-    database::{self, Plans},
+    database::{self, Plans, Pool},
     process::Process,
     shutdown::{DrainPolicy, Shutdown},
     startup::{Check as _, DatabaseCheck, Finding, ServiceRole, StartUp, Weight},
@@ -14,7 +14,7 @@ use sqlx::{AssertSqlSafe, PgPool};
 
 const ROLES: [ServiceRole; 4] = ServiceRole::ALL;
 
-fn pool(url: &str, role: ServiceRole) -> PgPool {
+fn pool(url: &str, role: ServiceRole) -> Pool {
     database::connect(
         &DatabaseConfig::for_url(url, role.schema()),
         "the-test",

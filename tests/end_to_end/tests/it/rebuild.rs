@@ -152,13 +152,9 @@ async fn the_views_are_built_anew_under_load_and_no_read_fails() {
     if is_left_out("the rebuild under load") {
         return;
     }
-    // All connections are opened at once when the load begins, which takes a machine that is busy with other things some seconds.
-    let depot = Depot::start_with(&[
-        ("RATE_LIMIT_PER_SECOND", "0"),
-        ("DATABASE_ACQUIRE_TIMEOUT_MS", "11000"),
-    ])
-    .await
-    .unwrap();
+    let depot = Depot::start_with(&[("RATE_LIMIT_PER_SECOND", "0")])
+        .await
+        .unwrap();
     // Partitions are shared by two projectors, which both have to feed both versions.
     let _another = depot.start_another(Service::Projector).await.unwrap();
     let (finish, wanted) = tokio::sync::watch::channel(None);

@@ -82,10 +82,10 @@ async fn naive(story: &mut Story) {
 async fn depot(story: &mut Story) {
     let ground = Ground::with("").await;
     let pool = ground.database.pool(ServiceRole::Projector).await;
-    let offsets = OffsetsTable::new(pool.clone(), PROJECTION);
+    let offsets = OffsetsTable::new(pool.clone().into(), PROJECTION);
     let (first, second) = (
-        PostgresWriter::new(pool.clone(), PROJECTION),
-        PostgresWriter::new(pool, PROJECTION),
+        PostgresWriter::new(pool.clone().into(), PROJECTION),
+        PostgresWriter::new(pool.into(), PROJECTION),
     );
     let items = ["a", "b", "c"].map(item);
     let [a, b, c] = &items;

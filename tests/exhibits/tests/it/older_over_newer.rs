@@ -79,7 +79,7 @@ async fn naive(story: &mut Story) {
 async fn depot(story: &mut Story) {
     let ground = Ground::with("").await;
     let pool = ground.database.pool(ServiceRole::Projector).await;
-    let writer = PostgresWriter::new(pool.clone(), PROJECTION);
+    let writer = PostgresWriter::new(pool.clone().into(), PROJECTION);
     let view = async || -> Vec<String> {
         ground
             .list(
@@ -93,7 +93,7 @@ async fn depot(story: &mut Story) {
     let gone = deleted(&desk_lamp);
     story.depot("a row gives way to a newer version only, and a deletion leaves its row");
     let events = [&lamp, &desk_lamp, &lamp, &gone, &lamp];
-    let offsets = OffsetsTable::new(pool, PROJECTION);
+    let offsets = OffsetsTable::new(pool.into(), PROJECTION);
     let topic = batch(0, &events).topic;
     assert_eq!(offsets.load(&topic, 0).await.unwrap(), 0);
     let mut seen = Vec::new();

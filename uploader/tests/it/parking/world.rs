@@ -2,6 +2,7 @@ use std::{collections::BTreeMap, time::Duration};
 
 use depot_consumer::{Consumer, ConsumerSettings, DeadLetters, ParkedKeys, RetryTier, RetryTopics, header};
 use depot_schemas::Entity;
+use depot_service::database::Pool;
 use depot_test_stack::{ServiceRole, TestDatabase, TestTopics, settings, wait_until};
 use rdkafka::{
     ClientConfig, Message as _, Offset, TopicPartitionList,
@@ -10,7 +11,6 @@ use rdkafka::{
     message::{BorrowedHeaders, Header, Headers as _, OwnedHeaders, OwnedMessage},
     producer::{FutureProducer, FutureRecord},
 };
-use sqlx::PgPool;
 use tokio_util::sync::CancellationToken;
 use uploader::ParkedUploads;
 
@@ -21,7 +21,7 @@ pub const LIMIT: Duration = Duration::from_secs(30);
 /// Topics and a table of the test's own.
 pub struct World {
     pub topics: TestTopics,
-    pub pool: PgPool,
+    pub pool: Pool,
     producer: FutureProducer,
     _database: TestDatabase,
 }
@@ -43,7 +43,7 @@ impl World {
         let database = TestDatabase::create().await.unwrap();
         Self {
             topics: TestTopics::create(partitions).await.unwrap(),
-            pool: database.pool(ServiceRole::Uploader).await,
+            pool: database.pool(ServiceRole::Uploader).await.into(),
             producer: client().create().unwrap(),
             _database: database,
         }
