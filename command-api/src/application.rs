@@ -355,6 +355,7 @@ fn used_topics(config: &Config, topics: &Topics) -> Vec<String> {
     let mut used = Vec::new();
     if config.relay_enabled {
         used.extend([topics.events(Entity::Items), topics.events(Entity::Uploads)]);
+        used.extend(Entity::declared().map(|entity| topics.events(entity)));
     }
     if config.saga_enabled {
         used.extend([topics.events(Entity::Files), topics.events(Entity::Items)]);
@@ -365,7 +366,7 @@ fn used_topics(config: &Config, topics: &Topics) -> Vec<String> {
         used.push(topics.redriven("saga"));
     }
     if config.dead_letters_enabled {
-        used.extend(Entity::ALL.map(|entity| topics.dead_letters(entity)));
+        used.extend(Entity::all().map(|entity| topics.dead_letters(entity)));
         used.push(topics.store_notification_dead_letters());
         let [first, ..] = topics.retries();
         used.push(first);

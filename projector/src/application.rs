@@ -4,7 +4,7 @@ use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use depot_consumer::{ConsumerError, ConsumerSettings, DeadLetters};
 use depot_retry::Delays;
-use depot_schemas::{Entity, topics::Topics};
+use depot_schemas::topics::Topics;
 use depot_service::{
     auth::{Door, KeysError, TokenVerifier},
     database::{self, Plans},
@@ -24,6 +24,7 @@ use crate::{
     config::Config,
     history_partitions::HistoryPartitions,
     metrics,
+    projections::projected,
     rebuild::{self, Feeding, Overview, Pipelines, ProjectionDesk, Supervisor},
     redis_writer::RedisWriter,
     shared_writes::SharingSettings,
@@ -170,7 +171,7 @@ fn client_settings(config: &Config) -> Vec<(String, String)> {
 }
 
 fn consumer_settings(config: &Config, topics: &Topics) -> ConsumerSettings {
-    let subscribed = [topics.events(Entity::Items), topics.events(Entity::Uploads)];
+    let subscribed = projected().map(|entity| topics.events(entity));
     let mut settings = ConsumerSettings::new(&config.kafka.brokers, topics.group("projector"), subscribed);
     settings.redrive_topic = Some(topics.redriven("projector"));
     // Whichever version of the views serves, its letters are the projector's.
@@ -184,13 +185,11 @@ fn consumer_settings(config: &Config, topics: &Topics) -> ConsumerSettings {
 
 /// What is read, and where dead letters of it go.
 fn used_topics(topics: &Topics) -> Vec<String> {
-    vec![
-        topics.events(Entity::Items),
-        topics.events(Entity::Uploads),
-        topics.redriven("projector"),
-        topics.dead_letters(Entity::Items),
-        topics.dead_letters(Entity::Uploads),
-    ]
+    let mut used = vec![topics.redriven("projector")];
+    for entity in projected() {
+        used.extend([topics.events(entity), topics.dead_letters(entity)]);
+    }
+    used
 }
 
 /// The work of the process.

@@ -21,7 +21,7 @@ use crate::{
     offsets::{self, LogBases, Step},
     pending_cache::{self, ChangedRow},
     projections::{
-        Occurrence,
+        Occurrence, declared,
         item::{self, ItemRow},
         newest, of_items, of_uploads,
         statistics::{self, Deltas},
@@ -92,7 +92,7 @@ impl PostgresWriter {
     }
 
     /// Stores batches of different partitions and their next offsets, in one transaction that begins with the offsets'
-    /// compare-and-set. All transactions lock in one order: offsets, history, items, uploads, and last the statistics, since
+    /// compare-and-set. All transactions lock in one order: offsets, history, items, uploads, declared aggregates, and last the statistics, since
     /// batches of other partitions wait for these rows until the commit.
     ///
     /// # Errors
@@ -127,6 +127,9 @@ impl PostgresWriter {
         }
         let (items, deltas) = self.write_items(&mut transaction, &moved, &bases).await?;
         let uploads = self.write_uploads(&mut transaction, &moved).await?;
+        let declared = declared::store(&mut transaction, self.projection, &moved)
+            .await
+            .map_err(|error| failure("store declared aggregates", error))?;
         statistics::apply(&mut transaction, self.projection, &deltas)
             .await
             .map_err(|error| failure("store the statistics", error))?;
@@ -134,6 +137,7 @@ impl PostgresWriter {
             .commit()
             .await
             .map_err(|error| failure("commit the batches", error))?;
+        tell(&declared);
         let period = (began_at, SystemTime::now());
         // Each was read after the offsets were taken, and so is as good as the other for all rows; who was told the older one
         // loses the cache earlier.
@@ -221,6 +225,19 @@ impl PostgresWriter {
             generation: telling.generation,
         })
     }
+}
+
+/// Redis has nothing of declared aggregates: what is visible is in Postgres.
+fn tell(declared: &declared::Stored) {
+    if declared.events == 0 {
+        return;
+    }
+    metrics::rows("declared", declared.rows, declared.events - declared.rows);
+    let now = OffsetDateTime::now_utc();
+    declared
+        .times
+        .iter()
+        .for_each(|time| metrics::visible(*time, now));
 }
 
 fn step(batch: &Batch<Event>) -> Step<'_> {

@@ -151,6 +151,7 @@ fn impossible(event: &Event) -> Option<&'static str> {
             data.item.files.iter().map(|file| file.size_bytes).collect(),
         ),
         EventData::Upload(data) => (&data.upload.owner, vec![data.upload.size_bytes]),
+        EventData::Declared(data) => (&data.aggregate.owner, Vec::new()),
         EventData::File(_) => return Some("facts about files are for the saga"),
     };
     if owner.chars().any(char::is_control) {

@@ -6,6 +6,7 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
+use depot_domain::Declaration;
 use tokio::sync::watch;
 use uuid::Uuid;
 
@@ -14,6 +15,8 @@ use uuid::Uuid;
 pub enum Subject {
     Item(Uuid),
     Upload(Uuid),
+    /// Nobody tells of them yet: those who wait for one ask by themselves.
+    Declared(&'static Declaration, Uuid),
 }
 
 /// The waiting, by what they wait for. Cheap to clone.

@@ -1,11 +1,12 @@
 use std::fmt;
 
-use depot_domain::{CommandId, EventId, VersionToken};
+use depot_domain::{CommandId, Declaration, EventId, VersionToken};
 use serde::de::DeserializeOwned;
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 use uuid::Uuid;
 
 use crate::{
+    declared_events::DeclaredData,
     envelope::{Envelope, header},
     event::{Event, EventData},
     event_type::{Entity, EventType},
@@ -85,11 +86,13 @@ pub fn decode<'a>(
         Entity::Items => EventData::Item(parse(payload)?),
         Entity::Uploads => EventData::Upload(parse(payload)?),
         Entity::Files => EventData::File(parse(payload)?),
+        Entity::Declared(of) => EventData::Declared(parse_declared(of, payload)?),
     };
     let (id, version) = match &data {
         EventData::Item(data) => (data.item.id, data.item.version),
         EventData::Upload(data) => (data.upload.id, data.upload.version),
         EventData::File(data) => (data.file.upload_id, data.file.version),
+        EventData::Declared(data) => (data.aggregate.id, data.aggregate.version),
     };
     if (id, version) != (envelope.subject, envelope.version.version) {
         let detail = format!(
@@ -156,11 +159,8 @@ fn event_type(name: &str) -> Result<EventType, DecodeError> {
         return Ok(event_type);
     }
     let stem = |name: &str| name.rsplit_once(".v").map(|(stem, _)| stem.to_owned());
-    let known_stem = stem(name).is_some_and(|unknown| {
-        EventType::ALL
-            .iter()
-            .any(|t| stem(t.name()).as_deref() == Some(&unknown))
-    });
+    let known_stem = stem(name)
+        .is_some_and(|unknown| EventType::all().any(|t| stem(t.name()).as_deref() == Some(&unknown)));
     let class = if known_stem {
         DecodeErrorClass::UnknownVersion
     } else {
@@ -183,6 +183,13 @@ fn invalid_header(name: &str, text: &str) -> DecodeError {
         DecodeErrorClass::InvalidHeader,
         format!("header `{name}` is `{shown}`"),
     )
+}
+
+fn parse_declared(of: &Declaration, payload: &[u8]) -> Result<DeclaredData, DecodeError> {
+    let data: DeclaredData = parse(payload)?;
+    of.reads(&data.aggregate.state)
+        .map_err(|error| DecodeError::new(DecodeErrorClass::InvalidData, error.to_string()))?;
+    Ok(data)
 }
 
 fn parse<T: DeserializeOwned>(payload: &[u8]) -> Result<T, DecodeError> {

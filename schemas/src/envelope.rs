@@ -63,7 +63,7 @@ impl Envelope {
     /// The writer: one a topic.
     pub fn source(&self) -> &'static str {
         match self.event_type.entity() {
-            Entity::Items | Entity::Uploads => "/depot/command-api",
+            Entity::Items | Entity::Uploads | Entity::Declared(_) => "/depot/command-api",
             Entity::Files => "/depot/uploader",
         }
     }

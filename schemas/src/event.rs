@@ -1,6 +1,9 @@
 use serde::Serialize;
 
-use crate::{envelope::Envelope, file_events::FileData, item_events::ItemData, upload_events::UploadData};
+use crate::{
+    declared_events::DeclaredData, envelope::Envelope, file_events::FileData, item_events::ItemData,
+    upload_events::UploadData,
+};
 
 /// What an event says; untagged, since the type stands in the envelope.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -9,6 +12,7 @@ pub enum EventData {
     Item(ItemData),
     Upload(UploadData),
     File(FileData),
+    Declared(DeclaredData),
 }
 
 /// An event: envelope and data.

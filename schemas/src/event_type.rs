@@ -1,5 +1,7 @@
 use std::fmt;
 
+use depot_domain::{DECLARED, Declaration, EventName};
+
 /// What an event is about; each entity has a topic of its own with one writer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Entity {
@@ -9,29 +11,36 @@ pub enum Entity {
     Uploads,
     /// Written by the uploader, keyed by upload id, with versions of its own.
     Files,
+    /// Written by command-api, keyed by the aggregate's id.
+    Declared(&'static Declaration),
 }
 
 macro_rules! event_types {
     ($($(#[$doc:meta])* $variant:ident, $entity:ident, $name:literal;)*) => {
         /// Every type of event that is written, with its major version.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-        pub enum EventType { $($(#[$doc])* $variant,)* }
+        pub enum EventType {
+            $($(#[$doc])* $variant,)*
+            /// Of a declared aggregate.
+            Declared(&'static Declaration, EventName),
+        }
 
         impl EventType {
+            /// But those of declared aggregates.
             pub const ALL: &'static [EventType] = &[$(EventType::$variant,)*];
 
             /// The `ce_type`, for example `depot.item.created.v1`.
             pub fn name(self) -> &'static str {
-                match self { $(Self::$variant => concat!("depot.", $name, ".v1"),)* }
+                match self { $(Self::$variant => concat!("depot.", $name, ".v1"),)* Self::Declared(_, event) => event.name }
             }
 
             /// The `ce_dataschema`: the path of the schema in this repository.
             pub fn schema(self) -> &'static str {
-                match self { $(Self::$variant => concat!("/schemas/events/", $name, ".v1.json"),)* }
+                match self { $(Self::$variant => concat!("/schemas/events/", $name, ".v1.json"),)* Self::Declared(_, event) => event.schema }
             }
 
             pub fn entity(self) -> Entity {
-                match self { $(Self::$variant => Entity::$entity,)* }
+                match self { $(Self::$variant => Entity::$entity,)* Self::Declared(of, _) => Entity::Declared(of) }
             }
         }
     };
@@ -74,10 +83,19 @@ event_types! {
 impl EventType {
     /// The type of that name, none if it is not known here.
     pub fn from_name(name: &str) -> Option<Self> {
-        Self::ALL
-            .iter()
-            .copied()
-            .find(|event_type| event_type.name() == name)
+        Self::all().find(|event_type| event_type.name() == name)
+    }
+
+    /// All, those of declared aggregates too.
+    pub fn all() -> impl Iterator<Item = Self> {
+        let declared = DECLARED.iter().flat_map(Self::of_declared);
+        Self::ALL.iter().copied().chain(declared)
+    }
+
+    /// Those of a declared aggregate.
+    pub fn of_declared(declaration: &'static Declaration) -> impl Iterator<Item = Self> {
+        let events = declaration.events().into_iter();
+        events.map(move |event| Self::Declared(declaration, event))
     }
 
     /// Whether it tells a state once more, in a version that another event may have told.

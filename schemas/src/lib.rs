@@ -6,6 +6,7 @@
 //! the views.
 //! `events/` holds one JSON Schema for each type and version, generated from these types and held to them by a test.
 
+mod declared_events;
 mod decode;
 mod envelope;
 mod event;
@@ -17,6 +18,7 @@ pub mod sweep;
 pub mod topics;
 mod upload_events;
 
+pub use declared_events::{DeclaredData, DeclaredState};
 pub use decode::{DecodeError, DecodeErrorClass, decode};
 pub use envelope::{Envelope, header};
 pub use event::{Event, EventData};

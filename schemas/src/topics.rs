@@ -1,5 +1,7 @@
 //! The topics, declared once: names, partitions, retention. `depot topics` creates them; nothing else does.
 
+use depot_domain::DECLARED;
+
 use crate::event_type::Entity;
 
 /// Partitions of every topic, unless an installation has chosen another number (`TOPIC_PARTITIONS`). A keyed topic never grows
@@ -103,9 +105,7 @@ impl Topics {
 
     /// The entity whose events topic is called `topic`.
     pub fn entity(&self, topic: &str) -> Option<Entity> {
-        Entity::ALL
-            .into_iter()
-            .find(|entity| self.events(*entity) == topic)
+        Entity::all().find(|entity| self.events(*entity) == topic)
     }
 
     /// Every topic that has to be there.
@@ -121,8 +121,8 @@ impl Topics {
             max_message_bytes,
             retention_ms: FOR_EVER,
         };
-        let events = Entity::ALL.map(|entity| spec(self.events(entity), MAX_MESSAGE_BYTES));
-        let dead_letters = Entity::ALL.map(|entity| spec(self.dead_letters(entity), MAX_DEAD_LETTER_BYTES));
+        let events = Entity::all().map(|entity| spec(self.events(entity), MAX_MESSAGE_BYTES));
+        let dead_letters = Entity::all().map(|entity| spec(self.dead_letters(entity), MAX_DEAD_LETTER_BYTES));
         let retries = self.retries().map(|name| spec(name, MAX_DEAD_LETTER_BYTES));
         let redriven = REDRIVEN_GROUPS.map(|group| spec(self.redriven(group), MAX_DEAD_LETTER_BYTES));
         let notifications = [
@@ -133,7 +133,6 @@ impl Topics {
             spec(self.store_notification_dead_letters(), MAX_DEAD_LETTER_BYTES),
         ];
         events
-            .into_iter()
             .chain(dead_letters)
             .chain(retries)
             .chain(redriven)
@@ -143,7 +142,18 @@ impl Topics {
 }
 
 impl Entity {
+    /// But declared aggregates.
     pub const ALL: [Entity; 3] = [Entity::Items, Entity::Uploads, Entity::Files];
+
+    /// All, declared aggregates too.
+    pub fn all() -> impl Iterator<Item = Self> {
+        Self::ALL.into_iter().chain(Self::declared())
+    }
+
+    /// Declared aggregates.
+    pub fn declared() -> impl Iterator<Item = Self> {
+        DECLARED.iter().map(Self::Declared)
+    }
 
     /// As it stands in a topic's name.
     pub fn as_str(self) -> &'static str {
@@ -151,6 +161,7 @@ impl Entity {
             Self::Items => "items",
             Self::Uploads => "uploads",
             Self::Files => "files",
+            Self::Declared(of) => of.plural,
         }
     }
 }

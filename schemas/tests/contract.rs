@@ -7,8 +7,8 @@ use depot_domain::{
     CommandId, Item, ItemContent, ItemId, ItemStatus, Owner, Upload, UploadId, UploadRequest, VersionToken,
 };
 use depot_schemas::{
-    DecodeErrorClass, Entity, Envelope, Event, EventData, EventType, FileData, FileOutcome, FileState,
-    ItemData, ItemState, ThumbnailState, UploadData, UploadState, decode,
+    DeclaredData, DeclaredState, DecodeErrorClass, Entity, Envelope, Event, EventData, EventType, FileData,
+    FileOutcome, FileState, ItemData, ItemState, ThumbnailState, UploadData, UploadState, decode,
     topics::{REDRIVEN_GROUPS, Topics},
 };
 use schemars::generate::SchemaSettings;
@@ -24,12 +24,12 @@ fn schema_path(event_type: EventType) -> PathBuf {
 
 fn generated_schema(event_type: EventType) -> Value {
     let generator = SchemaSettings::draft2020_12().into_generator();
-    let schema = match event_type.entity() {
-        Entity::Items => generator.into_root_schema_for::<ItemData>(),
-        Entity::Uploads => generator.into_root_schema_for::<UploadData>(),
-        Entity::Files => generator.into_root_schema_for::<FileData>(),
+    let mut schema = match event_type.entity() {
+        Entity::Items => generator.into_root_schema_for::<ItemData>().to_value(),
+        Entity::Uploads => generator.into_root_schema_for::<UploadData>().to_value(),
+        Entity::Files => generator.into_root_schema_for::<FileData>().to_value(),
+        Entity::Declared(of) => DeclaredData::schema_of(of),
     };
-    let mut schema = schema.to_value();
     schema["$id"] = json!(event_type.schema());
     schema["title"] = json!(event_type.name());
     schema
@@ -38,7 +38,7 @@ fn generated_schema(event_type: EventType) -> Value {
 /// `DEPOT_WRITE_CONTRACTS=1 cargo test -p depot-schemas` writes the files anew.
 #[test]
 fn every_event_type_has_its_committed_schema() {
-    for &event_type in EventType::ALL {
+    for event_type in EventType::all() {
         let mut text = serde_json::to_string_pretty(&generated_schema(event_type)).unwrap();
         text.push('\n');
         let path = schema_path(event_type);
@@ -56,7 +56,11 @@ fn every_event_type_has_its_committed_schema() {
     let files = fs::read_dir(PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("events"))
         .unwrap()
         .count();
-    assert_eq!(files, EventType::ALL.len(), "a schema file without an event type");
+    assert_eq!(
+        files,
+        EventType::all().count(),
+        "a schema file without an event type"
+    );
 }
 
 fn thumbnail() -> ThumbnailState {
@@ -120,11 +124,24 @@ fn sample(event_type: EventType) -> Event {
                 thumbnail: Some(thumbnail()),
             },
         }),
+        Entity::Declared(_) => EventData::Declared(DeclaredData {
+            aggregate: DeclaredState {
+                id: Uuid::now_v7(),
+                owner: "alice".into(),
+                state: json!({"text": "a"}),
+                version: 1,
+                created_at: now,
+                updated_at: now,
+            },
+            changed: vec![],
+            actor: "alice".into(),
+        }),
     };
     let subject = match &data {
         EventData::Item(data) => data.item.id,
         EventData::Upload(data) => data.upload.id,
         EventData::File(data) => data.file.upload_id,
+        EventData::Declared(data) => data.aggregate.id,
     };
     let mut envelope = Envelope::new(
         event_type,
@@ -287,7 +304,7 @@ fn an_event_that_is_older_than_the_field_thumbnail_is_read_and_meets_the_schema(
         let thumbnail = match message.decode(event_type.entity()).unwrap().data {
             EventData::File(data) => data.file.thumbnail,
             EventData::Upload(data) => data.upload.thumbnail,
-            EventData::Item(_) => panic!("an item's event"),
+            EventData::Item(_) | EventData::Declared(_) => panic!("another event"),
         };
         assert_eq!(thumbnail, None);
         let validator = jsonschema::validator_for(&generated_schema(event_type)).unwrap();

@@ -1,5 +1,6 @@
 use depot_domain::{
-    FieldError, ItemError, ItemId, QuotaExceeded, UploadError, UploadId, UploadStatus, VersionToken,
+    FieldError, InstanceId, ItemError, ItemId, QuotaExceeded, UploadError, UploadId, UploadStatus,
+    VersionToken,
 };
 use depot_outbox::AppendError;
 use depot_saga::store::SagaStoreError;
@@ -46,6 +47,10 @@ pub enum Refusal {
     QuotaExceeded(#[from] QuotaExceeded),
     #[error("{} fields of the result would be invalid", .0.len())]
     Invalid(Vec<FieldError>),
+    #[error("there is no {name} {id}")]
+    DeclaredNotFound { name: &'static str, id: InstanceId },
+    #[error("{why}")]
+    DeclaredNotNow { why: String, version: VersionToken },
     #[error("aggregate {0} is not parked")]
     NotParked(Uuid),
     #[error("there is no such dead letter")]

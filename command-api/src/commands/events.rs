@@ -1,5 +1,5 @@
-use depot_domain::{Item, Upload, VersionToken};
-use depot_schemas::{Envelope, Event, EventData, EventType, ItemData, UploadData};
+use depot_domain::{Instance, Item, Upload, VersionToken};
+use depot_schemas::{DeclaredData, Envelope, Event, EventData, EventType, ItemData, UploadData};
 use depot_service::telemetry::TraceHeaders;
 use time::OffsetDateTime;
 
@@ -43,6 +43,31 @@ pub(super) fn of_upload(
         actor: actor.to_owned(),
     });
     event(moment.now, cause, event_type, upload.id.0, version, data)
+}
+
+/// An event of a declared aggregate in the version that it has after the change; its time is that of the state, as an item's.
+pub(super) fn of_declared(
+    moment: &Moment,
+    cause: &Cause,
+    event_type: EventType,
+    instance: &Instance,
+    changed: Vec<String>,
+    actor: &str,
+) -> Event {
+    let version = moment.token(instance.version);
+    let data = EventData::Declared(DeclaredData {
+        aggregate: instance.into(),
+        changed,
+        actor: actor.to_owned(),
+    });
+    event(
+        instance.updated_at,
+        cause,
+        event_type,
+        instance.id.0,
+        version,
+        data,
+    )
 }
 
 fn event(

@@ -3,7 +3,7 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use depot_domain::{CommandId, Item, Upload, VersionToken};
+use depot_domain::{CommandId, Instance, Item, Upload, VersionToken};
 use depot_outbox::{Doorbell, NewEvent};
 use depot_retry::{Breaker, BreakerError, BreakerSettings};
 use depot_schemas::{Event, EventType, ItemState, UploadState, topics::Topics};
@@ -232,6 +232,18 @@ impl UnitOfWork {
     /// Records an event of an upload that has been written.
     pub fn record_upload(&mut self, event_type: EventType, upload: &Upload, changed: &[&str], actor: &str) {
         let event = events::of_upload(&self.moment, &self.cause, event_type, upload, changed, actor);
+        self.events.push(event);
+    }
+
+    /// Records an event of a declared aggregate that has been written.
+    pub fn record_declared(
+        &mut self,
+        event_type: EventType,
+        instance: &Instance,
+        changed: Vec<String>,
+        actor: &str,
+    ) {
+        let event = events::of_declared(&self.moment, &self.cause, event_type, instance, changed, actor);
         self.events.push(event);
     }
 

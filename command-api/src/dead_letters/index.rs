@@ -14,10 +14,8 @@ pub fn index_settings(
     topics: &Topics,
     client_settings: Vec<(String, String)>,
 ) -> ConsumerSettings {
-    let of_events = Entity::ALL.map(|entity| topics.dead_letters(entity));
-    let letters = of_events
-        .into_iter()
-        .chain([topics.store_notification_dead_letters()]);
+    let of_events = Entity::all().map(|entity| topics.dead_letters(entity));
+    let letters = of_events.chain([topics.store_notification_dead_letters()]);
     let mut settings = ConsumerSettings::new(brokers, topics.group("dead-letters"), letters);
     settings.client_settings = client_settings;
     // Each holds a connection of the pool that requests need too.

@@ -56,6 +56,10 @@ pub fn retry_sources(topics: &Topics) -> Vec<((String, String), String)> {
     ] {
         sources.push(((topics.group(group), topic), topics.redriven(group)));
     }
+    sources.extend(Entity::declared().map(|entity| {
+        let group = "projector";
+        ((topics.group(group), events(entity)), topics.redriven(group))
+    }));
     sources
 }
 

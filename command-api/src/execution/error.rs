@@ -66,6 +66,13 @@ pub fn refusal(refusal: &Refusal) -> Problem {
             .with_extension("limit_bytes", quota.limit_bytes)
             .with_extension("used_bytes", quota.used_bytes)
             .with_extension("reserved_bytes", quota.reserved_bytes),
+        Refusal::DeclaredNotFound { name, id } => {
+            Problem::of(&problems::AGGREGATE_NOT_FOUND).with_detail(format!("There is no {name} {id}."))
+        }
+        Refusal::DeclaredNotNow { why, version } => {
+            let problem = Problem::of(&problems::NOT_NOW).with_detail(why.as_str());
+            with_version(problem, *version)
+        }
         Refusal::NotParked(id) => Problem::of(&problems::AGGREGATE_NOT_PARKED)
             .with_detail(format!("No event of aggregate {id} waits to be resumed.")),
         Refusal::NoDeadLetter => Problem::of(&problems::DEAD_LETTER_NOT_FOUND)

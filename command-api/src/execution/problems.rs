@@ -1,18 +1,23 @@
 //! The kinds of problem that only this API answers; the general ones are in `depot_service::problem::types`.
 
+use std::sync::LazyLock;
+
+use depot_domain::DECLARED;
 use depot_service::problem::ProblemType;
 
 macro_rules! problem_types {
-    ($($constant:ident = $name:literal, $status:literal, $title:literal, $description:literal;)*) => {
+    ($(#[$doc:meta])* $list:ident: $($constant:ident = $name:literal, $status:literal, $title:literal, $description:literal;)*) => {
         $(pub const $constant: ProblemType = ProblemType {
             name: $name, status: $status, title: $title, description: $description,
         };)*
-        /// All of them, for the documentation.
-        pub const ALL: &[ProblemType] = &[$($constant),*];
+        $(#[$doc])*
+        pub const $list: &[ProblemType] = &[$($constant),*];
     };
 }
 
 problem_types! {
+    /// All but those of declared aggregates, for the documentation.
+    ALL:
     ITEM_NOT_FOUND = "item-not-found", 404, "There is no such item",
         "No item has ever had this id.";
     ITEM_DELETED = "item-deleted", 410, "The item is deleted",
@@ -80,4 +85,19 @@ problem_types! {
          to see where it stands.";
     BUSY = "busy", 503, "Too many requests want the same thing",
         "Others were changing the same resource for too long; nothing was done. Repeat after `Retry-After`.";
+}
+
+problem_types! {
+    /// Those of declared aggregates.
+    OF_DECLARED:
+    AGGREGATE_NOT_FOUND = "aggregate-not-found", 404, "There is no such thing",
+        "No aggregate of this kind has ever had this id; `detail` names both.";
+    NOT_NOW = "not-now", 409, "Its state does not allow it",
+        "What the command asks for cannot be done to it as it is; `detail` says why, and `version` is its version.";
+}
+
+/// All that this installation answers.
+pub fn documented() -> &'static [ProblemType] {
+    static WITH_DECLARED: LazyLock<Vec<ProblemType>> = LazyLock::new(|| [ALL, OF_DECLARED].concat());
+    if DECLARED.is_empty() { ALL } else { &WITH_DECLARED }
 }

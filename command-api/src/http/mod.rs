@@ -3,6 +3,7 @@
 mod accounts;
 mod admin;
 mod bulk;
+mod declared;
 mod documentation;
 mod items;
 mod openapi;

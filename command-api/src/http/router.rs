@@ -5,6 +5,7 @@ use axum::{
     extract::FromRef,
     routing::{get, post, put},
 };
+use depot_domain::DECLARED;
 use depot_schemas::topics::Topics;
 use depot_service::auth::Door;
 use depot_service::database::Pool;
@@ -13,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 use super::{
     accounts, admin,
     bulk::{self, Bulk},
-    documentation,
+    declared, documentation,
     executor::Executor,
     items, redirect, uploads,
 };
@@ -149,6 +150,7 @@ pub fn router(state: ApiState) -> Router {
         .route("/api/v1/uploads/{id}/{*rest}", read())
         .route("/api/v1/accounts/{owner}", get(accounts::read))
         .route("/api/v1/accounts/{owner}/limit", put(accounts::set_limit))
+        .merge(declared::routes(DECLARED))
         .merge(admin::routes(FromRef::from_ref(&state)))
         .merge(documentation::routes())
         .merge(depot_service::health::public_routes())

@@ -88,6 +88,7 @@ fn former(event: &Event) -> Former {
     let owner = match &event.data {
         EventData::Item(data) => data.item.owner.clone(),
         EventData::Upload(data) => data.upload.owner.clone(),
+        EventData::Declared(data) => data.aggregate.owner.clone(),
         EventData::File(_) => String::new(),
     };
     Former {
@@ -114,6 +115,7 @@ fn record_as_gone(unit: &mut UnitOfWork, event: &Event) -> Result<(), CommandErr
             thumbnail: None,
             ..data.upload.clone()
         }),
-        EventData::File(_) => Ok(()),
+        // Neither is looked for in a lost log.
+        EventData::File(_) | EventData::Declared(_) => Ok(()),
     }
 }

@@ -5,6 +5,7 @@
 pub mod accounts;
 pub mod audit;
 pub mod dead_letters;
+pub mod declared;
 mod error;
 pub mod idempotency;
 pub mod items;

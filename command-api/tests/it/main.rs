@@ -13,6 +13,7 @@ mod conflicts;
 mod content;
 mod dead_letters;
 mod deadlines;
+mod declared;
 mod expiry;
 mod faults;
 mod grouped;

@@ -50,6 +50,10 @@ uuid_id!(
     UploadId
 );
 uuid_id!(
+    /// Identifies one of a declared aggregate, for life.
+    InstanceId
+);
+uuid_id!(
     /// Identifies one event; a repeat of the event has the same.
     EventId
 );

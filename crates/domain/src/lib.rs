@@ -5,6 +5,7 @@
 //! `depot-schemas`.
 
 mod content_policy;
+pub mod declared;
 mod field_error;
 mod ids;
 mod item;
@@ -17,8 +18,11 @@ mod upload_fields;
 mod version;
 
 pub use content_policy::{AcceptedTypes, PASSIVE_TYPES, may_be_shown, served_type};
+pub use declared::{
+    Aggregate, Body, Change, Command, DECLARED, Declaration, EventName, Instance, InstanceDecision, Refused,
+};
 pub use field_error::{FieldError, Invalid};
-pub use ids::{CommandId, EventId, InvalidId, InvalidOwner, ItemId, Owner, UploadId};
+pub use ids::{CommandId, EventId, InstanceId, InvalidId, InvalidOwner, ItemId, Owner, UploadId};
 pub use item::{FileRef, Item, ItemContent, ItemDecision, ItemError};
 pub use item_fields::{Attributes, Description, ItemName, ItemStatus, Tags};
 pub use parts::{PartPlan, PartsAmiss};

@@ -1,5 +1,6 @@
 //! The views, one a file: each takes all batches of a transaction at once, in one statement, with its keys sorted.
 
+pub(crate) mod declared;
 pub(crate) mod item;
 pub(crate) mod item_history;
 pub mod statistics;
@@ -9,7 +10,7 @@ use std::collections::BTreeMap;
 
 use depot_consumer::{Batch, Record};
 use depot_domain::VersionToken;
-use depot_schemas::{Event, EventData, ItemData, UploadData};
+use depot_schemas::{Entity, Event, EventData, ItemData, UploadData};
 use uuid::Uuid;
 
 pub(crate) use crate::offsets::LogBases;
@@ -17,6 +18,13 @@ pub(crate) use crate::offsets::LogBases;
 /// The shape of the rows that this program writes. It is raised with every change by which the same event makes another row:
 /// programs feed the versions of the views that are of their shape, and leave others to the programs that write those.
 pub const SHAPE: i32 = 1;
+
+/// What has views.
+pub(crate) fn projected() -> impl Iterator<Item = Entity> {
+    [Entity::Items, Entity::Uploads]
+        .into_iter()
+        .chain(Entity::declared())
+}
 
 /// An event of an aggregate in a batch.
 #[derive(Debug)]

@@ -13,10 +13,11 @@ use super::{
     registry::{lock, lock_pointer, note_change},
 };
 
-const VIEWS: [&str; 5] = [
+const VIEWS: [&str; 6] = [
     "items",
     "item_history",
     "uploads",
+    "declared_aggregates",
     "tag_statistics",
     "owner_statistics",
 ];

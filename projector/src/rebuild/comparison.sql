@@ -13,6 +13,9 @@ WITH hashed AS (
     SELECT t.id::text, hashtextextended((to_jsonb(t) - 'projection')::text, 0)
     FROM read.uploads t WHERE $2 = 'uploads' AND t.projection = $1
     UNION ALL
+    SELECT t.kind || ' ' || t.id, hashtextextended((to_jsonb(t) - 'projection')::text, 0)
+    FROM read.declared_aggregates t WHERE $2 = 'declared_aggregates' AND t.projection = $1
+    UNION ALL
     SELECT t.item_id::text, hashtextextended((to_jsonb(t) - 'projection')::text, 0)
     FROM read.item_history t WHERE $2 = 'item_history' AND t.projection = $1 AND t.occurred_at >= $5::text::timestamptz
     UNION ALL

@@ -102,6 +102,7 @@ async fn remove_page(pool: &Pool, projection: i32) -> Result<u64, sqlx::Error> {
     Ok(remove_items(pool, projection).await?
         + remove_history(pool, projection).await?
         + remove_uploads(pool, projection).await?
+        + remove_declared(pool, projection).await?
         + remove_statistics(pool, projection).await?)
 }
 
@@ -140,6 +141,17 @@ async fn remove_uploads(pool: &Pool, projection: i32) -> Result<u64, sqlx::Error
     let removed = sqlx::query!(
         "DELETE FROM read.uploads WHERE ctid = ANY (ARRAY(
              SELECT ctid FROM read.uploads WHERE projection = $1 LIMIT $2
+         ))",
+        projection,
+        PAGE
+    );
+    Ok(removed.execute(pool).await?.rows_affected())
+}
+
+async fn remove_declared(pool: &Pool, projection: i32) -> Result<u64, sqlx::Error> {
+    let removed = sqlx::query!(
+        "DELETE FROM read.declared_aggregates WHERE ctid = ANY (ARRAY(
+             SELECT ctid FROM read.declared_aggregates WHERE projection = $1 LIMIT $2
          ))",
         projection,
         PAGE

@@ -4,13 +4,13 @@ use depot_service::database::Pool;
 use std::collections::BTreeMap;
 
 use depot_schemas::{
-    Entity,
     projections::{GivenUpEvent, ProjectionList, ProjectionPlace, ProjectionState, ProjectionStatus},
     topics::Topics,
 };
 use depot_topics::{LogEnd, LogEnds};
 
 use super::ProjectionError;
+use crate::projections::projected;
 
 /// Events before which partitions stand that are told of each version.
 const MOST_TOLD: i64 = 20;
@@ -33,13 +33,10 @@ impl Overview {
     /// # Errors
     /// [`ProjectionError`].
     pub(crate) async fn read(&self, with_rows: bool) -> Result<ProjectionList, ProjectionError> {
-        let used = [
-            self.topics.events(Entity::Items),
-            self.topics.events(Entity::Uploads),
-            self.topics.redriven("projector"),
-        ];
+        let mut used = vec![self.topics.redriven("projector")];
+        used.extend(projected().map(|entity| self.topics.events(entity)));
         // Before the offsets: none of them is past the end then but by what came meanwhile.
-        let ends = self.ends.read(used.to_vec()).await?;
+        let ends = self.ends.read(used).await?;
         let error = || ProjectionError::of("tell of the versions of the views");
         let (serving, mut projections) = self.list().await.map_err(error())?;
         let mut places = self.places(&ends).await.map_err(error())?;
@@ -135,6 +132,7 @@ impl Overview {
             r#"SELECT (SELECT count(*) FROM read.items WHERE projection = $1) AS "items!",
                       (SELECT count(*) FROM read.item_history WHERE projection = $1) AS "item_history!",
                       (SELECT count(*) FROM read.uploads WHERE projection = $1) AS "uploads!",
+                      (SELECT count(*) FROM read.declared_aggregates WHERE projection = $1) AS "declared!",
                       (SELECT count(*) FROM read.tag_statistics WHERE projection = $1) AS "tags!",
                       (SELECT count(*) FROM read.owner_statistics WHERE projection = $1) AS "owners!""#,
             projection
@@ -145,6 +143,7 @@ impl Overview {
             ("items", counts.items),
             ("item_history", counts.item_history),
             ("uploads", counts.uploads),
+            ("declared_aggregates", counts.declared),
             ("tag_statistics", counts.tags),
             ("owner_statistics", counts.owners),
         ];

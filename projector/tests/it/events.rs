@@ -128,7 +128,7 @@ pub fn upload_event(upload: &UploadState) -> Event {
 }
 
 /// The same for the same version each time: a repeat has the same ids.
-fn envelope(event_type: EventType, subject: Uuid, version: VersionToken) -> Envelope {
+pub fn envelope(event_type: EventType, subject: Uuid, version: VersionToken) -> Envelope {
     let of_version = |salt: u128| {
         let version = (version.epoch as u128) << 64 | version.version as u128;
         Uuid::from_u128(subject.as_u128() ^ version ^ salt << 100)

@@ -9,6 +9,7 @@
 mod cache;
 mod comparison;
 mod cost;
+mod declared;
 mod dropping;
 mod events;
 mod fixture;

@@ -1,6 +1,7 @@
 //! The questions over gRPC.
 
 mod convert;
+mod declared;
 mod fields;
 mod service;
 mod status;
@@ -18,9 +19,10 @@ use tokio_util::sync::CancellationToken;
 use tonic::service::Routes;
 
 use crate::{queries::Queries, read::Pointer};
-use service::QueryRpc;
+pub use declared::Seen;
+pub use service::QueryRpc;
 
-const METHODS: [&str; 8] = [
+const METHODS: &[&str] = &[
     "/depot.v1.QueryService/GetItem",
     "/depot.v1.QueryService/BatchGetItems",
     "/depot.v1.QueryService/ListItems",
@@ -47,15 +49,18 @@ pub async fn serve(
     max_calls: usize,
     stop: CancellationToken,
 ) -> Result<(), GrpcError> {
-    let service = QueryServiceServer::new(QueryRpc { queries, door })
+    let rpc = QueryRpc { queries, door };
+    let service = QueryServiceServer::new(rpc.clone())
         .max_decoding_message_size(MAX_REQUEST_BYTES)
         .max_encoding_message_size(MAX_ANSWER_BYTES);
+    // Behind this line comes what declared aggregates add to it.
+    let routes = Routes::new(service);
     let offered = Offered {
         name: SERVICE_NAME,
-        methods: &METHODS,
+        methods: METHODS,
         only_reads: true,
         descriptors: v1::QUERY_DESCRIPTORS,
-        routes: Routes::new(service),
+        routes,
     };
     let is_ready = || future::ready(pointer.check().is_ok());
     depot_grpc::serve(listener, offered, Limits { max_calls }, is_ready, stop).await

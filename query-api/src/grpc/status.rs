@@ -22,6 +22,9 @@ pub fn of(error: QueryError) -> Status {
         QueryError::NotFound(Subject::Upload(_)) => {
             with_reason(Code::NotFound, "UPLOAD_NOT_FOUND", message, &[])
         }
+        QueryError::NotFound(Subject::Declared(..)) => {
+            with_reason(Code::NotFound, "AGGREGATE_NOT_FOUND", message, &[])
+        }
         QueryError::ItemDeleted { version, .. } => with_reason(
             Code::NotFound,
             "ITEM_DELETED",
@@ -99,7 +102,7 @@ fn database_unavailable() -> Status {
 }
 
 /// The cause is logged, and nothing of it told.
-fn internal(cause: &(dyn std::error::Error + 'static)) -> Status {
+pub fn internal(cause: &(dyn std::error::Error + 'static)) -> Status {
     request_span().in_scope(|| tracing::error!(error = chain(cause), "call failed"));
     count_error("grpc", "internal");
     with_reason(

@@ -81,5 +81,6 @@ pub fn describe(subject: Subject) -> String {
     match subject {
         Subject::Item(id) => format!("item {id}"),
         Subject::Upload(id) => format!("upload {id}"),
+        Subject::Declared(of, id) => format!("{} {id}", of.name),
     }
 }

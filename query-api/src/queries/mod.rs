@@ -2,6 +2,7 @@
 //! transport; REST and gRPC translate to and from them.
 
 mod batch_get_items;
+mod declared;
 mod download;
 mod error;
 mod get_item;
@@ -17,6 +18,7 @@ use std::sync::Arc;
 use depot_service::auth::{Principal, Role};
 
 pub use batch_get_items::{BatchOutcome, MAX_BATCH, WantedItem, batch_get_items};
+pub use declared::{DeclaredPage, get_declared, list_declared};
 pub use download::{Download, download, download_thumbnail};
 pub use error::{InvalidResumeToken, QueryError, describe};
 pub use get_item::{get_item, item_view};

@@ -1,6 +1,7 @@
 //! Where answers come from: the process, Redis, a replica of Postgres where there is one, Postgres, in this order.
 
 mod cache;
+pub mod declared;
 pub mod item_pages;
 mod newest_pages;
 pub mod notifications;

@@ -75,7 +75,7 @@ pub struct Pools {
 /// The views in Postgres.
 #[derive(Debug, Clone)]
 pub struct Views {
-    pools: Pools,
+    pub(super) pools: Pools,
     /// Those who may wait for a connection for a list, a search or statistics, and those who have one.
     searches: Bulkhead,
     /// Half of the connections of `point` for the tails of streams, so that others find one.
@@ -331,7 +331,7 @@ impl Views {
     }
 
     /// The answer of a statement that may take long, unless as many are asked for as have places.
-    async fn search<T>(
+    pub(super) async fn search<T>(
         &self,
         question: Question,
         asked: impl Future<Output = Result<T, sqlx::Error>>,
@@ -343,7 +343,7 @@ impl Views {
     }
 
     /// A statement's answer, unless Postgres is away.
-    async fn answer<T>(
+    pub(super) async fn answer<T>(
         &self,
         question: Question,
         asked: impl Future<Output = Result<T, sqlx::Error>>,

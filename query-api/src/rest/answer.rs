@@ -20,16 +20,23 @@ use crate::read::Held;
 pub fn held(headers: &HeaderMap, held: &Held) -> Response {
     let tag = held.entry.version.view_etag(held.projection);
     let body = held.entry.body.clone().unwrap_or_default();
-    let mut response = if etag::none_match_names(headers, &tag) {
-        StatusCode::NOT_MODIFIED.into_response()
-    } else {
-        (
-            [(CONTENT_TYPE, HeaderValue::from_static("application/json"))],
-            Body::from(body),
-        )
-            .into_response()
+    unless_known(headers, &tag, || {
+        let content_type = [(CONTENT_TYPE, HeaderValue::from_static("application/json"))];
+        (content_type, Body::from(body)).into_response()
+    })
+}
+
+/// A representation under its tag, or 304 for a client that has it.
+pub fn tagged(headers: &HeaderMap, tag: &str, shown: &impl Serialize) -> Response {
+    unless_known(headers, tag, || Json(shown).into_response())
+}
+
+fn unless_known(headers: &HeaderMap, tag: &str, whole: impl FnOnce() -> Response) -> Response {
+    let mut response = match etag::none_match_names(headers, tag) {
+        true => StatusCode::NOT_MODIFIED.into_response(),
+        false => whole(),
     };
-    if let Some(tag) = etag::value(&tag) {
+    if let Some(tag) = etag::value(tag) {
         response.headers_mut().insert(ETAG, tag);
     }
     revalidated(response)

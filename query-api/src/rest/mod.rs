@@ -1,6 +1,7 @@
 //! The questions over REST.
 
 mod answer;
+mod declared;
 mod etag;
 mod export;
 mod items;
@@ -15,6 +16,7 @@ mod uploads;
 use std::sync::Arc;
 
 use axum::{Router, extract::FromRef, routing::get};
+use depot_domain::DECLARED;
 use depot_service::{auth::Door, config::HttpConfig, health, layers, problem::documentation};
 
 pub use export::{ExportLimits, Exports};
@@ -62,8 +64,9 @@ pub fn router(state: RestState, config: &HttpConfig) -> Router {
         .route("/api/v1/statistics", get(statistics::all))
         .route("/api/v1/statistics/tags", get(statistics::tags))
         .route("/api/v1/statistics/owners", get(statistics::owners))
+        .merge(declared::routes(DECLARED))
         .merge(depot_service::openapi::routes(openapi::SERVED))
         .merge(health::public_routes())
-        .merge(documentation(problem::ALL));
+        .merge(documentation(problem::documented()));
     layers::standard_layers(routes, config).with_state(state)
 }

@@ -1,6 +1,9 @@
 //! The one place where a question without an answer becomes a problem document.
 
+use std::sync::LazyLock;
+
 use axum::response::{IntoResponse, Response};
+use depot_domain::DECLARED;
 use depot_service::problem::{Problem, ProblemType, types};
 use http::header::ETAG;
 
@@ -96,6 +99,21 @@ pub const ALL: &[ProblemType] = &[
     EVENT_ID_OUT_OF_RANGE,
 ];
 
+pub const AGGREGATE_NOT_FOUND: ProblemType = ProblemType {
+    name: "aggregate-not-found",
+    status: 404,
+    title: "There is no such thing",
+    description: "No aggregate of this kind has this id, or it has not reached the view yet: name the version that the \
+                  command answered in `min_version` to wait for it. `detail` names both.",
+};
+
+/// All that this installation answers: those of declared aggregates too, where there are any.
+pub fn documented() -> &'static [ProblemType] {
+    static WITH_DECLARED: LazyLock<Vec<ProblemType>> =
+        LazyLock::new(|| [ALL, &[AGGREGATE_NOT_FOUND]].concat());
+    if DECLARED.is_empty() { ALL } else { &WITH_DECLARED }
+}
+
 /// Seconds after which a repeat is worth it.
 const RETRY_AFTER: u64 = 1;
 
@@ -105,6 +123,7 @@ impl From<QueryError> for Problem {
         match error {
             QueryError::Forbidden(detail) => Self::forbidden(detail),
             QueryError::NotFound(Subject::Item(_)) => Self::of(&ITEM_NOT_FOUND).with_detail(detail),
+            QueryError::NotFound(Subject::Declared(..)) => Self::of(&AGGREGATE_NOT_FOUND).with_detail(detail),
             QueryError::NotFound(Subject::Upload(_)) => Self::of(&UPLOAD_NOT_FOUND).with_detail(detail),
             QueryError::ItemDeleted {
                 version, projection, ..

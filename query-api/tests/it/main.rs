@@ -9,6 +9,7 @@
 mod away;
 mod bad_input;
 mod cache;
+mod declared;
 mod downloads;
 mod event_stream;
 mod export;

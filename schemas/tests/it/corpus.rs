@@ -117,6 +117,10 @@ fn every_type_has_documents_and_every_document_a_type() {
         .unwrap()
         .map(|entry| entry.unwrap().file_name().into_string().unwrap())
         .collect();
+    // Those of declared aggregates may have documents, and need none.
+    let declared = EventType::all().map(|event_type| name_of(event_type).to_owned());
+    let declared: BTreeSet<_> = declared.filter(|name| !known.contains(name)).collect();
+    let kept: BTreeSet<_> = kept.difference(&declared).cloned().collect();
     assert_eq!(kept, known, "folders of schemas/corpus, and types that are read");
     for &event_type in EventType::ALL {
         assert!(
@@ -129,7 +133,7 @@ fn every_type_has_documents_and_every_document_a_type() {
 #[test]
 fn every_event_that_was_ever_written_is_read_back_whole() {
     let mut count = 0;
-    for &event_type in EventType::ALL {
+    for event_type in EventType::all() {
         for document in documents(event_type) {
             let event = document.decode(event_type);
             assert_eq!(event.envelope.event_type, event_type, "{}", document.file);
@@ -151,7 +155,7 @@ fn every_document_meets_the_schemas_of_every_version() {
     let released = fs::read_dir(root.join("released")).unwrap();
     let folders = released.map(|entry| entry.unwrap().path().join("events"));
     let folders: Vec<_> = folders.chain([root.join("events")]).collect();
-    for &event_type in EventType::ALL {
+    for event_type in EventType::all() {
         let mut checked = 0;
         for path in folders.iter().map(|folder| folder.join(event_type.schema_file())) {
             let Ok(schema) = fs::read_to_string(&path) else {

@@ -5,5 +5,6 @@ mod asyncapi;
 mod committed;
 mod compatibility;
 mod corpus;
+mod declared;
 mod openapi;
 mod requests;

@@ -43,6 +43,7 @@ impl Service {
 /// A service as a process; it ends with the value.
 pub struct ServiceProcess {
     service: Service,
+    program: PathBuf,
     environment: Vec<(String, String)>,
     log: PathBuf,
     child: Child,
@@ -51,10 +52,21 @@ pub struct ServiceProcess {
 impl ServiceProcess {
     /// Starts the program that the workspace's build left beside this one.
     pub fn start(service: Service, environment: Vec<(String, String)>, logs: &Path) -> Result<Self> {
+        Self::start_program(service, built_program(service.name())?, environment, logs)
+    }
+
+    /// As `start`, of another build.
+    pub fn start_program(
+        service: Service,
+        program: PathBuf,
+        environment: Vec<(String, String)>,
+        logs: &Path,
+    ) -> Result<Self> {
         let log = logs.join(format!("{}.log", service.name()));
-        let child = spawn(service, &environment, &log)?;
+        let child = spawn(&program, &environment, &log)?;
         Ok(Self {
             service,
+            program,
             environment,
             log,
             child,
@@ -108,7 +120,7 @@ impl ServiceProcess {
 
     /// Starts it again with the same environment, after it ended.
     pub fn restart(&mut self) -> Result<()> {
-        self.child = spawn(self.service, &self.environment, &self.log)?;
+        self.child = spawn(&self.program, &self.environment, &self.log)?;
         Ok(())
     }
 
@@ -149,10 +161,9 @@ pub fn built_program(name: &str) -> Result<PathBuf> {
     Ok(profile.join(name))
 }
 
-fn spawn(service: Service, environment: &[(String, String)], log: &Path) -> Result<Child> {
-    let program = built_program(service.name())?;
+fn spawn(program: &Path, environment: &[(String, String)], log: &Path) -> Result<Child> {
     let log = File::options().create(true).append(true).open(log)?;
-    Command::new(&program)
+    Command::new(program)
         .env_clear()
         .envs(environment.iter().map(|(name, value)| (name, value)))
         .stdin(Stdio::null())

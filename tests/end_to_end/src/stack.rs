@@ -29,6 +29,8 @@ pub struct Depot {
     /// The owner's: for looking into every schema from outside.
     pub database: PgPool,
     logs: PathBuf,
+    /// Where another build lies, if it is not this one.
+    programs: Option<PathBuf>,
 }
 
 /// An instance of a service beside the first.
@@ -51,6 +53,19 @@ impl Depot {
 
     /// As `start_with`, on backing services that were made before.
     pub async fn start_on(backing: Backing, overrides: &[(&str, &str)]) -> Result<Self> {
+        Self::start_programs(None, backing, overrides).await
+    }
+
+    /// As `start_on`, of another build, whose programs lie in a folder; the tool is from there too.
+    pub async fn start_from(programs: PathBuf, backing: Backing) -> Result<Self> {
+        Self::start_programs(Some(programs), backing, &[]).await
+    }
+
+    async fn start_programs(
+        programs: Option<PathBuf>,
+        backing: Backing,
+        overrides: &[(&str, &str)],
+    ) -> Result<Self> {
         let logs = PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../../target/end-to-end"))
             .join(backing.topics.prefix());
         fs::create_dir_all(&logs)?;
@@ -91,10 +106,9 @@ impl Depot {
         );
         let mut processes = HashMap::new();
         for service in Service::ALL {
-            processes.insert(
-                service,
-                ServiceProcess::start(service, environment.clone(), &logs)?,
-            );
+            let program = program(programs.as_ref(), service.name())?;
+            let process = ServiceProcess::start_program(service, program, environment.clone(), &logs)?;
+            processes.insert(service, process);
         }
         let database = backing.database.owner_pool().await;
         let mut depot = Self {
@@ -103,6 +117,7 @@ impl Depot {
             ports,
             database,
             logs,
+            programs,
         };
         for service in Service::ALL {
             depot.wait_ready(service).await;
@@ -132,7 +147,8 @@ impl Depot {
         );
         let logs = self.logs.join(format!("another-{}", ports[admin]));
         fs::create_dir_all(&logs)?;
-        let mut process = ServiceProcess::start(service, environment, &logs)?;
+        let program = program(self.programs.as_ref(), service.name())?;
+        let mut process = ServiceProcess::start_program(service, program, environment, &logs)?;
         let address = |name: &str| format!("http://127.0.0.1:{}", ports[name]);
         wait_for_ready(&mut process, &format!("{}/readyz", address(admin))).await;
         Ok(Another {
@@ -223,7 +239,7 @@ impl Depot {
 
     /// Runs the `depot` tool against this stack, to its end.
     pub async fn tool(&self, arguments: &[&str]) -> Result<std::process::Output> {
-        let mut command = tokio::process::Command::new(built_program("depot")?);
+        let mut command = tokio::process::Command::new(program(self.programs.as_ref(), "depot")?);
         command
             .env_clear()
             .envs(self.environment())
@@ -234,7 +250,7 @@ impl Depot {
 
     /// Starts the `depot` tool against this stack, with more of an environment. It ends with the value.
     pub fn start_tool(&self, arguments: &[&str], more: &[(&str, &str)]) -> Result<tokio::process::Child> {
-        let mut command = tokio::process::Command::new(built_program("depot")?);
+        let mut command = tokio::process::Command::new(program(self.programs.as_ref(), "depot")?);
         command
             .env_clear()
             .envs(self.environment())
@@ -318,6 +334,14 @@ async fn wait_for_ready(process: &mut ServiceProcess, url: &str) {
         }
     })
     .await;
+}
+
+/// A program of another build, or of this one.
+fn program(programs: Option<&PathBuf>, name: &str) -> Result<PathBuf> {
+    match programs {
+        Some(folder) => Ok(folder.join(name)),
+        None => built_program(name),
+    }
 }
 
 fn admin_variable(service: Service) -> &'static str {

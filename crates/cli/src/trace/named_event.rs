@@ -108,10 +108,10 @@ fn of_record(stores: &Stores, id: Uuid, record: LogRecord) -> Option<Subject> {
     Some(subject)
 }
 
-/// None of a topic that is none of this installation's.
+/// None of a topic that is none of this installation's, or of declared aggregates.
 fn of_row(stores: &Stores, id: Uuid, row: EventRow) -> Option<Subject> {
     let entity = stores.log.topics.entity(&row.topic)?;
-    let (kind, aggregate, version) = (kind_of(entity), row.aggregate_id, row.aggregate_version);
+    let (kind, aggregate, version) = (kind_of(entity)?, row.aggregate_id, row.aggregate_version);
     Some(Subject {
         kind: Kind::Event,
         title: format!(
@@ -119,7 +119,7 @@ fn of_row(stores: &Stores, id: Uuid, row: EventRow) -> Option<Subject> {
             row.event_type,
             match entity {
                 Entity::Files => "the file of upload",
-                Entity::Items | Entity::Uploads => kind.as_str(),
+                Entity::Items | Entity::Uploads | Entity::Declared(_) => kind.as_str(),
             }
         ),
         about: Some((kind, aggregate)),

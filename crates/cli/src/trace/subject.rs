@@ -129,7 +129,7 @@ async fn known(stores: &mut Stores, id: Uuid) -> Seen<Vec<EntityKind>> {
     if kinds.is_empty() {
         let topics = &stores.log.topics;
         let entities = row.letters.iter().filter_map(|topic| topics.entity(topic));
-        kinds.extend(entities.map(kind_of));
+        kinds.extend(entities.filter_map(kind_of));
         kinds.dedup();
     }
     Ok(kinds)
@@ -147,16 +147,18 @@ async fn in_log(stores: &Stores, id: Uuid) -> Seen<Vec<EntityKind>> {
         let place = vec![(topic, partition, from)];
         let search = stores.log.search(place, wanted, stores.scan).await?;
         if search.found.is_some() {
-            return Ok(vec![kind_of(entity)]);
+            return Ok(kind_of(entity).into_iter().collect());
         }
     }
     Ok(Vec::new())
 }
 
-pub fn kind_of(entity: Entity) -> EntityKind {
+/// None for a declared aggregate, whose way is not followed.
+pub fn kind_of(entity: Entity) -> Option<EntityKind> {
     match entity {
-        Entity::Items => EntityKind::Item,
-        Entity::Uploads | Entity::Files => EntityKind::Upload,
+        Entity::Items => Some(EntityKind::Item),
+        Entity::Uploads | Entity::Files => Some(EntityKind::Upload),
+        Entity::Declared(_) => None,
     }
 }
 

@@ -7,8 +7,9 @@ use axum::response::IntoResponse as _;
 use bytes::Bytes;
 use http::StatusCode;
 use serde::de::DeserializeOwned;
+use serde_json::Value;
 
-use super::faults::collect_faults;
+use super::faults::{ShapeFault, collect_faults};
 use super::media_type::{self, ApplicationJson, MediaType};
 use crate::layers::BodyLimit;
 use crate::problem::{Problem, types};
@@ -78,21 +79,39 @@ async fn read_body<S: Send + Sync>(request: Request, state: &S) -> Result<Bytes,
 /// # Errors
 /// The problem `malformed-json`, or `validation-failed` with all faults of shape.
 pub fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
+    parse_by(bytes, |text| serde_json::from_str(text), shape::<T>)
+}
+
+/// As [`parse`], where the type is not named: `read` reads a text as that type, `shape` says whether a value has its shape.
+///
+/// # Errors
+/// As [`parse`].
+pub fn parse_by<T>(
+    bytes: &[u8],
+    read: impl FnOnce(&str) -> Result<T, serde_json::Error>,
+    shape: impl Fn(&Value) -> Result<(), ShapeFault>,
+) -> Result<T, Problem> {
     let text = std::str::from_utf8(bytes).map_err(|error| {
         Problem::malformed_json(format!("The body is not UTF-8 at byte {}.", error.valid_up_to()))
     })?;
-    let mut deserializer = serde_json::Deserializer::from_str(text);
-    let parsed = T::deserialize(&mut deserializer).and_then(|value| deserializer.end().map(|()| value));
-    parsed.map_err(|error| refusal::<T>(text, &error))
+    read(text).map_err(|error| refusal(text, &error, &shape))
+}
+
+fn shape<T: DeserializeOwned>(value: &Value) -> Result<(), ShapeFault> {
+    serde_path_to_error::deserialize::<_, T>(value).map(drop)
 }
 
 /// The first fault may be one of shape in a text that is no JSON further on: then that is what is said.
-fn refusal<T: DeserializeOwned>(text: &str, error: &serde_json::Error) -> Problem {
+fn refusal(
+    text: &str,
+    error: &serde_json::Error,
+    shape: &impl Fn(&Value) -> Result<(), ShapeFault>,
+) -> Problem {
     if error.classify() != serde_json::error::Category::Data {
         return Problem::malformed_json(sentence(error));
     }
     match serde_json::from_str(text) {
-        Ok(value) => Problem::validation_failed(collect_faults::<T>(value, error)),
+        Ok(value) => Problem::validation_failed(collect_faults(value, error, shape)),
         Err(error) => Problem::malformed_json(sentence(&error)),
     }
 }

@@ -3,7 +3,6 @@
 //! Deserialization stops at its first fault. To name all, the fault's place is mended in a copy (an unknown or
 //! ill-typed member is taken out, a missing one is put in), and the copy is read again, a bounded number of times.
 
-use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, json};
 use serde_path_to_error::{Path, Segment};
 
@@ -12,18 +11,22 @@ use crate::problem::FieldFault;
 /// More faults than this in one body are not worth the reading.
 const MOST_FAULTS: usize = 32;
 
-/// Every fault of shape in a body that `T` refused with `first`.
-pub(super) fn collect_faults<T: DeserializeOwned>(
+/// The first fault of a value that has not the shape of a type, and where it is.
+pub type ShapeFault = serde_path_to_error::Error<serde_json::Error>;
+
+/// Every fault of shape in a body that its type refused with `first`; `shape` asks the type.
+pub(super) fn collect_faults(
     mut value: Value,
     first: &serde_json::Error,
+    shape: &impl Fn(&Value) -> Result<(), ShapeFault>,
 ) -> Vec<FieldFault> {
     let mut faults: Vec<FieldFault> = Vec::new();
     for _ in 0..MOST_FAULTS {
-        let Err(error) = serde_path_to_error::deserialize::<_, T>(&value) else {
+        let Err(error) = shape(&value) else {
             break;
         };
         let message = without_position(error.inner());
-        let (pointer, mended) = mend::<T>(&mut value, error.path(), &message);
+        let (pointer, mended) = mend(&mut value, error.path(), &message, shape);
         // A member that was taken out may be reported as missing afterwards: once is enough.
         if !faults.iter().any(|fault| fault.pointer == pointer) {
             faults.push(FieldFault::new(pointer, describe(&message)));
@@ -40,13 +43,18 @@ pub(super) fn collect_faults<T: DeserializeOwned>(
 }
 
 /// Mends the place of a fault. Returns its pointer, and whether reading again can tell more.
-fn mend<T: DeserializeOwned>(value: &mut Value, path: &Path, message: &str) -> (String, bool) {
+fn mend(
+    value: &mut Value,
+    path: &Path,
+    message: &str,
+    shape: &impl Fn(&Value) -> Result<(), ShapeFault>,
+) -> (String, bool) {
     let mut pointer = json_pointer(path);
     if let Some(name) = backquoted(message).filter(|_| message.starts_with("missing field")) {
         let parent = pointer.clone();
         pointer.push_str(&escape(name));
         let name = name.to_owned();
-        let mended = insert_placeholder::<T>(value, &parent, &name);
+        let mended = insert_placeholder(value, &parent, &name, shape);
         return (pointer, mended);
     }
     if let Some(name) = backquoted(message).filter(|_| message.starts_with("unknown field")) {
@@ -59,8 +67,13 @@ fn mend<T: DeserializeOwned>(value: &mut Value, path: &Path, message: &str) -> (
     (pointer, mended)
 }
 
-/// Puts a member in that `T` accepts at that place, if one of the plain values is accepted.
-fn insert_placeholder<T: DeserializeOwned>(value: &mut Value, parent: &str, name: &str) -> bool {
+/// Puts a member in that the type accepts at that place, if one of the plain values is accepted.
+fn insert_placeholder(
+    value: &mut Value,
+    parent: &str,
+    name: &str,
+    shape: &impl Fn(&Value) -> Result<(), ShapeFault>,
+) -> bool {
     let candidates = [
         json!(""),
         json!(1),
@@ -76,8 +89,8 @@ fn insert_placeholder<T: DeserializeOwned>(value: &mut Value, parent: &str, name
             return false;
         };
         object.insert(name.to_owned(), candidate);
-        match serde_path_to_error::deserialize::<_, T>(&*value) {
-            Ok(_) => return true,
+        match shape(value) {
+            Ok(()) => return true,
             Err(error) if !json_pointer(error.path()).starts_with(&wanted) => return true,
             Err(_) => {}
         }

@@ -6,5 +6,6 @@ mod extract;
 mod faults;
 mod media_type;
 
-pub use extract::{JsonWithBytes, StrictJson, parse};
+pub use extract::{JsonWithBytes, StrictJson, parse, parse_by};
+pub use faults::ShapeFault;
 pub use media_type::{ApplicationJson, MediaType, MergePatchJson, NdJson, check as check_media_type};

@@ -53,6 +53,7 @@ fn forbidden(service: ServiceRole) -> &'static [&'static str] {
             "restore_epoch DELETE",
             "lost_aggregates UPDATE",
             "lost_aggregates DELETE",
+            "declared_aggregates DELETE",
             "_sqlx_migrations INSERT",
             "_sqlx_migrations UPDATE",
             "_sqlx_migrations DELETE",

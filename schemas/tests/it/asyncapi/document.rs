@@ -95,10 +95,8 @@ fn described(topic: &TopicSpec) -> Value {
 fn contents(topic: &TopicSpec) -> (String, Vec<String>) {
     let topics = Topics::new(PREFIX);
     if let Some(entity) = topics.entity(&topic.name) {
-        let of_entity = EventType::ALL
-            .iter()
-            .filter(|event_type| event_type.entity() == entity);
-        let messages = of_entity.map(|&event_type| key(event_type).to_owned()).collect();
+        let of_entity = EventType::all().filter(|event_type| event_type.entity() == entity);
+        let messages = of_entity.map(|event_type| key(event_type).to_owned()).collect();
         return (about(entity).to_owned(), messages);
     }
     let name = short(&topic.name);
@@ -128,6 +126,9 @@ fn contents(topic: &TopicSpec) -> (String, Vec<String>) {
 
 fn about(entity: Entity) -> &'static str {
     match entity {
+        Entity::Declared(_) => {
+            "Events of a declared aggregate, keyed by its id, in the order of its versions."
+        }
         Entity::Items => "Events of items, keyed by the item's id, in the order of its versions.",
         Entity::Uploads => "Events of uploads, keyed by the upload's id, in the order of its versions.",
         Entity::Files => "Facts of the object store, keyed by the upload's id, with versions of their own.",
@@ -143,13 +144,13 @@ fn operations() -> Map<String, Value> {
         })
     };
     let mut operations = Map::new();
-    for (service, topic, summary) in flows::SENDS {
-        let mut sends = operation("send", topic, summary);
+    for (service, topic, summary) in flows::sends() {
+        let mut sends = operation("send", &topic, summary);
         sends["tags"] = json!([{"name": service}]);
-        operations.insert(format!("{service}-sends-{}", channel(topic)), sends);
+        operations.insert(format!("{service}-sends-{}", channel(&topic)), sends);
     }
-    for (service, group, topics, summary) in flows::RECEIVES {
-        for topic in topics {
+    for (service, group, topics, summary) in flows::receives() {
+        for topic in &topics {
             let mut receives = operation("receive", topic, summary);
             receives["tags"] = json!([{"name": service}]);
             let group_id = json!({"type": "string", "enum": [Topics::new(PREFIX).group(group)]});
@@ -161,9 +162,8 @@ fn operations() -> Map<String, Value> {
 }
 
 fn messages() -> Map<String, Value> {
-    let mut messages: Map<String, Value> = EventType::ALL
-        .iter()
-        .map(|&event_type| (key(event_type).to_owned(), message(event_type)))
+    let mut messages: Map<String, Value> = EventType::all()
+        .map(|event_type| (key(event_type).to_owned(), message(event_type)))
         .collect();
     for (name, title, prefixes) in [
         (
@@ -200,6 +200,7 @@ fn message(event_type: EventType) -> Value {
     let subject = match event_type.entity() {
         Entity::Items => "The item's id",
         Entity::Uploads | Entity::Files => "The upload's id",
+        Entity::Declared(_) => "The aggregate's id",
     };
     json!({
         "name": event_type.name(),
@@ -211,15 +212,18 @@ fn message(event_type: EventType) -> Value {
             "key": {"type": "string", "format": "uuid", "description": subject},
             "bindingVersion": "0.5.0",
         }},
-        "examples": [example(event_type)],
+        "examples": example(event_type).into_iter().collect::<Vec<_>>(),
     })
 }
 
-/// The first of the corpus that this version writes.
-fn example(event_type: EventType) -> Value {
+/// The first of the corpus that this version writes. Only a declared aggregate may have none.
+fn example(event_type: EventType) -> Option<Value> {
     let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR"))
         .join("corpus")
         .join(key(event_type));
+    if matches!(event_type, EventType::Declared(..)) && !folder.is_dir() {
+        return None;
+    }
     let mut files: Vec<_> = fs::read_dir(folder)
         .unwrap()
         .map(|entry| entry.unwrap().path())
@@ -238,7 +242,7 @@ fn example(event_type: EventType) -> Value {
         .find(|(_, document)| is_current(document))
         .unwrap();
     let name = file.file_stem().unwrap().to_str().unwrap();
-    json!({"name": name, "headers": document["headers"], "payload": document["value"]})
+    Some(json!({"name": name, "headers": document["headers"], "payload": document["value"]}))
 }
 
 fn store_notification() -> Value {

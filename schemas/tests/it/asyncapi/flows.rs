@@ -1,7 +1,9 @@
 //! Who writes and who reads which topic. A topic is named without prefix and version: `items.dlq` for `depot.items.dlq.v1`.
 
+use depot_schemas::Entity;
+
 /// A service, the topic that it writes, and what.
-pub const SENDS: [(&str, &str, &str); 16] = [
+const SENDS: [(&str, &str, &str); 16] = [
     (
         "command-api",
         "items",
@@ -69,7 +71,7 @@ pub const SENDS: [(&str, &str, &str); 16] = [
 ];
 
 /// A service, its consumer group without prefix, the topics that it reads, and what for.
-pub const RECEIVES: [(&str, &str, &[&str], &str); 5] = [
+const RECEIVES: [(&str, &str, &[&str], &str); 5] = [
     (
         "projector",
         "projector",
@@ -106,3 +108,35 @@ pub const RECEIVES: [(&str, &str, &[&str], &str); 5] = [
         "The index of dead letters, for operators",
     ),
 ];
+
+/// All of [`SENDS`], and what is sent of declared aggregates.
+pub fn sends() -> Vec<(&'static str, String, &'static str)> {
+    let own = SENDS.map(|(service, topic, what)| (service, topic.to_owned(), what));
+    let declared = Entity::declared().flat_map(|entity| {
+        let (events, letters) = (entity.as_str().to_owned(), format!("{}.dlq", entity.as_str()));
+        [
+            (
+                "command-api",
+                events,
+                "What became of them, by the relay of the outbox",
+            ),
+            ("projector", letters, "What the views cannot take"),
+        ]
+    });
+    own.into_iter().chain(declared).collect()
+}
+
+/// All of [`RECEIVES`], and what is read of declared aggregates.
+pub fn receives() -> Vec<(&'static str, &'static str, Vec<String>, &'static str)> {
+    let all = RECEIVES.map(|(service, group, topics, what)| {
+        let mut topics: Vec<String> = topics.iter().map(|&topic| topic.to_owned()).collect();
+        let declared = Entity::declared().map(Entity::as_str);
+        match group {
+            "projector" => topics.extend(declared.map(str::to_owned)),
+            "dead-letters" => topics.extend(declared.map(|plural| format!("{plural}.dlq"))),
+            _ => {}
+        }
+        (service, group, topics, what)
+    });
+    all.into()
+}

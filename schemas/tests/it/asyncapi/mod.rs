@@ -32,7 +32,7 @@ fn every_topic_is_a_channel_and_every_type_of_event_a_message_of_one() {
     let declared = Topics::new("depot").declared();
     let declared: BTreeSet<_> = declared.iter().map(|topic| topic.name.as_str()).collect();
     assert_eq!(addresses, declared);
-    for &event_type in EventType::ALL {
+    for event_type in EventType::all() {
         let carriers = channels
             .values()
             .filter(|channel| channel["messages"].get(document::key(event_type)).is_some());

@@ -175,7 +175,7 @@ async fn the_views_are_built_anew_under_load_and_no_read_fails() {
         ),
         (Some(2), Some(0))
     );
-    assert_eq!(built["comparison"]["views"].as_array().map(Vec::len), Some(5));
+    assert_eq!(built["comparison"]["views"].as_array().map(Vec::len), Some(6));
     let rows = built["comparison"]["views"][0]["of_projection"]["rows"].as_u64();
     assert!(rows.is_some_and(|rows| rows >= BEFORE as u64), "{built}");
     readers.have_read(BETWEEN).await;

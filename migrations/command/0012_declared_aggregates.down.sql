@@ -1,0 +1,1 @@
+DROP TABLE command.declared_aggregates;
