@@ -4,6 +4,7 @@
 //! one style in which they end and explain themselves, held to it by `style.rs`.
 
 mod admin_client;
+mod aggregate;
 mod buckets;
 mod completions;
 mod demo;
@@ -77,6 +78,8 @@ enum Command {
     Token(token::Arguments),
     /// Create, show, list, change and delete items.
     Item(item::Arguments),
+    /// Create, show and list what declared aggregates have, and give them commands.
+    Aggregate(aggregate::Arguments),
     /// Follow the changes of items as they reach the views, and go on after a cut without gap or double.
     Watch(watch::Arguments),
     /// Import items from NDJSON or CSV, and go on with an import that was cut off without creating one twice.
@@ -130,6 +133,7 @@ async fn main() -> ExitCode {
     match Arguments::parse().command {
         Command::Token(arguments) => token::run(&arguments),
         Command::Item(arguments) => item::run(&arguments).await,
+        Command::Aggregate(arguments) => aggregate::run(&arguments).await,
         Command::Watch(arguments) => watch::run(&arguments).await,
         Command::Load(arguments) => load::run(&arguments).await,
         Command::Upload(arguments) => upload::run(&arguments).await,

@@ -71,7 +71,8 @@ impl Content {
     }
 }
 
-async fn read(path: &Path) -> Result<String, ItemError> {
+/// A JSON object from a file; `-` is standard input.
+pub async fn read(path: &Path) -> Result<String, ItemError> {
     let (file, path) = (path.display().to_string(), path.to_owned());
     let read = tokio::task::spawn_blocking(move || read_now(&path)).await;
     let text = match read.unwrap_or_else(|error| Err(io::Error::other(error))) {

@@ -1,17 +1,17 @@
 //! `depot item`: items by the public APIs, one at a time. Writes go to command-api under an idempotency key, reads to query-api.
 
-mod asking;
-mod content;
+pub mod asking;
+pub mod content;
 mod create;
 mod delete;
-mod error;
-mod get;
+pub mod error;
+pub mod get;
 mod history;
 mod list;
-mod pages;
-mod print;
+pub mod pages;
+pub mod print;
 mod update;
-mod write;
+pub mod write;
 
 use std::process::ExitCode;
 

@@ -37,7 +37,7 @@ pub struct List<'a> {
     /// Behind `/api/v1`.
     pub segments: Vec<&'a str>,
     /// The member of the answer that has the entries.
-    pub member: &'static str,
+    pub member: &'a str,
     pub query: Vec<(&'static str, &'a str)>,
     /// How long to wait for the version that the query names.
     pub prefer: Option<String>,

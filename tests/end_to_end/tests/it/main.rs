@@ -25,6 +25,7 @@ mod main_job;
 mod memory;
 mod operators;
 mod overload;
+mod own_aggregate;
 mod packages;
 mod probes;
 mod profiles;
