@@ -12,7 +12,8 @@ use std::{
 use axum::Router;
 use depot_consumer::{Consumer, ConsumerError, ConsumerHandle, DeadLetters, PartitionState};
 use depot_domain::InvalidOwner;
-use depot_object_store::InvalidAuthorities;
+use depot_kafka_client::{BrokerWatch, BrokerWatchError};
+use depot_object_store::{InvalidAuthorities, StoreWatch, StoreWatchError};
 use depot_outbox::{Doorbell, Relay, RelayOptions};
 use depot_retry::Bulkhead;
 use depot_saga::{
@@ -58,6 +59,7 @@ use crate::{
     staging::Staging,
     store_notifications::{self, StoreNotifications},
     sweep::{self, Mender, SweepSchedule, Sweeper, UploaderAdmin},
+    vitals,
 };
 
 /// The name in logs, traces and `pg_stat_activity`.
@@ -94,6 +96,10 @@ pub enum StartError {
     Name(#[from] InvalidOwner),
     #[error("Kafka cannot be looked at")]
     KafkaCheck(#[from] KafkaCheckError),
+    #[error("Kafka cannot be watched")]
+    BrokerWatch(#[from] BrokerWatchError),
+    #[error("the object store cannot be watched")]
+    StoreWatch(#[from] StoreWatchError),
 }
 
 /// What work waits for before it begins.
@@ -147,8 +153,14 @@ impl Application {
         let address = public.local_addr().map_err(StartError::Address)?;
         let grpc_address = rpc.local_addr().map_err(StartError::Address)?;
         let admin_address = admin.local_addr().map_err(StartError::Address)?;
-        process.serve_admin(&config.process, admin);
+        let told = process.heartbeat(vitals::vitals(&config));
+        process.serve_admin_with(&config.process, admin, told);
         startup.run(&process);
+        watch_kafka(&process, &config, &topics)?;
+        let store = StoreWatch::new(&config.s3.endpoint, config.s3.authorities.as_deref())?;
+        process
+            .shutdown
+            .spawn("object store watch", store.run(process.shutdown.token()));
         if config.relay_enabled {
             start_relay(&process, &config, &pool, doorbell, &cleared);
         }
@@ -380,6 +392,18 @@ fn used_topics(config: &Config, topics: &Topics) -> Vec<String> {
         used.push(topics.redriven("store-notifications"));
     }
     used
+}
+
+/// Who works without Kafka does not ask whether it is there.
+fn watch_kafka(process: &Process, config: &Config, topics: &Topics) -> Result<(), StartError> {
+    let Some(topic) = used_topics(config, topics).into_iter().next() else {
+        return Ok(());
+    };
+    let watch = BrokerWatch::new(&config.kafka.brokers, client_settings(config), topic)?;
+    process
+        .shutdown
+        .spawn("Kafka watch", watch.run(process.shutdown.token()));
+    Ok(())
 }
 
 fn start_relay(process: &Process, config: &Config, pool: &Pool, doorbell: Doorbell, cleared: &Cleared) {

@@ -19,3 +19,4 @@ pub mod staging;
 pub mod store;
 pub mod store_notifications;
 pub mod sweep;
+mod vitals;

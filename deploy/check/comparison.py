@@ -11,7 +11,8 @@ ROLES = {"depot_owner", "depot_command", "depot_uploader", "depot_projector", "d
 PORT_VARIABLES = ("PORT", "GRPC_PORT", "ADMIN_PORT")
 # Addresses of our programs that others are told, each with whose port of which name it has.
 URLS = {"COMMAND_PUBLIC_URL": ("command-api", "PORT"), "QUERY_PUBLIC_URL": ("query-api", "PORT"),
-        "GRPC_PUBLIC_URL": ("query-api", "GRPC_PORT"), "UPLOADER_ADMIN_URL": ("uploader", "ADMIN_PORT")}
+        "GRPC_PUBLIC_URL": ("query-api", "GRPC_PORT"), "UPLOADER_ADMIN_URL": ("uploader", "ADMIN_PORT"),
+        **{f"{name.upper().replace('-', '_')}_ADMIN_URLS": (name, "ADMIN_PORT") for name in SERVICES}}
 
 
 class Comparison:

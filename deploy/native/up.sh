@@ -27,6 +27,7 @@ prepare() {
 urls() {
     cat <<TEXT
 
+console      $QUERY_PUBLIC_URL/   (in a browser)
 command-api  $COMMAND_PUBLIC_URL   gRPC  http://localhost:$COMMAND_API_GRPC_PORT
 query-api    $QUERY_PUBLIC_URL   gRPC  $GRPC_PUBLIC_URL
 logs         $STACK_DIR/log   (make logs, make status, make down)

@@ -3,6 +3,7 @@
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use depot_consumer::{ConsumerError, ConsumerSettings, DeadLetters};
+use depot_kafka_client::{BrokerWatch, BrokerWatchError};
 use depot_retry::Delays;
 use depot_schemas::topics::Topics;
 use depot_service::{
@@ -28,6 +29,7 @@ use crate::{
     rebuild::{self, Feeding, Overview, Pipelines, ProjectionDesk, Supervisor},
     redis_writer::RedisWriter,
     shared_writes::SharingSettings,
+    vitals,
 };
 
 /// Beyond this the rest costs more in time to visibility than it saves in transactions.
@@ -50,6 +52,8 @@ pub enum BuildError {
     DeadLetters(#[source] ConsumerError),
     #[error("Kafka cannot be looked at")]
     KafkaCheck(#[from] KafkaCheckError),
+    #[error("Kafka cannot be watched")]
+    BrokerWatch(#[from] BrokerWatchError),
     #[error("the client that asks Kafka where its logs end cannot be made")]
     LogEnds(#[source] KafkaError),
     #[error("the keys of tokens cannot be read")]
@@ -85,6 +89,9 @@ impl Application {
         let mut startup = StartUp::new(config.process.startup_wait);
         let database = startup.check(DatabaseCheck::new(pool.clone(), ServiceRole::Projector));
         let kafka = startup.check(KafkaCheck::new(&config.kafka, used_topics(&topics))?);
+
+        let watched = topics.events(Entity::Items);
+        let watch = BrokerWatch::new(&config.kafka.brokers, client_settings(&config), watched)?;
 
         let redis = Arc::new(RedisWriter::new(&config.redis, config.cache)?);
         let interval = config.cache.upkeep_interval;
@@ -125,8 +132,12 @@ impl Application {
         let ends = LogEnds::new(&config.kafka).map_err(BuildError::LogEnds)?;
         let overview = Overview::new(pool.clone(), topics, ends);
         let desk = ProjectionDesk::new(door, pool, overview, process.shutdown.token());
-        process.serve_admin_with(&config.process, admin, rebuild::routes(desk));
+        let told = process.heartbeat(vitals::vitals(&config));
+        process.serve_admin_with(&config.process, admin, rebuild::routes(desk).merge(told));
         startup.run(&process);
+        process
+            .shutdown
+            .spawn("Kafka watch", watch.run(process.shutdown.token()));
         let state = process.readiness.part("projector");
         process
             .shutdown

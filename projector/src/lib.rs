@@ -25,6 +25,7 @@ mod projector;
 mod rebuild;
 mod redis_writer;
 mod shared_writes;
+mod vitals;
 
 pub use application::{Application, BuildError};
 pub use batch_store::{BatchStore, Told};

@@ -6,7 +6,7 @@ use depot_object_store::InvalidAuthorities;
 use depot_read_model::redis_client;
 use depot_schemas::{Entity, topics::Topics};
 use depot_service::{
-    auth::{Door, KeysError, TokenVerifier},
+    auth::{Door, KeysError, TokenMinter, TokenVerifier},
     config::DatabaseConfig,
     database::{self, Plans},
     process::{self, BindError, Process},
@@ -17,13 +17,16 @@ use depot_service::{
 use crate::{
     change_feed::ChangeFeed,
     config::Config,
+    console::Console,
     cursor::Cursors,
     download_urls::DownloadUrls,
     grpc,
-    queries::{ItemTopics, Queries, Watches, describe_stream_metrics},
+    pipeline::{Pipeline, Stores},
+    queries::{ItemTopics, Queries, Tracer, Watches, describe_stream_metrics},
     read::{self, Cache, Pointer, Pools, Reader, Server, Sources, Views, notifications},
     rest::{self, Exports, RestState},
     visibility::Visibility,
+    vitals,
 };
 
 /// Why the service does not start.
@@ -41,6 +44,8 @@ pub enum BuildError {
     Store(#[from] InvalidAuthorities),
     #[error("the keys of tokens cannot be read")]
     Keys(#[from] KeysError),
+    #[error("the client that asks the processes how they are cannot be made")]
+    Client(#[from] reqwest::Error),
     #[error(
         "a listener has no address, or a file of REDIS_CA_FILE, REDIS_CERT_FILE or REDIS_KEY_FILE cannot be read"
     )]
@@ -73,7 +78,8 @@ impl Application {
         let admin = process::bind(config.process.bind, config.process.admin_port).await?;
         let (http_address, grpc_address, admin_address) =
             (http.local_addr()?, grpc.local_addr()?, admin.local_addr()?);
-        process.serve_admin(&config.process, admin);
+        let told = process.heartbeat(vitals::vitals(&config));
+        process.serve_admin_with(&config.process, admin, told);
 
         let stop = process.shutdown.token();
         let (views, replica) = (primary(&config, &process)?, replica(&config, &process)?);
@@ -93,6 +99,12 @@ impl Application {
         process.shutdown.spawn("notifications", follow);
 
         let topics = Topics::new(&config.topic_prefix);
+        let tracer = Tracer {
+            views: views.clone(),
+            cache: cache.clone(),
+            pointer: pointer.clone(),
+        };
+        let pipeline = watch_pipeline(&config, &process, &topics, &tracer)?;
         let topics = ItemTopics {
             events: topics.events(Entity::Items),
             redriven: topics.redriven("projector"),
@@ -121,6 +133,8 @@ impl Application {
         };
         let door = Door::new(TokenVerifier::with_keys(&config.jwt)?, &config.rate_limit);
         process.watch_keys(&door);
+        let minter = config.dev_token_enabled.then(|| TokenMinter::new(&config.jwt));
+        let console = Console::new(&config.console, &config.s3.public_endpoint, minter);
         let max_calls = config.http.max_concurrent_requests;
         let rpc = grpc::serve(grpc, queries.clone(), Arc::clone(&door), pointer, max_calls, stop);
         process.shutdown.spawn_critical("gRPC listener", rpc);
@@ -132,6 +146,9 @@ impl Application {
                     queries: Arc::new(queries),
                     door,
                     exports,
+                    pipeline,
+                    tracer,
+                    console,
                 },
                 &config.http,
             ),
@@ -183,6 +200,22 @@ impl Application {
     pub async fn run_until_stopped(self) -> Result<(), DrainError> {
         self.process.run_until_stopped(self.drain).await
     }
+}
+
+/// The picture of the whole, kept until the process drains.
+fn watch_pipeline(
+    config: &Config,
+    process: &Process,
+    topics: &Topics,
+    tracer: &Tracer,
+) -> Result<Pipeline, BuildError> {
+    let (pointer, cache) = (tracer.pointer.clone(), tracer.cache.clone());
+    let stores = Stores::new(pointer, cache);
+    let name = process::instance_name("query-api");
+    let stop = process.shutdown.token();
+    let (pipeline, watching) = Pipeline::watch(config.admin.clone(), stores, topics, name, stop)?;
+    process.shutdown.spawn("pipeline", watching);
+    Ok(pipeline)
 }
 
 /// The views in the primary, without which the service is not ready.

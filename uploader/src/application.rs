@@ -8,7 +8,10 @@ use std::{
 };
 
 use depot_consumer::{Consumer, ConsumerError, ConsumerSettings, DeadLetters, RetryTier, RetryTopics};
-use depot_object_store::{CopyConditions, Identity, InvalidAuthorities, ObjectStore};
+use depot_kafka_client::{BrokerWatch, BrokerWatchError};
+use depot_object_store::{
+    CopyConditions, Identity, InvalidAuthorities, ObjectStore, StoreWatch, StoreWatchError,
+};
 use depot_outbox::{Doorbell, Relay, RelayOptions};
 use depot_retry::Delays;
 use depot_schemas::{Entity, topics::Topics};
@@ -35,7 +38,7 @@ use crate::{
     metrics,
     parked_keys::ParkedUploads,
     scanner::Scanner,
-    sweep,
+    sweep, vitals,
 };
 
 /// Why the process does not start.
@@ -57,6 +60,10 @@ pub enum BuildError {
     DeadLetters(#[source] ConsumerError),
     #[error("Kafka cannot be looked at")]
     KafkaCheck(#[from] KafkaCheckError),
+    #[error("Kafka cannot be watched")]
+    BrokerWatch(#[from] BrokerWatchError),
+    #[error("the object store cannot be watched")]
+    StoreWatch(#[from] StoreWatchError),
 }
 
 /// An uploader with its listener open, not stopped yet.
@@ -90,6 +97,17 @@ impl Application {
         let kafka = startup.check(KafkaCheck::new(&config.kafka, used_topics(&topics))?);
         let cleared = database.and(&kafka);
 
+        let watched = topics.events(Entity::Uploads);
+        let watch = BrokerWatch::new(&config.kafka.brokers, client_settings(&config), watched)?;
+        process
+            .shutdown
+            .spawn("Kafka watch", watch.run(process.shutdown.token()));
+        let store = StoreWatch::new(&config.s3.endpoint, config.s3.authorities.as_deref())?;
+        process
+            .shutdown
+            .spawn("object store watch", store.run(process.shutdown.token()));
+        let told = process.heartbeat(vitals::vitals(&config));
+
         let doorbell = Doorbell::default();
         start_relay(&process, &config, &pool, doorbell.clone(), cleared.clone());
         let known = Arc::new(OnceLock::new());
@@ -119,7 +137,7 @@ impl Application {
         let keeping = door.verifier().keep_keys(process.shutdown.last_token());
         process.shutdown.spawn_last("token keys", keeping);
         let desk = AdminDesk::new(door, known, config.sweep.grace, process.shutdown.token());
-        process.serve_admin_with(&config.process, admin, admin::routes(desk));
+        process.serve_admin_with(&config.process, admin, admin::routes(desk).merge(told));
         startup.run(&process);
         let state = process.readiness.part("object store");
         process

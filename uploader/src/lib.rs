@@ -37,6 +37,7 @@ mod sweep_rows;
 mod sweep_staging;
 mod thumbnail;
 mod verify;
+mod vitals;
 
 pub use application::{Application, BuildError};
 pub use clamd::{ClamdError, ClamdSettings};

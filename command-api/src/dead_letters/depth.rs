@@ -12,7 +12,8 @@ use crate::store::{StoreError, dead_letters};
 
 const OPEN: &str = "depot_dead_letters_open";
 const OLDEST: &str = "depot_dead_letters_oldest_seconds";
-const INTERVAL: Duration = Duration::from_secs(5);
+/// Who watches sees a letter within some seconds of its failure.
+const INTERVAL: Duration = Duration::from_secs(1);
 
 /// Tells the depth of each `(group, topic)` that has or had open letters. Those that are declared have series of their own;
 /// whatever else letters say of themselves is `other`, so that nobody makes series by writing letters.

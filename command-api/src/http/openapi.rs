@@ -28,6 +28,7 @@ const CHAPTERS: &[&str] = &[
     include_str!("openapi/admin/republish.json"),
     include_str!("openapi/admin/sagas.json"),
     include_str!("openapi/admin/sweep.json"),
+    include_str!("openapi/admin/trace.json"),
 ];
 
 /// The OpenAPI 3.1 document of this API, made from its handlers and the chapters.

@@ -12,6 +12,7 @@ pub mod items;
 pub mod republish;
 pub mod sagas;
 pub mod sweep;
+pub mod trace;
 pub mod transaction;
 pub mod uploads;
 

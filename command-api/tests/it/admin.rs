@@ -60,6 +60,7 @@ async fn nothing_under_admin_is_told_or_done_without_the_role_admin() {
         ("GET", "/api/v1/admin/dlq"),
         ("POST", "/api/v1/admin/dlq/redrive"),
         ("POST", "/api/v1/admin/dlq/discard"),
+        ("GET", "/api/v1/admin/trace/0192f0c1-7a5b-7cc3-98c4-dc0c0c07398f"),
         ("GET", "/api/v1/admin/republish"),
         ("POST", "/api/v1/admin/republish"),
         ("GET", saga.as_str()),

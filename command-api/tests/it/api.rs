@@ -90,6 +90,7 @@ async fn the_openapi_document_names_every_route_and_the_bearer_scheme() {
         "get /api/v1/admin/republish",
         "get /api/v1/admin/sagas",
         "get /api/v1/admin/sagas/{saga}/{id}",
+        "get /api/v1/admin/trace/{id}",
         "get /api/v1/health",
         "get /api/v1/openapi.json",
         "get /api/v1/uploads/{id}/parts",

@@ -35,4 +35,5 @@ mod service;
 mod staging;
 mod store_notifications;
 mod sweep;
+mod trace;
 mod uploads;

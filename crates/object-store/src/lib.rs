@@ -16,6 +16,7 @@ mod probe;
 mod put_stream;
 mod read;
 mod store;
+mod watch;
 
 pub use copy::CopyOutcome;
 pub use disposition::Disposition;
@@ -29,3 +30,4 @@ pub use probe::{CopyConditions, PROBE_PREFIX};
 pub use put_stream::{StreamError, StreamTerms};
 pub use read::{Digest, Hasher, Reading};
 pub use store::{Identity, InvalidAuthorities, ObjectStore};
+pub use watch::{StoreWatch, StoreWatchError};

@@ -13,6 +13,7 @@
 //! | [`openapi`] | the document of an API, completed, and as a page |
 //! | [`layers`] | what wraps every public router |
 //! | [`health`], [`shutdown`], [`process`] | probes, owned tasks, orderly end |
+//! | [`heartbeat`] | what a process tells to who shows all of them |
 //! | [`database`] | a Postgres pool with time-outs |
 //! | [`profiling`] | profiles of CPU time, and the tasks that there are |
 //! | [`startup`] | whether the installation is one that the program works with, asked once |
@@ -24,6 +25,7 @@ pub mod connections;
 mod crypto;
 pub mod database;
 pub mod health;
+pub mod heartbeat;
 pub mod json;
 pub mod layers;
 pub mod metrics;

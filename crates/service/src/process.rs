@@ -11,6 +11,7 @@ use crate::auth::Door;
 use crate::config::ProcessConfig;
 use crate::connections::{self, ConnectionLimits};
 use crate::health::{Readiness, ReadyState, admin_router_with};
+use crate::heartbeat::{Pulse, Vitals};
 use crate::metrics::{Metrics, MetricsError};
 use crate::profiling;
 use crate::shutdown::{DrainError, DrainPolicy, Shutdown};
@@ -98,6 +99,14 @@ impl Process {
         });
         let keeping = door.verifier().keep_keys(self.shutdown.last_token());
         self.shutdown.spawn_last("token keys", keeping);
+    }
+
+    /// The route by which the process tells how it is, for the admin port.
+    pub fn heartbeat(&self, vitals: Vitals) -> Router {
+        let stop = self.shutdown.last_token();
+        let (pulse, looking) = Pulse::new(vitals, self.readiness.clone(), self.metrics.clone(), stop);
+        self.shutdown.spawn_last("heartbeat", looking);
+        pulse.route()
     }
 
     /// Serves the admin routes, also while the process drains.

@@ -11,6 +11,7 @@ mod item_history;
 mod list_items;
 mod page;
 mod statistics;
+mod trace;
 mod watch_items;
 
 use std::sync::Arc;
@@ -29,6 +30,7 @@ pub use list_items::{
 };
 pub use page::PageLimit;
 pub use statistics::{Statistics, owner_statistics, statistics, tag_statistics};
+pub use trace::Tracer;
 pub use watch_items::{
     ItemTopics, MAX_WATCHED_IDS, StreamDoor, WatchEnd, WatchFilter, WatchLimits, WatchMessage, WatchRequest,
     WatchStream, Watches, describe_stream_metrics, watch_items,

@@ -13,13 +13,15 @@ use redis::{
     AsyncCommands as _, RedisError,
     aio::{ConnectionManager, ConnectionManagerConfig},
 };
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 use uuid::Uuid;
 
 use super::{reader::READS_TOTAL, rows::PointerRow};
 
 /// A read of a key takes well under a millisecond; beyond this Postgres is asked instead.
 const ANSWER_TIMEOUT: Duration = Duration::from_millis(100);
+/// With a connection that may have to be made.
+const PING_TIMEOUT: Duration = Duration::from_millis(700);
 /// An outage costs one slow request a second, and not all: one failure is enough, since there is another way.
 const BREAKER: BreakerSettings = BreakerSettings {
     failures: 1,
@@ -70,6 +72,21 @@ impl Cache {
         let outcome = if entry.is_some() { "hit" } else { "miss" };
         counter!(READS_TOTAL, "layer" => "redis", "outcome" => outcome).increment(1);
         entry
+    }
+
+    /// How long Redis takes to answer.
+    ///
+    /// # Errors
+    /// Why it does not, in words.
+    pub async fn ping(&self) -> Result<Duration, String> {
+        let mut connection = self.connection.clone();
+        let asked = Instant::now();
+        let ping = redis::cmd("PING");
+        match timeout(PING_TIMEOUT, ping.query_async::<()>(&mut connection)).await {
+            Ok(Ok(())) => Ok(asked.elapsed()),
+            Ok(Err(error)) => Err(error.to_string()),
+            Err(_) => Err(format!("no answer within {} ms", PING_TIMEOUT.as_millis())),
+        }
     }
 
     /// Stores what was read from Postgres under `pointer`, for seconds, unless something newer is there.

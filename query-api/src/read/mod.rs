@@ -11,6 +11,7 @@ mod reader;
 pub mod rows;
 mod single_flight;
 mod sources;
+mod traced;
 
 use std::time::Duration;
 
@@ -19,6 +20,7 @@ pub use pointer::Pointer;
 pub use postgres::{Pools, Server, TAIL_PAGE, Views};
 pub use reader::{Held, LocalCacheSettings, READS_TOTAL, Reader, describe_metrics};
 pub use sources::Sources;
+pub use traced::{Event as TracedEvent, Row as TracedRow, Traced};
 
 /// There is no answer from Postgres. Redis never causes an error: it only makes answers slower.
 #[derive(Debug, thiserror::Error)]

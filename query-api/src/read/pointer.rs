@@ -16,10 +16,18 @@ const REFRESH: Duration = Duration::from_millis(400);
 /// generation was raised is seen for at most this long after.
 pub const MAX_AGE: Duration = Duration::from_secs(1);
 
+/// The pointer as it was read.
+#[derive(Debug, Clone, Copy)]
+struct Seen {
+    row: PointerRow,
+    asked: Instant,
+    took: Duration,
+}
+
 /// The pointer as it was a moment ago. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Pointer {
-    seen: watch::Receiver<Option<(PointerRow, Instant)>>,
+    seen: watch::Receiver<Option<Seen>>,
 }
 
 impl Pointer {
@@ -34,7 +42,8 @@ impl Pointer {
                 let asked = Instant::now();
                 match stop.run_until_cancelled(views.pointer()).await {
                     Some(Ok(Some(row))) => {
-                        publish.send_replace(Some((row, asked)));
+                        let took = asked.elapsed();
+                        publish.send_replace(Some(Seen { row, asked, took }));
                     }
                     Some(Ok(None)) => tracing::warn!("the views have no pointer: run `depot migrate`"),
                     Some(Err(error)) => {
@@ -55,8 +64,22 @@ impl Pointer {
     pub fn current(&self) -> Option<PointerRow> {
         self.seen
             .borrow()
-            .filter(|(_, asked)| asked.elapsed() <= MAX_AGE)
-            .map(|(row, _)| row)
+            .filter(|seen| seen.asked.elapsed() <= MAX_AGE)
+            .map(|seen| seen.row)
+    }
+
+    /// How long Postgres took for its last answer, which is young.
+    ///
+    /// # Errors
+    /// It has given none for a while.
+    pub fn heard(&self) -> Result<Duration, String> {
+        match *self.seen.borrow() {
+            None => Err("it has never answered".to_owned()),
+            Some(seen) if seen.asked.elapsed() > MAX_AGE => {
+                Err(format!("no answer for {} s", seen.asked.elapsed().as_secs()))
+            }
+            Some(seen) => Ok(seen.took),
+        }
     }
 
     /// For the readiness probe.
@@ -66,9 +89,9 @@ impl Pointer {
     pub fn check(&self) -> Result<(), String> {
         match *self.seen.borrow() {
             None => Err("the pointer to the views was never read".to_owned()),
-            Some((_, asked)) if asked.elapsed() > MAX_AGE * 10 => Err(format!(
+            Some(seen) if seen.asked.elapsed() > MAX_AGE * 10 => Err(format!(
                 "the pointer to the views was last read {} s ago",
-                asked.elapsed().as_secs()
+                seen.asked.elapsed().as_secs()
             )),
             Some(_) => Ok(()),
         }

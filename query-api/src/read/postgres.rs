@@ -4,18 +4,20 @@
 use std::{sync::Arc, time::Duration};
 
 use depot_domain::{ItemId, UploadId, VersionToken};
-use depot_read_model::{OwnerStatistics, TagStatistics};
+use depot_read_model::{EntityKind, OwnerStatistics, TagStatistics};
 use depot_retry::{Breaker, BreakerSettings, Bulkhead};
 use depot_service::database::{Pool, count_fault, is_away};
 use depot_spans::database;
 use time::OffsetDateTime;
 use tokio::sync::Semaphore;
+use uuid::Uuid;
 
 use super::{
     ReadError,
     item_pages::{self, PageQuery},
     newest_pages::NewestPage,
     rows::{HistoryRow, ItemRow, PointerRow, TailRow, UploadRow, ViewExtent, ViewPosition},
+    traced::{self, Traced},
 };
 
 /// Changes of one partition of the log in one look at the tail; a literal in its statement, which is planned once.
@@ -343,6 +345,16 @@ impl Views {
     }
 
     /// A statement's answer, unless Postgres is away.
+    /// What there is of one id, for a person who follows it.
+    pub async fn traced(&self, kind: EntityKind, id: Uuid) -> Result<Traced, ReadError> {
+        let table = match kind {
+            EntityKind::Item => ITEMS,
+            EntityKind::Upload => UPLOADS,
+        };
+        self.answer(("an id", table), traced::look(&self.pools.point, kind, id))
+            .await
+    }
+
     pub(super) async fn answer<T>(
         &self,
         question: Question,

@@ -1,5 +1,6 @@
 //! The questions over REST.
 
+mod admin;
 mod answer;
 mod declared;
 mod etag;
@@ -22,7 +23,11 @@ use depot_service::{auth::Door, config::HttpConfig, health, layers, problem::doc
 pub use export::{ExportLimits, Exports};
 pub use openapi::document;
 
-use crate::queries::Queries;
+use crate::{
+    console::Console,
+    pipeline::Pipeline,
+    queries::{Queries, Tracer},
+};
 
 /// What the handlers are made of.
 #[derive(Debug, Clone)]
@@ -30,6 +35,9 @@ pub struct RestState {
     pub queries: Arc<Queries>,
     pub door: Arc<Door>,
     pub exports: Exports,
+    pub pipeline: Pipeline,
+    pub tracer: Tracer,
+    pub console: Console,
 }
 
 impl FromRef<RestState> for Arc<Queries> {
@@ -50,6 +58,18 @@ impl FromRef<RestState> for Exports {
     }
 }
 
+impl FromRef<RestState> for Pipeline {
+    fn from_ref(state: &RestState) -> Self {
+        state.pipeline.clone()
+    }
+}
+
+impl FromRef<RestState> for Tracer {
+    fn from_ref(state: &RestState) -> Self {
+        state.tracer.clone()
+    }
+}
+
 /// All routes, with what wraps them.
 pub fn router(state: RestState, config: &HttpConfig) -> Router {
     let routes = Router::new()
@@ -65,6 +85,8 @@ pub fn router(state: RestState, config: &HttpConfig) -> Router {
         .route("/api/v1/statistics/tags", get(statistics::tags))
         .route("/api/v1/statistics/owners", get(statistics::owners))
         .merge(declared::routes(DECLARED))
+        .merge(admin::routes(Arc::clone(&state.door)))
+        .merge(state.console.clone().routes())
         .merge(depot_service::openapi::routes(openapi::SERVED))
         .merge(health::public_routes())
         .merge(documentation(problem::documented()));

@@ -27,6 +27,8 @@ use utoipa::{
         super::statistics::all,
         super::statistics::tags,
         super::statistics::owners,
+        super::admin::pipeline,
+        super::admin::trace,
         health,
     ),
     components(schemas(super::stream::StreamedChange, super::stream::Goodbye)),
@@ -73,6 +75,7 @@ const CHAPTERS: &[&str] = &[
     include_str!("openapi/uploads.json"),
     include_str!("openapi/statistics.json"),
     include_str!("openapi/stream.json"),
+    include_str!("openapi/admin.json"),
 ];
 
 /// The OpenAPI 3.1 document, made from the handlers and the chapters.

@@ -15,6 +15,8 @@ use depot_test_stack::{ServiceRole, TestDatabase, settings, unique_name, wait_un
 use query_api::{
     Application, Config,
     change_feed::ChangeFeed,
+    console::ConsoleConfig,
+    pipeline::AdminAddresses,
     queries::{WatchLimits, Watches},
     read::LocalCacheSettings,
     rest::ExportLimits,
@@ -238,6 +240,16 @@ fn config(database_url: &str, prefix: &str) -> Config {
         export: ExportLimits::default(),
         download_url_ttl: Duration::from_secs(300),
         topic_prefix: "depot".to_owned(),
+        console: ConsoleConfig {
+            enabled: true,
+            environment: AppEnv::Test,
+            command_url: "http://commands.example:8080".to_owned(),
+            repository_url: None,
+            openid: None,
+            connect_origins: Vec::new(),
+        },
+        dev_token_enabled: false,
+        admin: AdminAddresses::default(),
     }
 }
 

@@ -134,7 +134,7 @@ async fn health_contract_and_problems_need_no_token() {
     let contract = http::get(harness.http, "/api/v1/openapi.json", &[]).await.json();
     assert!(contract["openapi"].as_str().unwrap().starts_with("3.1"));
     let paths = contract["paths"].as_object().unwrap();
-    assert_eq!(paths.len(), 17, "{:?}", paths.keys());
+    assert_eq!(paths.len(), 19, "{:?}", paths.keys());
     assert!(contract["components"]["schemas"]["ItemView"].is_object());
 }
 

@@ -99,6 +99,11 @@ impl Depot {
             "UPLOADER_ADMIN_URL".into(),
             format!("http://127.0.0.1:{}", ports["UPLOADER_ADMIN_PORT"]),
         ));
+        environment.extend(Service::ALL.map(|service| {
+            let variable = format!("{}_ADMIN_URLS", service.prefix());
+            let port = ports[admin_variable(service)];
+            (variable, format!("http://127.0.0.1:{port}"))
+        }));
         environment.extend(
             overrides
                 .iter()

@@ -7,6 +7,7 @@ mod outbox;
 mod republish;
 mod sagas;
 mod sweep;
+mod trace;
 
 use std::sync::Arc;
 
@@ -15,7 +16,10 @@ use axum::{
     middleware::from_fn_with_state,
     routing::{any, get, post},
 };
-use depot_schemas::sweep::{Finding, FindingKind, SweepReport};
+use depot_schemas::{
+    sweep::{Finding, FindingKind, SweepReport},
+    trace::{Trace, TraceHop, TraceHopState, TracedKind},
+};
 use depot_service::{
     auth::{Door, require_admin},
     problem::Problem,
@@ -30,7 +34,7 @@ use super::router::ApiState;
         outbox::read, outbox::resume,
         dlq::list::list, dlq::show::show, dlq::redrive::redrive, dlq::redrive::redrive_one,
         dlq::discard::discard, dlq::discard::discard_one,
-        sagas::list, sagas::show, sagas::resume, sweep::run, republish::read, republish::begin,
+        sagas::list, sagas::show, sagas::resume, sweep::run, trace::show, republish::read, republish::begin,
     ),
     components(schemas(
         dlq::filter::LetterFilter, dlq::letter::LetterState, dlq::letter::LetterBody, dlq::list::LettersBody,
@@ -38,6 +42,7 @@ use super::router::ApiState;
         dlq::discard::DiscardOneBody, dlq::CountBody,
         sagas::SagaStateName, sagas::SagaBody, sagas::SagasBody, sagas::SagaSubjectBody, sagas::WholeSagaBody,
         sagas::ResumedSagaBody,
+        Trace, TraceHop, TraceHopState, TracedKind,
         SweepReport, Finding, FindingKind, republish::RepublishBody,
         outbox::OutboxBody, outbox::ShardBody, outbox::ParkedBody, outbox::ResumedBody)),
     tags((name = "admin", description = "For operators: role `admin`; every change is written to the audit"))
@@ -75,6 +80,7 @@ pub fn routes(door: Arc<Door>) -> Router<ApiState> {
             "/api/v1/admin/republish",
             get(republish::read).post(republish::begin),
         )
+        .route("/api/v1/admin/trace/{id}", get(trace::show))
         .route("/api/v1/admin/{*rest}", any(nothing_here))
         .layer(from_fn_with_state(door, require_admin))
 }

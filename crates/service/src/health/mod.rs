@@ -62,6 +62,17 @@ pub struct ReadinessReport {
     pub waiting_for: Vec<Waiting>,
 }
 
+impl ReadinessReport {
+    /// Of a process that was not looked at.
+    pub(crate) fn nothing_known() -> Self {
+        Self {
+            ready: false,
+            draining: false,
+            waiting_for: Vec::new(),
+        }
+    }
+}
+
 impl Readiness {
     /// Nothing is waited for yet.
     #[must_use]

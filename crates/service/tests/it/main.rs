@@ -6,6 +6,7 @@ mod auth;
 mod config;
 mod connections;
 mod database;
+mod heartbeat;
 mod issuer;
 mod json;
 mod keys;

@@ -15,7 +15,7 @@ query-api:
   ports: {http: 8081, grpc: 50051, admin: 9181}
   public: [http, grpc]
   uses: [process, postgres, redis, object-store, tokens, cursors, cors]
-  calls: [postgres, redis, issuer, collector]
+  calls: [postgres, redis, issuer, collector, admin-ports]
 projector:
   ports: {admin: 9182}
   public: []
@@ -41,6 +41,15 @@ buckets:
   public: []
   uses: [object-store, cors]
   calls: [object-store]
+{{- end }}
+
+{{/* The admin port of each service, by its name, as YAML. */}}
+{{- define "depot.adminPorts" -}}
+{{- range $name, $facts := include "depot.facts" . | fromYaml }}
+{{- with $facts.ports.admin }}
+{{ $name }}: {{ . }}
+{{- end }}
+{{- end }}
 {{- end }}
 
 {{/* The facts of one program: (dict "name" "command-api"), as YAML. */}}

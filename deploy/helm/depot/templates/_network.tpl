@@ -63,6 +63,10 @@ spec:
     - from: {{- toYaml $v.networkPolicy.metricsFrom | nindent 8 }}
       ports:
         - {protocol: TCP, port: admin}
+    # How it is, for query-api, which shows the whole.
+    - from: {{- include "depot.peer" (dict "root" .root "name" "query-api") | nindent 8 }}
+      ports:
+        - {protocol: TCP, port: admin}
     {{- if eq .name "uploader" }}
     # The sweep's questions, with a token of the role admin.
     - from: {{- include "depot.peer" (dict "root" .root "name" "command-api") | nindent 8 }}
@@ -92,6 +96,13 @@ spec:
     # The uploader's admin port, for the sweep.
     - to: {{- include "depot.peer" (dict "root" .root "name" "uploader") | nindent 8 }}
       {{- include "depot.ports" (list 9183) | nindent 6 }}
+    {{- end }}
+    {{- if has "admin-ports" $facts.calls }}
+    # The admin ports of all pods, to show the whole.
+    {{- range $name, $port := include "depot.adminPorts" . | fromYaml }}
+    - to: {{- include "depot.peer" (dict "root" $.root "name" $name) | nindent 8 }}
+      {{- include "depot.ports" (list $port) | nindent 6 }}
+    {{- end }}
     {{- end }}
     {{- if and (has "scanner" $facts.calls) $v.scanner.address }}
     # The scanner.

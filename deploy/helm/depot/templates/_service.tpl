@@ -27,6 +27,25 @@ spec:
     {{- end }}
 {{- end }}
 
+{{/* The pods one by one, those that are not ready too: query-api asks each how it is. */}}
+{{- define "depot.instances" -}}
+{{- $facts := include "depot.factsOf" . | fromYaml -}}
+apiVersion: v1
+kind: Service
+metadata:
+  name: {{ include "depot.fullname" .root }}-{{ .name }}-instances
+  labels: {{- include "depot.labels" . | nindent 4 }}
+spec:
+  clusterIP: None
+  publishNotReadyAddresses: true
+  selector: {{- include "depot.selectorLabels" . | nindent 4 }}
+  ports:
+    - name: admin
+      port: {{ $facts.ports.admin }}
+      targetPort: admin
+      appProtocol: http
+{{- end }}
+
 {{- define "depot.serviceAccount" -}}
 # An identity of its own, without rights and without a token.
 apiVersion: v1

@@ -44,6 +44,14 @@ Names are bare, without a service's prefix: each program has a ConfigMap of its 
   {{- $_ := set $s "QUERY_PUBLIC_URL" $v.queryPublicUrl -}}
   {{- $_ := set $s "UPLOADER_ADMIN_URL" (printf "http://%s-uploader:9183" (include "depot.fullname" .root)) -}}
 {{- end -}}
+{{- if eq .name "query-api" -}}
+  {{- $root := .root -}}
+  {{- range $name, $port := include "depot.adminPorts" . | fromYaml -}}
+    {{- $variable := printf "%s_ADMIN_URLS" ($name | upper | replace "-" "_") -}}
+    {{- $_ := set $s $variable (printf "http://%s-%s-instances:%v" (include "depot.fullname" $root) $name $port) -}}
+  {{- end -}}
+  {{- $_ := set $s "COMMAND_PUBLIC_URL" $v.commandPublicUrl -}}
+{{- end -}}
 {{- if and (eq .name "uploader") $v.scanner.address -}}{{- $_ := set $s "SCANNER_ADDR" $v.scanner.address -}}{{- end -}}
 {{- if eq .name "topics" -}}
   {{- $_ := set $s "KAFKA_REPLICATION_FACTOR" $v.kafka.replicationFactor -}}

@@ -27,6 +27,7 @@ mod operators;
 mod overload;
 mod own_aggregate;
 mod packages;
+mod pipeline;
 mod probes;
 mod profiles;
 mod prometheus;

@@ -398,6 +398,15 @@ pub fn rows() -> Vec<Row> {
             &[404],
             B::None,
         ),
+        // Of the upload that is announced.
+        (
+            Command,
+            GET,
+            "/api/v1/admin/trace/{id}",
+            N::Admin,
+            &[200],
+            B::None,
+        ),
         // Questions.
         (Query, GET, "/api/v1/items", N::Reader, &[200], B::None),
         (Query, GET, "/api/v1/items:export", N::Reader, &[200], B::None),
@@ -445,6 +454,15 @@ pub fn rows() -> Vec<Row> {
             &[200],
             B::None,
         ),
+        // Of the upload that is stored.
+        (Query, GET, "/api/v1/admin/trace/{id}", N::Admin, &[200], B::None),
+        (Query, GET, "/api/v1/admin/pipeline", N::Admin, &[200], B::None),
+        (Query, GET, "/api/v1/admin/{*rest}", N::Admin, &[404], B::None),
+        // The console, which is the same for everybody. What has no body gets no token.
+        (Query, GET, "/", N::Nothing, &[200], B::None),
+        (Query, GET, "/console/config.json", N::Nothing, &[200], B::None),
+        (Query, GET, "/console/{*rest}", N::Nothing, &[404], B::None),
+        (Query, POST, "/dev/token", N::Nothing, &[415], B::None),
         // The uploader's admin port.
         (UploaderAdmin, POST, "/admin/sweep", N::Admin, &[200], B::None),
         (UploaderAdmin, GET, "/admin/receipts", N::Admin, &[200], B::None),
@@ -513,6 +531,7 @@ pub fn rows() -> Vec<Row> {
         (Shared, GET, "/livez", N::Nothing, &[200], B::None),
         (Shared, GET, "/readyz", N::Nothing, &[200, 503], B::None),
         (Shared, GET, "/startupz", N::Nothing, &[200], B::None),
+        (Shared, GET, "/heartbeat", N::Nothing, &[200], B::None),
         // A profile of no time is refused, and by nobody at the door.
         (
             Shared,
