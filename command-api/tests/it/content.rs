@@ -248,7 +248,7 @@ async fn content_may_take_longer_than_a_request() {
     let id = service.announce("alice", item, &content).await["id"].clone();
     let head = format!("Content-Length: {}", content.len());
     let mut stream = service.begin_content(&id, &head, &content[..1_000_000]).await;
-    tokio::time::sleep(std::time::Duration::from_millis(2_500)).await;
+    service.a_request_runs_out_of_time().await;
     stream.write_all(&content[1_000_000..]).await.unwrap();
     let mut answer = String::new();
     stream.read_to_string(&mut answer).await.unwrap();

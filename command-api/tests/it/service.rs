@@ -11,6 +11,10 @@ use depot_service::{
 use depot_test_stack::{ServiceRole, TestDatabase};
 use serde_json::{Value, json};
 use sqlx::PgPool;
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::TcpStream,
+};
 use uuid::Uuid;
 
 use crate::client::{Request, Response};
@@ -155,6 +159,25 @@ impl Service {
 
     pub fn by_admin(&self, method: &str, path: &str) -> Request {
         self.bare(method, path).token(&token("root", &[Role::Admin]))
+    }
+
+    /// Comes back when a request that began after this call has used up its time (`REQUEST_TIMEOUT_MS`): one whose body never
+    /// comes whole.
+    pub async fn a_request_runs_out_of_time(&self) {
+        let mut stream = TcpStream::connect(self.address).await.unwrap();
+        let head = format!(
+            "POST /api/v1/items HTTP/1.1\r\nHost: test\r\nConnection: close\r\nAuthorization: Bearer {}\r\n\
+             Idempotency-Key: {}\r\nContent-Type: application/json\r\nContent-Length: 13\r\n\r\n{{\"name\"",
+            token("alice", &[Role::Writer]),
+            new_key(),
+        );
+        stream.write_all(head.as_bytes()).await.unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).await.unwrap();
+        assert!(
+            answer.starts_with("HTTP/1.1 503 ") && answer.contains("/problems/timeout"),
+            "{answer}"
+        );
     }
 
     /// A new item of `owner`; answers its id.

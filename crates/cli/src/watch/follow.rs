@@ -152,18 +152,30 @@ fn wanted(status: &Status) -> Duration {
 mod tests {
     use super::*;
 
-    #[tokio::test]
-    async fn patience_counts_from_the_cut_and_not_from_the_last_change() {
-        let mut outage = Outage::within(Duration::from_secs(1));
-        // A stream without a change for longer than that.
-        sleep(Duration::from_millis(1_100)).await;
-        assert!(outage.begins());
-        assert!(outage.delays.next_delay().is_some());
-        assert!(!outage.begins(), "the same outage goes on");
-        sleep(Duration::from_millis(1_100)).await;
-        assert!(outage.delays.next_delay().is_none());
-        outage.is_over = true;
-        assert!(outage.begins());
-        assert!(outage.delays.next_delay().is_some());
+    const PATIENCE: Duration = Duration::from_secs(3_600);
+    const MANY: usize = 50;
+
+    /// The longest of many delays, each drawn from zero to twice its mean: a series that goes on is past its first mean.
+    fn longest(outage: &mut Outage) -> Duration {
+        let delays = (0..MANY).filter_map(|_| {
+            assert!(!outage.begins(), "the same outage goes on");
+            outage.delays.next_delay()
+        });
+        delays.max().unwrap()
+    }
+
+    /// The patience and the delays are one series, which starts over with both (`depot_retry::Delays::reset`).
+    #[test]
+    fn patience_counts_from_the_cut_and_not_from_the_last_change() {
+        let mut outage = Outage::within(PATIENCE);
+        // What an earlier outage has used up.
+        while outage.delays.next_delay().is_some_and(|delay| delay <= 2 * FIRST) {}
+        for _ in 0..3 {
+            assert!(outage.begins());
+            let first = outage.delays.next_delay().unwrap();
+            assert!(first <= 2 * FIRST, "{first:?}");
+            assert!(longest(&mut outage) > 2 * FIRST, "it goes on, and does not start over");
+            outage.is_over = true;
+        }
     }
 }
