@@ -110,11 +110,11 @@ check-workflows: ## what the hosted CI runs, by the real tools; then the same wi
 	@deploy/check/workflows.sh
 	@deploy/check/planted-workflows.sh
 
-check-deploy: ## all that deploys Depot by the real tools: containers, chart and manifests, workflows, rules
-	@failed=0; for part in containers kubernetes workflows rules; do deploy/check/$$part.sh || failed=1; done; exit $$failed
+check-deploy: ## all that deploys Depot by the real tools: containers, chart and manifests, workflows, rules, commands of the documents
+	@failed=0; for part in containers kubernetes workflows rules documents; do deploy/check/$$part.sh || failed=1; done; exit $$failed
 
 check-deploy-planted: ## the same checks with one fault of each kind planted: fails if one is not caught
-	@failed=0; for part in containers kubernetes workflows rules; do deploy/check/planted-$$part.sh || failed=1; done; exit $$failed
+	@failed=0; for part in containers kubernetes workflows rules documents; do deploy/check/planted-$$part.sh || failed=1; done; exit $$failed
 
 .PHONY: image image-push release-contracts release-check release-programs release-draft
 image: ## build the image depot:development; wants a container engine

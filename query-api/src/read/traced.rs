@@ -1,7 +1,8 @@
 //! What the views have of one id, for a person who follows it.
 
 use depot_read_model::EntityKind;
-use sqlx::{PgConnection, PgPool};
+use depot_service::database::Pool;
+use sqlx::PgConnection;
 use time::OffsetDateTime;
 use uuid::Uuid;
 
@@ -50,7 +51,7 @@ pub struct Pending {
     pub noted_at: OffsetDateTime,
 }
 
-pub async fn look(pool: &PgPool, kind: EntityKind, id: Uuid) -> Result<Traced, sqlx::Error> {
+pub async fn look(pool: &Pool, kind: EntityKind, id: Uuid) -> Result<Traced, sqlx::Error> {
     let mut conn = pool.acquire().await?;
     let pointer = sqlx::query!(
         r#"SELECT p.projection, g.generation FROM read.active_projection p CROSS JOIN read.cache_generation g"#

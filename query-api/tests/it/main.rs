@@ -9,8 +9,8 @@
 mod away;
 mod bad_input;
 mod cache;
-mod declared;
 mod console;
+mod declared;
 mod downloads;
 mod event_stream;
 mod export;

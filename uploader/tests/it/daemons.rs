@@ -33,6 +33,9 @@ pub fn scanner_at(address: &str, timeout: Duration) -> Scanner {
     }))
 }
 
+const PAGE: &str = include_str!("../../../docs/operations.md");
+const MARK: &str = "<!-- tested: clamd -->\n```conf\n";
+
 /// clamd itself, on a port and with a folder of its own.
 pub struct RealClamd {
     pub address: String,
@@ -49,13 +52,24 @@ impl RealClamd {
         let hex: String = eicar().iter().map(|byte| format!("{byte:02x}")).collect();
         let signature = format!("Depot.Test.Eicar:0:0:{hex}\n");
         std::fs::write(folder.join("signatures/test.ndb"), signature).unwrap();
-        let settings = format!(
-            "Foreground yes\nTCPAddr 127.0.0.1\nTCPSocket {port}\nDatabaseDirectory {0}/signatures\n\
-             TemporaryDirectory {0}\nStreamMaxLength 1M\nMaxFileSize 128K\nAlertExceedsMax yes\n",
+        // As the page has it, but for the port and smaller limits.
+        let (_, page) = PAGE.split_once(MARK).expect("the page has a block for it");
+        let (settings, _) = page.split_once("```").expect("a block ends");
+        let mut settings = settings.to_owned();
+        for (of_page, of_test) in [
+            ("TCPSocket 3310", format!("TCPSocket {port}")),
+            ("StreamMaxLength 2000M", "StreamMaxLength 1M".to_owned()),
+            ("MaxFileSize 2000M", "MaxFileSize 128K".to_owned()),
+        ] {
+            assert!(settings.contains(of_page), "{of_page} is not in {settings}");
+            settings = settings.replace(of_page, &of_test);
+        }
+        let own = format!(
+            "Foreground yes\nDatabaseDirectory {0}/signatures\nTemporaryDirectory {0}\n",
             folder.display()
         );
         let file = folder.join("clamd.conf");
-        std::fs::write(&file, settings).unwrap();
+        std::fs::write(&file, own + &settings).unwrap();
         let process = Command::new(program())
             .arg("-c")
             .arg(&file)

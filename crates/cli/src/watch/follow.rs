@@ -174,7 +174,10 @@ mod tests {
             assert!(outage.begins());
             let first = outage.delays.next_delay().unwrap();
             assert!(first <= 2 * FIRST, "{first:?}");
-            assert!(longest(&mut outage) > 2 * FIRST, "it goes on, and does not start over");
+            assert!(
+                longest(&mut outage) > 2 * FIRST,
+                "it goes on, and does not start over"
+            );
             outage.is_over = true;
         }
     }

@@ -12,6 +12,7 @@ mod disasters;
 mod doctor;
 mod documents;
 mod door;
+mod examples;
 mod fail_points;
 mod foreign;
 mod history_migration;

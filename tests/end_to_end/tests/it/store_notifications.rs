@@ -11,7 +11,10 @@ use secrecy::SecretString;
 use serde_json::json;
 use tokio::process::{Child, Command};
 
-/// A gateway on a folder of its own that sends its notifications to a topic. It ends with the value.
+use crate::examples::page::marked;
+
+/// A gateway as docs/operations.md has it, on a folder of its own, which sends its notifications to the topic of that prefix. It
+/// ends with the value.
 struct Gateway {
     endpoint: String,
     folder: PathBuf,
@@ -19,30 +22,23 @@ struct Gateway {
 }
 
 impl Gateway {
-    async fn start(topic: &str) -> Self {
+    async fn start(prefix: &str) -> Self {
         let port = free_port().unwrap();
         let folder = std::env::temp_dir().join(unique_name());
         for part in ["buckets", "accounts"] {
             std::fs::create_dir_all(folder.join(part)).unwrap();
         }
-        let process = Command::new("versitygw")
-            .args([
-                "--quiet",
-                "--region",
-                "us-east-1",
-                "--port",
-                &format!("127.0.0.1:{port}"),
-            ])
-            .arg("--iam-dir")
-            .arg(folder.join("accounts"))
-            .args([
-                "--event-kafka-url",
-                settings().kafka_brokers(),
-                "--event-kafka-topic",
-                topic,
-            ])
-            .arg("posix")
-            .arg(folder.join("buckets"))
+        let mut blocks = marked("docs/operations.md", "tested: notifications");
+        let command = blocks.remove(0).text;
+        // The gateway in the place of the shell, so that it ends with it.
+        let command = command.replace("\nversitygw ", "\nexec versitygw ");
+        let process = Command::new("bash")
+            .args(["-euc", &command])
+            .env("S3_ADDRESS", format!("127.0.0.1:{port}"))
+            .env("ACCOUNTS", folder.join("accounts"))
+            .env("BUCKETS", folder.join("buckets"))
+            .env("KAFKA_BROKERS", settings().kafka_brokers())
+            .env("TOPIC_PREFIX", prefix)
             .env("ROOT_ACCESS_KEY", settings().get("STACK_MINIO_ACCESS_KEY"))
             .env("ROOT_SECRET_KEY", settings().get("STACK_MINIO_SECRET_KEY"))
             .stdin(std::process::Stdio::null())
@@ -92,7 +88,7 @@ async fn a_file_completes_by_itself_where_the_store_tells_of_it() {
         return;
     }
     let topics = TestTopics::create(3).await.unwrap();
-    let gateway = Gateway::start(&topics.names().store_notifications()).await;
+    let gateway = Gateway::start(topics.prefix()).await;
     let store = gateway.store();
     let buckets = [
         format!("staging-{}", unique_name()),

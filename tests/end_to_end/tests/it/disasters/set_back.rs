@@ -2,14 +2,17 @@ use depot_end_to_end::{Client, Depot, OwnPostgres, Service};
 use depot_service::auth::Role;
 use depot_test_stack::wait_until;
 use reqwest::StatusCode;
-use sqlx::PgPool;
+use sqlx::{AssertSqlSafe, PgPool};
 use tokio::time::Instant;
 use uuid::Uuid;
 
 use super::{
     compared, create, load, rename, run, start, stop, tell, tool, views_become_the_state, wait_long_until,
 };
-use crate::long::is_left_out;
+use crate::{
+    examples::{backup, page::marked},
+    long::is_left_out,
+};
 
 /// An upload that was open when the backup was taken is given up soon: its client went on in a history that is over.
 const SETTINGS: [(&str, &str); 3] = [
@@ -56,13 +59,12 @@ async fn reads_as_gone(reader: &Client, id: &str) {
 /// The views emptied, and built again from the log alone, the history that is over included.
 async fn rebuild(depot: &mut Depot, database: &PgPool) {
     stop(depot, &[Service::Projector]).await;
-    // As docs/backup.md has it.
-    let empty =
-        "TRUNCATE read.items, read.item_history, read.item_history_floors, read.uploads, read.tag_statistics,
-                          read.owner_statistics, read.pending_cache;
-                 UPDATE read.offsets SET next_offset = log_base;
-                 UPDATE read.cache_generation SET generation = generation + 1";
-    sqlx::raw_sql(empty).execute(database).await.unwrap();
+    let page = marked(backup::PAGE, "tested");
+    let empty = page[0].text.clone();
+    sqlx::raw_sql(AssertSqlSafe(empty))
+        .execute(database)
+        .await
+        .unwrap();
     let begun = Instant::now();
     start(depot, &[Service::Projector]).await;
     views_become_the_state(database).await;

@@ -46,7 +46,7 @@ async fn create(scene: &Scene, name: &str) -> String {
 }
 
 /// Gives the topic its declared settings, and that limit instead of its own.
-async fn limit(scene: &Scene, brokers: &str, bytes: Option<&str>) {
+async fn limit(scene: &Scene, brokers: &str, bytes: &str) {
     let admin: AdminClient<DefaultClientContext> = ClientConfig::new()
         .set("bootstrap.servers", brokers)
         .create()
@@ -56,8 +56,8 @@ async fn limit(scene: &Scene, brokers: &str, bytes: Option<&str>) {
     let declared = specs.iter().find(|spec| spec.name == topic).unwrap().settings();
     let config = declared.iter().fold(
         AlterConfig::new(ResourceSpecifier::Topic(&topic)),
-        |config, (name, value)| match bytes {
-            Some(bytes) if *name == "max.message.bytes" => config.set(name, bytes),
+        |config, (name, value)| match *name {
+            "max.message.bytes" => config.set(name, bytes),
             _ => config.set(name, value),
         },
     );
@@ -70,10 +70,9 @@ async fn limit(scene: &Scene, brokers: &str, bytes: Option<&str>) {
 
 async fn parked(scene: &mut Scene, brokers: &str) {
     let mut parked = scene.begin(&["DepotOutboxAggregateParked"]).await;
-    limit(scene, brokers, Some("100")).await;
+    limit(scene, brokers, "100").await;
     create(scene, "too large").await;
     scene.fires(&mut parked).await;
-    limit(scene, brokers, None).await;
     scene.mends(&mut parked, "DepotOutboxAggregateParked").await;
     scene.clears(parked).await;
 }

@@ -9,6 +9,9 @@ use tokio::process::Command;
 /// Of all commands of a block together.
 const LIMIT: Duration = Duration::from_secs(240);
 
+/// Kafka's programs, by the names that they have in an installation of Kafka.
+const KAFKAS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/it/runbook/kafka");
+
 /// The shell blocks under a heading that are rehearsed.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Section {
@@ -80,7 +83,7 @@ impl Page {
         let script = [&self.first, blocks].concat().join("\n");
         let programs = built_program("depot").unwrap();
         let path = format!(
-            "{}:{}",
+            "{}:{KAFKAS}:{}",
             programs.parent().unwrap().display(),
             std::env::var("PATH").unwrap()
         );
