@@ -37,12 +37,12 @@ fn documents() -> Vec<(PathBuf, String)> {
 }
 
 /// What stands between backticks in a line of text; code blocks are left out by the caller.
-fn quoted(line: &str) -> impl Iterator<Item = &str> {
+pub fn quoted(line: &str) -> impl Iterator<Item = &str> {
     line.split('`').skip(1).step_by(2)
 }
 
 /// The lines that are not in a code block.
-fn prose(text: &str) -> impl Iterator<Item = &str> {
+pub fn prose(text: &str) -> impl Iterator<Item = &str> {
     let mut in_block = false;
     text.lines().filter(move |line| {
         let is_fence = line.trim_start().starts_with("```");

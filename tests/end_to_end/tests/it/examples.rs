@@ -2,6 +2,7 @@
 
 pub mod backup;
 mod contracts;
+mod inline;
 mod operations;
 pub mod page;
 mod partitioning;
