@@ -5,7 +5,7 @@ use std::{net::SocketAddr, sync::Arc, time::Duration};
 use depot_consumer::{ConsumerError, ConsumerSettings, DeadLetters};
 use depot_kafka_client::{BrokerWatch, BrokerWatchError};
 use depot_retry::Delays;
-use depot_schemas::topics::Topics;
+use depot_schemas::{Entity, topics::Topics};
 use depot_service::{
     auth::{Door, KeysError, TokenVerifier},
     database::{self, Plans},
