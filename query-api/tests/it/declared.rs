@@ -44,9 +44,9 @@ async fn one_is_read_by_kind_and_id_and_a_page_has_the_owners_own_behind_a_place
     }
     let pool = database.pool(ServiceRole::Query).await;
     let pools = Pools {
-        point: pool.clone(),
-        search: pool.clone(),
-        newest: pool,
+        point: pool.clone().into(),
+        search: pool.clone().into(),
+        newest: pool.into(),
     };
     let views = Views::new(Server::Primary, pools, 8);
     let of = |id| InstanceId(Uuid::from_u128(id));
