@@ -98,6 +98,15 @@ check-rules: ## what Prometheus is told: read, tested, and compared with the cod
 	@deploy/check/rules.sh
 	@deploy/check/planted-rules.sh
 
+.PHONY: console console-pictures
+console: ## the console in the system's Chromium, on a stack of its own
+	@$(NATIVE)/install.sh console
+	@tests/console/run.sh
+
+console-pictures: ## draw docs/images/console-*.png
+	@$(NATIVE)/install.sh console
+	@tests/console/run.sh screenshots
+
 picture: build ## draw docs/images/pipeline-dashboard.svg from a minute of `make load` on the running stack
 	@deploy/grafana/picture.sh
 .PHONY: check-contracts

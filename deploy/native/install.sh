@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Installs what is missing, after saying what: Debian packages on the machine, everything else under .stack/tools.
-# install.sh build|stack|demo|test|load|faults|second-store|schemathesis|clients|deny|check-containers|check-kubernetes|check-workflows|check-rules|check-contracts …  Nothing that is there is installed again, and no service is started.
+# install.sh build|stack|demo|test|load|faults|second-store|schemathesis|clients|console|deny|check-containers|check-kubernetes|check-workflows|check-rules|check-contracts …  Nothing that is there is installed again, and no service is started.
 source "$(dirname "$0")/settings.sh"
 
 # Pinned, by hash where the installer can check one.
@@ -232,6 +232,8 @@ install() {
         install_modules python-consumer "$REPO_DIR/tests/foreign/python-consumer/requirements.txt"
         install_kafka
         ;;
+    # The browser of tests/console, and what puts letters into Kafka there.
+    console) require_toolchain npm && install_packages chromium kcat ;;
     # What deploy/check/containers.sh checks with.
     check-containers)
         require_toolchain cargo go python3
@@ -268,7 +270,7 @@ install() {
         # Nothing else wants Node: without it the rest is checked, and contracts.sh says what is not.
         ! command -v npm >/dev/null || install_npm asyncapi "$REPO_DIR/deploy/check/asyncapi"
         ;;
-    *) die "usage: install.sh build|stack|demo|test|load|faults|second-store|schemathesis|clients|deny|check-containers|check-kubernetes|check-workflows|check-rules|check-contracts …" ;;
+    *) die "usage: install.sh build|stack|demo|test|load|faults|second-store|schemathesis|clients|console|deny|check-containers|check-kubernetes|check-workflows|check-rules|check-contracts …" ;;
     esac
 }
 

@@ -36,7 +36,7 @@ check_scripts() {
     # Under its folder, so that what a script sources is followed.
     (cd "$NATIVE_DIR" && shellcheck -x -S warning --source-path=SCRIPTDIR ./*.sh ../*.sh ../check/*.sh ../k8s/*.sh \
         ../docker/*.sh ../docker/minio/*.sh ../grafana/*.sh ../../.ci/run ../../loadtest/*.sh ../../loadtest/peers/*.sh \
-        ../../loadtest/peers/*/*.sh ../../tests/foreign/*/*.sh)
+        ../../loadtest/peers/*/*.sh ../../tests/foreign/*/*.sh ../../tests/console/*.sh)
 }
 
 # Compose files, .env.example and the chart's schema; `make check-deploy` has what is rendered, too.
@@ -106,7 +106,7 @@ main() {
     : >"$TEST_LOG"
     local parts=(stack test)
     # Long tests start a store of that kind, too.
-    if [[ ${1:-} == all ]]; then parts+=(second-store schemathesis clients); fi
+    if [[ ${1:-} == all ]]; then parts+=(second-store schemathesis clients console); fi
     check "install what is missing" "$NATIVE_DIR/install.sh" "${parts[@]}"
     check "formatting" cargo fmt --all --check
     check "scripts" check_scripts
@@ -121,6 +121,9 @@ main() {
         check "tests" run_tests --workspace
         if [[ ${1:-} == all ]]; then
             check "tests on a second object store" run_tests_on_second_store
+            # Beside the stack of the tests, with the programs that were built.
+            check "console in a browser" env BUILD=no STACK_PORT_OFFSET=$((STACK_PORT_OFFSET + 3800)) \
+                STACK_DIR="$STACK_DIR/console" "$REPO_DIR/tests/console/run.sh"
             check_where_possible "thread sanitizer" "$NATIVE_DIR/tsan.sh"
             check_where_possible "line coverage" "$NATIVE_DIR/coverage.sh"
             check_where_possible "fuzzing" env FUZZ_SECONDS=10 FUZZ_KEEP=no "$NATIVE_DIR/fuzz.sh"

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Brings up the whole stack: backing services, schema, topics, buckets, the four services. Again and again: what is
-# there is kept, and takes seconds. `up.sh demo` then drives the main job on it.
+# there is kept, and takes seconds. `up.sh demo` then drives the main job on it. BUILD=no takes the programs as they are.
 source "$(dirname "$0")/settings.sh"
 source "$NATIVE_DIR/steps.sh"
 
@@ -13,12 +13,16 @@ mkdir -p "$STACK_DIR"
 exec 8>"$STACK_DIR/up.lock"
 flock 8
 
+build() {
+    [[ ${BUILD:-yes} == no ]] || cargo build --locked --workspace --bins
+}
+
 # Arguments: what install.sh is to install besides the stack. The working folder is the checkout's, where the `depot`
 # tool finds .env.
 prepare() {
     step "install what is missing" "$NATIVE_DIR/install.sh" stack "$@" &&
         step "start the backing services" "$NATIVE_DIR/backing.sh" start &&
-        step "build" cargo build --locked --workspace --bins &&
+        step "build" build &&
         step "migrate" "$DEPOT" migrate &&
         step "declare topics" "$DEPOT" topics &&
         step "make buckets" "$DEPOT" buckets
