@@ -88,7 +88,7 @@ plant "a value that the chart does not know" "commandApis" $KUBERNETES \
     'text.replace("--set commandApi.image.tag", "--set commandApis.image.tag", 1)'
 plant "a flag that helm does not know" "does not know --timeouts" $KUBERNETES 'text.replace("--timeout 15m", "--timeouts 15m", 1)'
 plant "an upgrade of what is not installed" "nothing is installed yet" $KUBERNETES 'text.replace("helm install depot", "helm upgrade depot", 1)'
-plant "an overlay that does not build" "kustomization" $KUBERNETES 'text.replace("../deploy/k8s/base]", "../deploy/k8s/basis]", 1)'
+plant "an overlay that does not build" "accumulating resources" $KUBERNETES 'text.replace("../deploy/k8s/base]", "../deploy/k8s/basis]", 1)'
 plant "a patch of what is not there" "depot-command-apis" $KUBERNETES \
     'text.replace("metadata: {name: depot-command-api}", "metadata: {name: depot-command-apis}", 1)'
 plant "a step of another name" "there is no job/depot-bucket" $KUBERNETES 'text.replace("job/depot-buckets\n", "job/depot-bucket\n", 1)'

@@ -35,18 +35,26 @@ pub async fn look(installation: &Installation, instances: &[Instance]) -> Answer
         groups.push(NOTIFICATIONS);
     }
     let mut answer = Answer::default();
+    let projector = of_projector(installation.database.as_ref(), kafka).await;
     let in_kafka: Vec<String> = groups.iter().map(|(name, _)| kafka.topics.group(name)).collect();
     if instances.is_empty() {
         let why = "who reads for the groups: the addresses of the instances cannot be used";
         answer.unseen.push(why.to_owned());
     } else {
-        for (name, reader) in groups.iter().chain([&PROJECTOR]) {
+        for (name, reader) in &groups {
             answer.add(unread(&kafka.topics.group(name), reader, instances));
         }
+        // Where the database does not say which version serves, it is most likely the first.
+        let (first, reader) = PROJECTOR;
+        let group = match &projector {
+            Ok(serving) => serving.name.clone(),
+            Err(_) => kafka.topics.group(first),
+        };
+        answer.add(unread(&group, reader, instances));
     }
     match log::read(kafka, in_kafka, installation.rules.patience).await {
         Ok((extents, mut read)) => {
-            match of_projector(installation.database.as_ref(), kafka).await {
+            match projector {
                 Ok(places) => read.push(places),
                 Err(why) => answer.unseen.push(format!("the places of the projector: {why}")),
             }
@@ -84,13 +92,17 @@ fn unread(group: &str, reader: &str, instances: &[Instance]) -> Answer {
     answer
 }
 
-/// Where the views that serve stand.
+/// Where the views that serve stand: from the second version on their group has another name.
 async fn of_projector(database: Option<&OperatorDatabase>, kafka: &Kafka) -> Result<Group, String> {
     let database = database.ok_or("the settings of the database cannot be used")?;
     let mut conn = database
         .connect("read")
         .await
         .map_err(|error| error.to_string())?;
+    let serving = sqlx::query_scalar!("SELECT projection FROM read.active_projection")
+        .fetch_one(&mut conn)
+        .await
+        .map_err(|error| unanswered(&error))?;
     let rows = sqlx::query!(
         r#"SELECT o.topic, o.partition, o.next_offset - o.log_base AS "next_offset!"
            FROM read.offsets o JOIN read.active_projection USING (projection)"#
@@ -99,7 +111,7 @@ async fn of_projector(database: Option<&OperatorDatabase>, kafka: &Kafka) -> Res
     .await
     .map_err(|error| unanswered(&error))?;
     Ok(Group {
-        name: kafka.topics.group(PROJECTOR.0),
+        name: kafka.topics.projector_group(serving),
         places: rows
             .into_iter()
             .map(|row| Place {

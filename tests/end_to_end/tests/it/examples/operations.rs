@@ -144,6 +144,13 @@ async fn views_are_built_anew_and_switched_to_as_the_page_says() {
         .await
         .unwrap();
     assert_eq!(serving, 2);
+    // Whose group is not the first's.
+    wait_until("it is seen that a projector reads for it", || async {
+        let looked = depot.tool(&["doctor", "--part", "lag"]).await.unwrap();
+        let said = String::from_utf8_lossy(&looked.stdout);
+        looked.status.success() && said.contains(&depot.topics().projector_group(2))
+    })
+    .await;
 }
 
 /// What the page shows as printed by that command: all but the line that calls it.

@@ -48,7 +48,7 @@ async fn a_persons_data_are_told_and_erased_as_the_page_says() {
         assert!(told.contains(part), "{part} is not told:\n{told}");
     }
     shell.run(PAGE, &marked(PAGE, "tested: erasure")).await;
-    let text = "SELECT count(*) FROM command.items WHERE id = $1::uuid AND deleted AND name = 'erased' AND description IS NULL";
+    let text = "SELECT count(*) FROM command.items WHERE id = $1::uuid AND deleted AND name = 'erased' AND description = ''";
     assert_eq!(count(&depot, text, &item).await, 1);
     wait_until("its files go", || async {
         let show = ["saga", "show", "item_deletion", &item, "--json"];

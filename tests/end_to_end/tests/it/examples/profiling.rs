@@ -17,5 +17,5 @@ async fn profiles_are_taken_as_the_page_says() {
     shell.set("MEANWHILE", "1");
     let said = shell.run(PAGE, &marked(PAGE, "tested")).await;
     assert!(said.contains("Type: cpu"), "{said}");
-    assert_eq!(said.matches("Type: inuse_space").count(), 2, "{said}");
+    assert!(said.contains("Type: inuse_space"), "{said}");
 }
