@@ -1,9 +1,11 @@
 //! docs/privacy.md: what is told of a person, and what can be erased.
 
 use depot_end_to_end::Depot;
+use depot_proto::v1::{self, command_service_client::CommandServiceClient};
 use depot_service::auth::Role;
 use depot_test_stack::wait_until;
 use serde_json::json;
+use tonic::Request;
 
 use super::{page::marked, shell::Shell};
 
@@ -23,6 +25,7 @@ async fn a_persons_data_are_told_and_erased_as_the_page_says() {
         .upload(&item, "alice.txt", b"what she wrote".to_vec())
         .await
         .unwrap();
+    create_over_grpc(&depot).await;
     // Created, and the file attached.
     let seen = "SELECT count(*) FROM read.items WHERE id = $1::uuid AND version >= 2";
     wait_until("the views have it", || async {
@@ -43,7 +46,8 @@ async fn a_persons_data_are_told_and_erased_as_the_page_says() {
         // By the statements.
         "| where she lives |",
         "| alice.txt",
-        "/api/v1/items",
+        "POST /api/v1/items",
+        "gRPC /depot.v1.CommandService/CreateItem",
     ] {
         assert!(told.contains(part), "{part} is not told:\n{told}");
     }
@@ -58,6 +62,23 @@ async fn a_persons_data_are_told_and_erased_as_the_page_says() {
         String::from_utf8_lossy(&shown.stdout).contains("\"completed\"")
     })
     .await;
+}
+
+/// Its kept answer is no text, as those of REST are.
+async fn create_over_grpc(depot: &Depot) {
+    let mut create = Request::new(v1::CreateItemRequest {
+        item: Some(v1::ItemContent {
+            name: "Alice's tandem".to_owned(),
+            ..v1::ItemContent::default()
+        }),
+    });
+    let token = format!("Bearer {}", depot.token("alice", Role::Writer));
+    for (name, value) in [("authorization", token.as_str()), ("idempotency-key", "k")] {
+        create.metadata_mut().insert(name, value.parse().unwrap());
+    }
+    let url = depot.command_grpc_url();
+    let mut commands = CommandServiceClient::connect(url).await.unwrap();
+    commands.create_item(create).await.unwrap();
 }
 
 async fn count(depot: &Depot, statement: &'static str, id: &str) -> i64 {
