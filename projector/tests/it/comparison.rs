@@ -123,6 +123,7 @@ async fn rows_that_differ_are_named_and_keep_the_version_from_serving_until_that
             ("items", 1, vec![one]),
             ("item_history", 1, vec![two]),
             ("uploads", 1, vec![requested]),
+            ("declared_aggregates", 0, vec![]),
             ("tag_statistics", 1, vec!["y".to_owned()]),
             ("owner_statistics", 0, vec![]),
         ]

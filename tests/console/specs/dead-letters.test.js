@@ -18,11 +18,15 @@ after(() => browser.close());
 for (const [width, viewport] of WIDTHS) {
   test(`a letter is inspected, and discarded with a note after a question (${width})`, async () => {
     const { page, close } = await openPage(browser, { viewport, hash: "#/dead-letters" });
-    await page.getByLabel("Key").fill(`${mark}-${viewport.width}`);
-    await page.locator("tbody tr").first().waitFor();
-    await until("the filter has been answered", async () => (await page.locator("tbody tr").count()) < 10);
+    // One of the thousand.
+    const letter = viewport.width % 1_000;
+    await page.getByLabel("Key").fill(`${mark}-${letter}`);
+    await until("the filter has been answered", async () => {
+      const rows = await page.locator("tbody tr").count();
+      return rows > 0 && rows < 10;
+    });
     await page.locator("tbody th a").first().click();
-    await page.getByText(`"nome": ${viewport.width}`).waitFor();
+    await page.getByText(`"nome": ${letter}`).waitFor();
     await page.getByRole("button", { name: "Bytes" }).click();
     await page.getByText("7b 22 6e 6f 6d 65 22").waitFor();
     await page.getByRole("heading", { name: "Headers" }).waitFor();
@@ -82,8 +86,8 @@ test("sagas are listed by state, each with its steps", async () => {
   if (await page.locator("tbody th a").count() > 0) {
     await page.locator("tbody th a").first().click();
     await page.locator("[data-step-state=done]").first().waitFor();
+    await page.goBack();
   }
-  await page.goBack();
   await page.getByRole("button", { name: "stuck", exact: true }).click();
   await page.locator("[aria-busy=false]").waitFor();
   await close();

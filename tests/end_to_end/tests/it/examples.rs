@@ -15,7 +15,7 @@ use std::{collections::BTreeMap, fs, io::Write as _};
 use self::page::{Block, blocks, pages, root};
 
 /// Who executes the blocks with a mark: page, mark, file, and what that file has that looks for them.
-const EXECUTED: [(&str, &str, &str, &str); 18] = [
+const EXECUTED: [(&str, &str, &str, &str); 19] = [
     (
         "README.md",
         "tested",
@@ -57,6 +57,12 @@ const EXECUTED: [(&str, &str, &str, &str); 18] = [
         "tested: projection",
         "tests/end_to_end/tests/it/examples/operations.rs",
         "marked(PAGE, \"tested: projection\")",
+    ),
+    (
+        "docs/operations.md",
+        "tested: pipeline",
+        "tests/end_to_end/tests/it/examples/operations.rs",
+        "marked(PAGE, \"tested: pipeline\")",
     ),
     (
         "docs/operations.md",
@@ -129,6 +135,12 @@ const EXECUTED: [(&str, &str, &str, &str); 18] = [
 const CHECKED: (&str, &str, &str) = ("checked", "deploy/check/documents.py", "<!-- checked -->");
 /// What the exhibits tell, of which each compares its own block.
 const EXHIBITS: (&str, &str, &str) = ("docs/outbox.md", "exhibit: ", "tests/exhibits/tests/it/story.rs");
+/// Whose blocks are steps, each of which says itself where it goes; and who takes them.
+const STEPS: (&str, &str, &str) = (
+    "docs/your-own-aggregate.md",
+    "tests/end_to_end/tests/it/own_aggregate.rs",
+    "your-own-aggregate.md",
+);
 /// Where the examples are listed that nothing executes, under a heading of their own.
 const LIST: (&str, &str) = ("docs/contracts.md", "## Examples");
 const MOST_LISTED: usize = 5;
@@ -177,6 +189,7 @@ fn kind_of(page: &str, block: &Block, listed: &[(String, String)]) -> Result<Kin
         return match block.language.as_str() {
             "mermaid" => Ok(Kind::Diagram),
             "text" => Ok(Kind::Printed),
+            "rust" | "proto" if page == STEPS.0 => Ok(Kind::Executed),
             _ if rows.any(|(of, begins)| of == page && block.text.starts_with(begins.as_str())) => {
                 Ok(Kind::Listed)
             }
@@ -243,7 +256,7 @@ fn every_mark_is_looked_for_by_the_test_that_is_named() {
             "{file} does not look for `{mark}` in {page}"
         );
     }
-    assert!(source(CHECKED.1).contains(CHECKED.2));
+    assert!(source(CHECKED.1).contains(CHECKED.2) && source(STEPS.1).contains(STEPS.2));
     assert!(source(EXHIBITS.2).contains(EXHIBITS.0) && source(EXHIBITS.2).contains(EXHIBITS.1));
 }
 

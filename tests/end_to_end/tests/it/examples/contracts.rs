@@ -33,7 +33,7 @@ async fn an_import_is_answered_as_the_page_shows() {
     let answer = reqwest::Client::new()
         .post(format!("{}/api/v1/items:import", depot.command_url()))
         .bearer_auth(depot.token("alice", Role::Writer))
-        .header("Idempotency-Key", "an import")
+        .header("Idempotency-Key", "an-import")
         .header("Content-Type", "application/x-ndjson")
         .body(lines.text)
         .send()

@@ -55,6 +55,18 @@ async fn letters_sagas_and_the_outbox_are_dealt_with_as_the_page_says() {
     }
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn the_whole_at_work_is_asked_for_as_the_page_says() {
+    let depot = Depot::start().await.unwrap();
+    let mut shell = Shell::on(&depot);
+    shell.set("TOKEN", depot.token("olivia", Role::Admin));
+    let said = shell.run(PAGE, &marked(PAGE, "tested: pipeline")).await;
+    assert!(
+        said.contains("\"stages\"") && said.contains("\"outbox\""),
+        "{said}"
+    );
+}
+
 /// An upload that is over, in a saga that is said to be stuck.
 async fn stuck_upload(depot: &Depot) -> String {
     let alice = depot.client("alice", Role::Writer);
