@@ -66,6 +66,9 @@ lint_what_is_built() {
     export CARGO_BUILD_RUSTC_WORKSPACE_WRAPPER=clippy-driver CLIPPY_ARGS=-D__CLIPPY_HACKERY__warnings__CLIPPY_HACKERY__
 }
 
+# Most tests wait for services most of the time: one more at once than a machine of two cores would take by itself.
+export RUST_TEST_THREADS=${RUST_TEST_THREADS:-$(($(nproc) + 1))}
+
 run_tests() { # ARGUMENT…
     cargo test --locked --no-fail-fast "$@" 2>&1 | tee -a "$TEST_LOG"
 }

@@ -1,5 +1,6 @@
 //! docs/backup.md: views that are emptied, and come back from the log.
 
+use crate::long::is_left_out;
 use depot_end_to_end::{Depot, Service};
 use depot_service::auth::Role;
 use depot_test_stack::wait_until;
@@ -11,6 +12,9 @@ pub const PAGE: &str = "docs/backup.md";
 
 #[tokio::test(flavor = "multi_thread")]
 async fn views_are_built_again_in_their_place_as_the_page_says() {
+    if is_left_out("the examples of docs/backup.md") {
+        return;
+    }
     let mut depot = Depot::start().await.unwrap();
     let alice = depot.client("alice", Role::Writer);
     for name in ["one", "two", "three"] {
