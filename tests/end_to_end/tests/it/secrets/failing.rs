@@ -36,6 +36,8 @@ fn planted(
             format!("{MARK}-cursor-secret-of-more-than-32-bytes"),
         ),
         ("JWT_JWKS_URL", format!("http://127.0.0.1:1/keys?key={MARK}")),
+        // Whose tokens are signed by others gives out none.
+        ("DEV_TOKEN_ENABLED", "false".to_owned()),
         ("REDIS_ADDR", format!("redis://:{MARK}-redis@{redis}/0")),
         ("KAFKA_BROKERS", kafka.to_owned()),
         ("KAFKA_SECURITY_PROTOCOL", "sasl_plaintext".to_owned()),
