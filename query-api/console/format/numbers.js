@@ -1,6 +1,7 @@
 // Numbers with as many digits as tell something, and so many that nothing jumps while they change.
-const WHOLE = new Intl.NumberFormat(undefined, { maximumFractionDigits: 0 });
-const TENTHS = new Intl.NumberFormat(undefined, { minimumFractionDigits: 1, maximumFractionDigits: 1 });
+// Nothing that is counted is less than nothing: a zero has no sign, whatever sum it comes from.
+const WHOLE = new Intl.NumberFormat(undefined, { maximumFractionDigits: 0, signDisplay: "negative" });
+const TENTHS = new Intl.NumberFormat(undefined, { minimumFractionDigits: 1, maximumFractionDigits: 1, signDisplay: "negative" });
 
 export const count = (value) => (isKnown(value) ? WHOLE.format(value) : "–");
 const tenths = (value) => (Math.abs(value) < 100 ? TENTHS : WHOLE).format(value);
