@@ -21,7 +21,7 @@ async fn a_persons_data_are_told_and_erased_as_the_page_says() {
     let alice = depot.client("alice", Role::Writer);
     let body = json!({"name": "Alice's bicycle", "description": "where she lives"});
     let item = alice
-        .create_item("a key of hers", &body)
+        .create_item("a-key-of-hers", &body)
         .await
         .unwrap()
         .text("id");
