@@ -97,7 +97,7 @@ plant "a secret without that key" "has no JWT_SECRETS" $KUBERNETES 'text.replace
 plant "a command that the tool does not have" "depot has no command tokens" $KUBERNETES 'text.replace("depot:0.1.0 depot token", "depot:0.1.0 depot tokens")'
 plant "a package that the workspace lacks" "the workspace has no depot-tool" $KUBERNETES 'text.replace("cargo build -p depot-cli", "cargo build -p depot-tool")'
 plant "a target that make does not have" "image-pushed" $KUBERNETES 'text.replace("make image-push", "make image-pushed")'
-plant "a field that Kubernetes does not know" "selectors" deploy/helm/depot/templates/_deployment.tpl \
+plant "a field that Kubernetes misses" "'selector' is a required property" deploy/helm/depot/templates/_deployment.tpl \
     'text.replace("selector:", "selectors:", 1)'
 
 printf '\n%s faults planted\n' "$PLANTED"

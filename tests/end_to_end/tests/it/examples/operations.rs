@@ -12,6 +12,7 @@ use super::{
     page::{blocks, marked},
     shell::Shell,
 };
+use crate::verify;
 
 const PAGE: &str = "docs/operations.md";
 /// Of an item and of an aggregate that there are not.
@@ -92,14 +93,20 @@ async fn stuck_upload(depot: &Depot) -> String {
         .text("id");
     alice.abort_upload(&upload).await.unwrap();
     // What the uploader answers would end it once more.
-    wait_until("it is over", || async {
-        let state = "SELECT count(*) FROM command.sagas WHERE saga_id = $1::uuid AND state = 'compensated'";
-        let found: i64 = sqlx::query_scalar(state)
+    wait_until("the uploader has heard of it", || async {
+        let receipts = "SELECT count(*) FROM uploader.receipts WHERE upload_id = $1::uuid";
+        let receipts: i64 = sqlx::query_scalar(receipts)
             .bind(&upload)
             .fetch_one(&depot.database)
             .await
             .unwrap();
-        found == 1
+        receipts == 1
+    })
+    .await;
+    verify::quiet(depot).await;
+    wait_until("all groups have read all that there is", || async {
+        let behind = ["doctor", "--part", "lag", "--patience", "0"];
+        depot.tool(&behind).await.unwrap().status.success()
     })
     .await;
     sqlx::query("UPDATE command.sagas SET state = 'stuck', step = 'removing' WHERE saga_id = $1::uuid")
