@@ -9,7 +9,7 @@ use tokio::{io::AsyncWriteExt as _, net::TcpStream};
 
 use crate::{
     client::{Request, Response},
-    service::{Service, new_key, token},
+    service::{Service, metric, new_key, token},
 };
 
 const PATH: &str = "/api/v1/items:batch";
@@ -139,14 +139,15 @@ async fn a_key_of_its_own_names_an_item_wherever_it_stands_and_nothing_elsewhere
         .key("a")
         .json(json!({ "items": [own] }));
     assert_eq!(statuses(&results(bob.send().await)), [201]);
-    for key in ["a1", "a-1", "a/1"] {
+    // The second of the first batch has the key of its place.
+    for key in ["a2", "a-2", "a/2", "a:2", "a.2"] {
         let item = json!({"name": "x", "idempotency_key": key});
         assert_eq!(
             statuses(&results(batch(&service, "d", json!([item])).send().await)),
             [201]
         );
     }
-    assert_eq!(service.counts().await["items"], 8);
+    assert_eq!(service.counts().await["items"], 10);
 }
 
 #[tokio::test]
@@ -331,4 +332,32 @@ async fn a_batch_waits_for_places_and_leaves_some_to_others() {
         service.item("bob").await;
     }
     assert_eq!(statuses(&results(sent.await.unwrap())), [201; 60]);
+}
+
+#[tokio::test]
+async fn an_item_of_a_batch_comes_again_where_others_have_all_places() {
+    const REFUSED: &str = r#"depot_bulkhead_refused_total{bulkhead="grouped commands"#;
+    let service = Service::start_with(&[
+        ("COMMAND_GROUP_MAX_SIZE", "2"),
+        ("COMMAND_GROUP_LANES", "1"),
+        ("MAX_GROUPED_COMMANDS", "1"),
+    ])
+    .await;
+    let mut holder = service.pool.begin().await.unwrap();
+    sqlx::query("LOCK TABLE command.items IN SHARE MODE")
+        .execute(&mut *holder)
+        .await
+        .unwrap();
+    let alone = service.by("bob", "POST", "/api/v1/items").key(&new_key());
+    let alone = tokio::spawn(alone.json(json!({"name": "alone"})).send());
+    service.somebody_waits().await;
+    let before = metric(&service, REFUSED).await;
+    let sent = tokio::spawn(batch(&service, "k", named(3)).send());
+    wait_until("an item of the batch is refused", || async {
+        metric(&service, REFUSED).await > before
+    })
+    .await;
+    holder.rollback().await.unwrap();
+    alone.await.unwrap().expect(201);
+    assert_eq!(statuses(&results(sent.await.unwrap())), [201; 3]);
 }

@@ -203,6 +203,28 @@ async fn a_line_that_is_too_long_ends_the_import_and_says_so() {
 }
 
 #[tokio::test]
+async fn what_is_still_sent_when_an_import_has_ended_is_passed_over() {
+    let service = Service::start_with(&[("MAX_BODY_BYTES", "1024")]).await;
+    // For two seconds only, which a client that is not let run may miss.
+    for _ in 0..10 {
+        let (mut sender, mut reader) = Import::begin(&service, "k").await.split();
+        sender.send(&"x".repeat(1_100)).await;
+        let end = reader.line().await.unwrap();
+        assert_eq!(end["problem"]["type"], "/problems/line-too-long");
+        let mut sent = Ok(());
+        for _ in 0..16 {
+            sent = sent.and(sender.try_send(&named(100)).await);
+        }
+        if sent.is_ok() {
+            sender.finish().await;
+            assert_eq!(reader.line().await, None);
+            return;
+        }
+    }
+    panic!("the connection is reset under who still sends");
+}
+
+#[tokio::test]
 async fn what_is_no_import_is_refused_before_a_line_is_read() {
     let service = Service::start().await;
     let before = service.counts().await;

@@ -48,6 +48,11 @@ impl Figures {
     }
 }
 
+/// All together, and 0 of nothing: what the standard library adds up of nothing is written as -0.0.
+pub fn total(counts: impl Iterator<Item = f64>) -> f64 {
+    counts.fold(0.0, |sum, count| sum + count)
+}
+
 /// Of a counter at two moments: how much it grew in a second. A process that began anew counts from 0.
 pub fn rate(earlier: Option<f64>, later: Option<f64>, between: Duration) -> Option<f64> {
     let (later, seconds) = (later?, between.as_secs_f64());
@@ -176,5 +181,11 @@ mod tests {
         assert_eq!(figures.sum("lag", &[("group", "b")]), Some(4.0));
         assert_eq!(figures.sum("lag", &[("group", "c")]), None);
         assert_eq!(figures.max("lag"), Some(4.0));
+    }
+
+    #[test]
+    fn nothing_adds_up_to_a_zero_without_a_sign() {
+        assert!(total([].into_iter()).is_sign_positive());
+        assert_eq!(total([1.0, 2.0].into_iter()), 3.0);
     }
 }

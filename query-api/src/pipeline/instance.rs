@@ -8,7 +8,7 @@ use tokio::time::Instant;
 
 use super::{
     figures::{Buckets, Figures, rate},
-    picture::{Instance, StageState},
+    picture::{ServiceInstance, StageState},
 };
 
 /// Beyond this, and twice without an answer, a process is taken for one that does not run.
@@ -123,7 +123,7 @@ impl Heard {
     }
 
     /// For the picture.
-    pub fn shown(&self, now: Instant) -> Instance {
+    pub fn shown(&self, now: Instant) -> ServiceInstance {
         let is_silent = self.is_silent(now);
         let beat = self.last.as_ref().map(|(_, _, beat)| beat);
         let figures = self.figures(now);
@@ -153,7 +153,7 @@ impl Heard {
                 Some(format!("it waits for {}", parts.join("; ")))
             }
         };
-        Instance {
+        ServiceInstance {
             instance: beat.map(|beat| beat.instance.clone()),
             address: self.address.to_string(),
             version: beat.map(|beat| beat.version.clone()),

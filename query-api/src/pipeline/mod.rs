@@ -27,8 +27,8 @@ mod watcher;
 
 pub use addresses::AdminAddresses;
 pub use picture::{
-    DeadLetters, Instance, Picture, SagaCount, Series, StageEvent, StageFigure, StageName, StagePicture,
-    StageSetting, StageState, Unit,
+    DeadLetters, Picture, SagaCount, Series, ServiceInstance, StageEvent, StageFigure, StageName,
+    StagePicture, StageSetting, StageState, Unit,
 };
 pub use stores::Stores;
 pub use watcher::Pipeline;

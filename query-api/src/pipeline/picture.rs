@@ -64,7 +64,7 @@ pub struct StagePicture {
     /// The file in the repository to begin to read at.
     pub source: &'static str,
     /// Processes of it; none where it is no process of this system.
-    pub instances: Vec<Instance>,
+    pub instances: Vec<ServiceInstance>,
     pub figures: Vec<StageFigure>,
     pub settings: Vec<StageSetting>,
     /// When its state changed, the newest first; at most 20.
@@ -73,7 +73,7 @@ pub struct StagePicture {
 
 /// One process.
 #[derive(Debug, Clone, Serialize, ToSchema)]
-pub struct Instance {
+pub struct ServiceInstance {
     /// None if it was never heard.
     pub instance: Option<String>,
     /// Of its admin port.

@@ -8,7 +8,7 @@ use tokio::time::Instant;
 use super::{
     figures::{Buckets, Figures},
     instance::Heard,
-    picture::{Instance, StageFigure, StageName, StageSetting, StageState, Unit},
+    picture::{ServiceInstance, StageFigure, StageName, StageSetting, StageState, Unit},
     stores::Answers,
 };
 
@@ -40,7 +40,7 @@ pub struct Judged {
     pub verdict: Verdict,
     pub figures: Vec<StageFigure>,
     pub settings: Vec<StageSetting>,
-    pub instances: Vec<Instance>,
+    pub instances: Vec<ServiceInstance>,
 }
 
 /// A figure's name, and the counter with labels that it is the rate of.
@@ -102,7 +102,7 @@ impl<'a> Crew<'a> {
     }
 
     /// For the picture, each with its own rates.
-    pub fn shown(self, rates: &[Rate<'_>]) -> Vec<Instance> {
+    pub fn shown(self, rates: &[Rate<'_>]) -> Vec<ServiceInstance> {
         let one = |one: &Heard| {
             let mut shown = one.shown(self.now);
             let rates = rates.iter();

@@ -256,3 +256,47 @@ impl Stream for WatchStream {
         Poll::Ready(Some(Err(end)))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use futures::StreamExt as _;
+
+    use super::*;
+
+    /// What a reader has of a stream that ended while two messages were waiting for it.
+    async fn read_after(end: WatchEnd) -> Vec<Result<String, WatchEnd>> {
+        let (send, receive) = mpsc::channel(BUFFERED);
+        for token in ["a", "b"] {
+            let message = WatchMessage {
+                resume_token: token.to_owned(),
+                change: None,
+            };
+            send.try_send(message).unwrap();
+        }
+        drop(send);
+        let stream = WatchStream {
+            receive,
+            end: Arc::new(OnceLock::from(end)),
+            ended: false,
+        };
+        let token = |message: WatchMessage| message.resume_token;
+        stream.map(|message| message.map(token)).collect().await
+    }
+
+    #[tokio::test]
+    async fn who_may_not_read_on_is_not_told_what_was_waiting() {
+        let read = read_after(WatchEnd::TokenExpired).await;
+        assert!(matches!(read[..], [Err(WatchEnd::TokenExpired)]), "{read:?}");
+        let read = read_after(WatchEnd::SlowReader).await;
+        assert!(matches!(read[..], [Err(WatchEnd::SlowReader)]), "{read:?}");
+    }
+
+    #[tokio::test]
+    async fn what_was_waiting_is_told_before_a_service_stops() {
+        let read = read_after(WatchEnd::Stopping).await;
+        assert!(
+            matches!(&read[..], [Ok(a), Ok(b), Err(WatchEnd::Stopping)] if a == "a" && b == "b"),
+            "{read:?}"
+        );
+    }
+}

@@ -117,7 +117,7 @@ mod tests {
         },
     };
 
-    use depot_service::ndjson;
+    use depot_service::{ndjson, problem::Problem};
     use futures::stream;
     use http::StatusCode;
     use serde_json::{Value, json};
@@ -142,6 +142,18 @@ mod tests {
 
     async fn created(number: u64, _: Vec<u8>) -> OutcomeBody {
         OutcomeBody::new(number, &Answer::json(StatusCode::CREATED, &json!({"n": number})))
+    }
+
+    fn refused(number: u64) -> OutcomeBody {
+        OutcomeBody::new(number, &Answer::problem(Problem::overloaded(), "/here"))
+    }
+
+    /// As a line that is under way while others are read.
+    async fn created_later(number: u64, line: Vec<u8>) -> OutcomeBody {
+        for _ in 0..AT_ONCE {
+            tokio::task::yield_now().await;
+        }
+        created(number, line).await
     }
 
     /// Pieces of a line each, that are counted when they are read.
@@ -180,11 +192,14 @@ mod tests {
             for _ in 0..number % 5 {
                 tokio::task::yield_now().await;
             }
-            created(number, line).await
+            match number % 4 {
+                0 => refused(number),
+                _ => created(number, line).await,
+            }
         };
         let (done, ended) = pump(&mut Lines::new(pieces, 10), &out, &limits(LONG), work).await;
         assert_eq!(ended, Ended::Whole);
-        assert_eq!((done.lines, done.created), (40, 40));
+        assert_eq!((done.lines, done.created), (40, 30));
         drop(out);
         assert_eq!(reading.await.unwrap(), (1..=40).collect::<Vec<_>>());
     }
@@ -234,25 +249,31 @@ mod tests {
         let short = Duration::from_millis(10);
         let body = |text: &'static [u8]| stream::iter([Ok::<_, &str>(Bytes::from_static(text))]);
         for (text, expected, lines) in [
-            (&b"a\n \r\n\nb"[..], Ended::Whole, 2),
-            (b"a\nlonger than ten\nb\n", Ended::TooLong(2), 1),
+            (&b"a\n \r\n\nb"[..], Ended::Whole, &[1, 4][..]),
+            (b"a\nlonger than ten\nb\n", Ended::TooLong(2), &[1]),
         ] {
             let (out, stream) = ndjson::lines(LONG);
-            let (done, ended) = pump(&mut Lines::new(body(text), 10), &out, &limits(LONG), created).await;
-            assert_eq!((done.lines, ended), (lines, expected));
+            let (done, ended) = pump(
+                &mut Lines::new(body(text), 10),
+                &out,
+                &limits(LONG),
+                created_later,
+            )
+            .await;
+            assert_eq!((done.lines, ended), (lines.len() as u64, expected));
             drop(out);
-            assert_eq!(numbers(stream).await.len() as u64, lines);
+            assert_eq!(numbers(stream).await, lines);
         }
         let (out, _stream) = ndjson::lines(LONG);
         let broken = body(b"a\nb").chain(stream::iter([Err("gone")]));
-        let (done, ended) = pump(&mut Lines::new(broken, 10), &out, &limits(LONG), created).await;
+        let (done, ended) = pump(&mut Lines::new(broken, 10), &out, &limits(LONG), created_later).await;
         assert_eq!((done.lines, ended), (1, Ended::Broken));
         let silent = body(b"a\nb").chain(stream::pending());
-        let (done, ended) = pump(&mut Lines::new(silent, 10), &out, &limits(short), created).await;
+        let (done, ended) = pump(&mut Lines::new(silent, 10), &out, &limits(short), created_later).await;
         assert_eq!((done.lines, ended), (1, Ended::Silent));
         let stopped = limits(LONG);
         stopped.stop.cancel();
-        let (done, ended) = pump(&mut Lines::new(body(b"a\n"), 10), &out, &stopped, created).await;
+        let (done, ended) = pump(&mut Lines::new(body(b"a\n"), 10), &out, &stopped, created_later).await;
         assert_eq!((done.lines, ended), (0, Ended::Stopping));
     }
 

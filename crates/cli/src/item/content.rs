@@ -158,5 +158,11 @@ mod tests {
             body,
             json!({"name": "a", "tags": ["x", "y"], "attributes": {"gears": 7}})
         );
+        let named = Content {
+            tags: Vec::new(),
+            attributes: Vec::new(),
+            ..content
+        };
+        assert_eq!(named.body().await.unwrap(), r#"{"name":"a"}"#);
     }
 }

@@ -85,6 +85,7 @@ mod tests {
         // No id and row run together with another id and row.
         let id = |text: &str| text.parse::<LoadId>().unwrap();
         assert_ne!(id("a-1").key(2), id("a").key(12));
+        assert_ne!(id("a1").key(2), id("a").key(12));
         assert_eq!(one.to_string().len(), ID_DIGITS);
         std::fs::remove_dir_all(&folder).unwrap();
     }

@@ -6,6 +6,7 @@ mod services;
 mod stores;
 
 use super::{
+    figures::total,
     picture::{DeadLetters, SagaCount},
     series::Point,
     stage::{Judged, World},
@@ -59,11 +60,11 @@ pub fn point(stages: &[Judged], letters: &[DeadLetters], sagas: &[SagaCount]) ->
         ("streams_open", of(S::QueryApi, "streams_open")),
         (
             "dead_letters_open",
-            of(S::DeadLetters, "open").map(|_| letters.iter().map(|letters| letters.open).sum()),
+            of(S::DeadLetters, "open").map(|_| total(letters.iter().map(|letters| letters.open))),
         ),
         (
             "sagas_open",
-            of(S::Saga, "running").map(|_| sagas.iter().map(|sagas| sagas.open).sum()),
+            of(S::Saga, "running").map(|_| total(sagas.iter().map(|sagas| sagas.open))),
         ),
     ])
 }

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::pipeline::{
+    figures::total,
     picture::{DeadLetters, SagaCount, StageName, StageState, Unit},
     stage::{Crew, Judged, World, degraded_if, figure, worse},
 };
@@ -53,7 +54,7 @@ pub fn saga(world: &World<'_>) -> Judged {
     let is_known = crew.beats().next().is_some();
     let count = |state: &str| {
         let of_state = sagas.iter().filter(|count| count.state == state);
-        is_known.then(|| of_state.map(|count| count.open).sum::<f64>())
+        is_known.then(|| total(of_state.map(|count| count.open)))
     };
     let stuck = count("stuck").unwrap_or(0.0);
     let stopped = crew.stopped_partitions(Some(&world.groups.saga));
@@ -95,7 +96,7 @@ pub fn saga(world: &World<'_>) -> Judged {
 pub fn letters(world: &World<'_>) -> Judged {
     let letters = dead_letters(world);
     let is_known = world.command_api.beats().next().is_some();
-    let open: f64 = letters.iter().map(|letters| letters.open).sum();
+    let open = total(letters.iter().map(|letters| letters.open));
     let oldest = letters.iter().filter_map(|letters| letters.oldest_seconds);
     let groups: Vec<_> = letters
         .iter()

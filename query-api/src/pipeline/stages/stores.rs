@@ -15,7 +15,7 @@ pub fn views(world: &World<'_>) -> Judged {
     let reads = world.query_api.rate(READS, &[("layer", "postgres")]);
     Judged {
         name: StageName::Views,
-        title: "views (Postgres)",
+        title: "Postgres views",
         source: "projector/src/postgres_writer.rs",
         verdict: verdict(answer),
         figures: vec![
@@ -37,7 +37,7 @@ pub fn cache(world: &World<'_>) -> Judged {
     let pending = world.projector.max("depot_projector_cache_pending_rows");
     Judged {
         name: StageName::Cache,
-        title: "cache (Redis)",
+        title: "Redis cache",
         source: "projector/src/redis_writer.rs",
         verdict: worse(verdict(answer), unreached),
         figures: vec![

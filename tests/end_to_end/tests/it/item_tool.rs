@@ -1,9 +1,11 @@
 //! `depot item`, as a person and as a script use it.
 
-use std::{path::PathBuf, process::Output};
+use std::{collections::BTreeSet, path::PathBuf, process::Output};
 
 use depot_end_to_end::{Depot, Service};
 use depot_service::auth::Role;
+use depot_test_stack::wait_until;
+use reqwest::Method;
 use serde_json::{Value, json};
 
 /// The tool with a token of that role for alice.
@@ -92,6 +94,10 @@ async fn an_item_is_created_read_at_once_changed_told_of_and_deleted() {
     for member in ["id", "name", "tags", "attributes", "owner", "version_token"] {
         assert_eq!(read[member], created[member], "{member}");
     }
+    // Never what is older than was asked for.
+    let ahead = ["get", &id, "--min-version", "2", "--wait", "0", "--patience", "0"];
+    let (code, behind) = ask(&depot, &ahead).await;
+    assert_ne!(code, 0, "{behind}");
     let shown = run(&depot, &["get", &id, "--min-version", "1"]).await;
     assert!(shown.status.success(), "{shown:?}");
     let text = out(&shown);
@@ -216,6 +222,48 @@ async fn a_list_is_one_document_or_all_of_it_as_it_comes() {
     assert_eq!(
         names(&done(&depot, &["list", "--query", "nothing of it"]).await),
         [""; 0]
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_list_of_more_than_a_page_is_read_to_its_end() {
+    const ITEMS: usize = 250;
+    let depot = Depot::start().await.unwrap();
+    let alice = depot.client("alice", Role::Writer);
+    let items: Vec<_> = (0..ITEMS).map(|n| json!({"name": format!("{n}")})).collect();
+    let batch = alice
+        .command(Method::POST, "/api/v1/items:batch")
+        .header("Idempotency-Key", "many")
+        .json(&json!({"items": items}));
+    let created = alice.send(batch).await.unwrap();
+    assert_eq!(created.json()["created"], ITEMS, "{created:?}");
+    wait_until("all of them are in the views", || async {
+        let count: i64 = sqlx::query_scalar("SELECT count(*) FROM read.items")
+            .fetch_one(&depot.database)
+            .await
+            .unwrap();
+        count == ITEMS as i64
+    })
+    .await;
+    let all = out(&run(&depot, &["list", "--all", "--json"]).await);
+    let ids: Vec<String> = all
+        .lines()
+        .map(|line| id_of(&serde_json::from_str(line).unwrap()))
+        .collect();
+    let distinct: BTreeSet<_> = ids.iter().collect();
+    assert_eq!((ids.len(), distinct.len()), (ITEMS, ITEMS));
+    let table = out(&run(&depot, &["list", "--all"]).await);
+    assert_eq!(table.lines().count(), ITEMS + 1, "the names once, and each item");
+    // More than the API has on a page.
+    let some = done(&depot, &["list", "--limit", "230"]).await;
+    let first: Vec<String> = some["items"].as_array().unwrap().iter().map(id_of).collect();
+    assert_eq!(first, ids[..230]);
+    let cursor = some["next_cursor"].as_str().unwrap();
+    let rest = done(&depot, &["list", "--limit", "230", "--cursor", cursor]).await;
+    let last: Vec<String> = rest["items"].as_array().unwrap().iter().map(id_of).collect();
+    assert_eq!(
+        (last.as_slice(), &rest["next_cursor"]),
+        (&ids[230..], &Value::Null)
     );
 }
 

@@ -6,6 +6,7 @@ use std::{
     collections::BTreeSet,
     path::PathBuf,
     process::{Output, Stdio},
+    time::Duration,
 };
 
 use depot_end_to_end::{Depot, built_program};
@@ -171,6 +172,10 @@ async fn killed_twice(scene: &Scene, rows: usize) {
         outcome["found"].as_i64().unwrap() > 0,
         "what was under way was found: {outcome}"
     );
+    assert!(
+        outcome["rows"].as_i64().unwrap() < rows_64,
+        "it goes on from the journal: {outcome}"
+    );
     assert_eq!(scene.items().await, (rows_64, rows_64), "each row once");
     let keys = scene.door.keys();
     assert_eq!(keys.len(), rows, "a key a row");
@@ -237,6 +242,77 @@ async fn a_load_that_is_killed_twice_goes_on_and_makes_no_item_twice() {
     let (code, outcome) = scene.ask(&[&file]).await;
     assert_eq!((code, &outcome["found"]), (0, &json!(2_000)), "{outcome}");
     assert_eq!(scene.items().await, (2_000, 2_000));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_row_that_hangs_is_not_passed_by() {
+    let scene = Scene::set().await;
+    let file = scene.file("items.ndjson", &ndjson(40));
+    let arguments = [file.as_str(), "--at-once", "8", "--json"];
+    // As if it had not come to the server yet, while those behind it are there.
+    scene.door.hold_back("-1");
+    let mut killed = scene.start(&arguments);
+    wait_until("those beside it are done", || async { scene.door.passed() >= 7 }).await;
+    // Long enough for a line of the journal.
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    assert!(killed.try_wait().unwrap().is_none(), "it waits for the first");
+    signal(&killed, "KILL").await;
+    killed.wait().await.unwrap();
+    scene.door.hold_back_nothing();
+    let (code, outcome) = scene.ask(&arguments[..1]).await;
+    assert_eq!((code, &outcome["created"]), (0, &json!(40)), "{outcome}");
+    assert_eq!(scene.items().await, (40, 40));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_load_that_was_cut_off_at_once_knows_how_old_its_keys_are() {
+    let scene = Scene::set().await;
+    let file = scene.file("items.ndjson", &ndjson(20));
+    scene.door.let_pass(0);
+    let killed = scene.start(&[&file]);
+    wait_until("answers are lost on their way", || async {
+        scene.door.lost() > 0
+    })
+    .await;
+    signal(&killed, "KILL").await;
+    killed.wait_with_output().await.unwrap();
+    scene.door.let_pass(usize::MAX);
+
+    // As if it had been a day ago.
+    let path = scene.folder.join("items.ndjson.depot-load");
+    let journal = std::fs::read_to_string(&path).unwrap();
+    let lines = journal.trim_end().split_once('\n');
+    let (about, reached) = lines.expect("a line before anything is sent");
+    let mut reached: Value = serde_json::from_str(reached).unwrap();
+    assert_eq!(reached["row"], 0);
+    reached["at"] = (reached["at"].as_i64().unwrap() - 24 * 3_600).into();
+    std::fs::write(&path, format!("{about}\n{reached}\n")).unwrap();
+    let (code, late) = scene.ask(&[&file]).await;
+    assert_eq!(code, 3, "{late}");
+    let said = late["error"].as_str().unwrap();
+    assert!(said.contains("24 hours ago") && said.contains("--late"), "{said}");
+    assert_eq!(scene.door.passed(), 0, "nothing is sent");
+    let (code, outcome) = scene.ask(&[&file, "--late"]).await;
+    assert_eq!((code, &outcome["created"]), (0, &json!(20)), "{outcome}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_file_that_is_changed_while_it_is_loaded_is_told() {
+    let scene = Scene::set().await;
+    let file = scene.file("items.ndjson", &ndjson(20));
+    scene.door.be_busy(usize::MAX);
+    let load = scene.start(&[&file, "--json"]);
+    wait_until("the file is known", || async {
+        scene.folder.join("items.ndjson.depot-load").exists()
+    })
+    .await;
+    scene.file("items.ndjson", &ndjson(21));
+    scene.door.be_busy(0);
+    let ended = load.wait_with_output().await.unwrap();
+    assert_eq!(ended.status.code(), Some(4), "{ended:?}");
+    let told = json_of(&ended);
+    let said = told["error"].as_str().unwrap();
+    assert!(said.contains("was changed while it was loaded"), "{said}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -38,7 +38,8 @@ async fn a_persons_data_are_told_and_erased_as_the_page_says() {
     .await;
 
     let mut shell = Shell::on(&depot);
-    shell.set("TOKEN", depot.token("olivia", Role::Admin));
+    let token = depot.token("olivia", Role::Admin);
+    shell.set("AUTH", format!("Authorization: Bearer {token}"));
     shell.set("SUBJECT", "alice");
     shell.set("ID", &*item);
     shell.set("UPLOAD", &*upload);

@@ -29,6 +29,8 @@ struct Shared {
     server: String,
     may_pass: AtomicUsize,
     busy: AtomicUsize,
+    /// How the keys end that do not come to the server.
+    held_back: Mutex<Option<String>>,
     seen: Mutex<Seen>,
 }
 
@@ -51,6 +53,7 @@ impl AnswerDoor {
             server: server.to_owned(),
             may_pass: AtomicUsize::new(usize::MAX),
             busy: AtomicUsize::new(0),
+            held_back: Mutex::default(),
             seen: Mutex::default(),
         });
         let routes = Router::new().fallback(pass).with_state(Arc::clone(&shared));
@@ -72,6 +75,16 @@ impl AnswerDoor {
     /// Turns the next requests away, as a busy server does.
     pub fn be_busy(&self, requests: usize) {
         self.shared.busy.store(requests, Ordering::SeqCst);
+    }
+
+    /// Keeps requests whose key ends so from the server, and never answers them.
+    pub fn hold_back(&self, end: &str) {
+        *self.shared.held_back.lock().unwrap() = Some(end.to_owned());
+    }
+
+    /// Lets all go to the server that come from now on.
+    pub fn hold_back_nothing(&self) {
+        *self.shared.held_back.lock().unwrap() = None;
     }
 
     /// Answers that came through.
@@ -121,6 +134,13 @@ async fn pass(
     }
     let header = |name: &str| headers.get(name).unwrap().clone();
     let key = header("idempotency-key").to_str().unwrap().to_owned();
+    let is_held_back = {
+        let end = door.held_back.lock().unwrap();
+        end.as_deref().is_some_and(|end| key.ends_with(end))
+    };
+    if is_held_back {
+        std::future::pending::<()>().await;
+    }
     *door.seen.lock().unwrap().keys.entry(key).or_default() += 1;
     let request = door
         .http
