@@ -1,6 +1,7 @@
 // Where the stack is that is tested, as run.sh says it, and what a test does with it from outside of the page.
 import { spawn } from "node:child_process";
 import { createHmac } from "node:crypto";
+import { createServer } from "node:net";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 
@@ -83,6 +84,42 @@ export function inStack(line, input = "") {
     child.stdin.on("error", () => {});
     child.stdin.end(input);
   });
+}
+
+const freePort = () => new Promise((resolve, reject) => {
+  const server = createServer();
+  server.on("error", reject);
+  server.listen(0, "127.0.0.1", () => {
+    const { port } = server.address();
+    server.close(() => resolve(port));
+  });
+});
+
+// One more query-api on the stack's stores, with settings of its own that depend on where its page is.
+export async function startQueryApi(settingsFor) {
+  const [http, grpc, admin] = await Promise.all([freePort(), freePort(), freePort()]);
+  const url = `http://localhost:${http}`;
+  const settings = {
+    QUERY_API_PORT: http, QUERY_API_GRPC_PORT: grpc, QUERY_API_ADMIN_PORT: admin, QUERY_PUBLIC_URL: url, GRPC_PUBLIC_URL: `http://localhost:${grpc}`,
+    ...await settingsFor(url),
+  };
+  const given = Object.entries(settings).map(([name, value]) => `${name}=${value}`);
+  const line = 'source deploy/native/settings.sh; exec env "$@" "${CARGO_TARGET_DIR:-target}/debug/query-api"';
+  const child = spawn("bash", ["-c", line, "query-api", ...given], { cwd: REPOSITORY, stdio: ["ignore", "pipe", "pipe"] });
+  let said = "";
+  for (const out of [child.stdout, child.stderr]) out.on("data", (part) => { said = (said + part).slice(0, 2_000); });
+  const ended = new Promise((resolve) => { child.on("close", resolve); });
+  await until("query-api is ready", async () => {
+    if (child.exitCode !== null) throw new Error(`query-api ended: ${said}`);
+    return fetch(`http://127.0.0.1:${admin}/readyz`, { signal: AbortSignal.timeout(2_000) }).then(({ ok }) => ok, () => false);
+  });
+  return {
+    url,
+    stop: () => {
+      child.kill();
+      return ended;
+    },
+  };
 }
 
 export const stopProcess = (name) => inStack(`process_stop ${name}`);
