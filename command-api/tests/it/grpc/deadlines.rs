@@ -10,23 +10,30 @@ use crate::service::Service;
 async fn a_call_that_takes_too_long_is_told_so_and_a_repeat_is_told_what_came_of_it() {
     let service = Service::start_with(&[("REQUEST_TIMEOUT_MS", "2000")]).await;
     let mut client = client(&service).await;
-    let id = service.item("alice").await;
-    let mut holder = service.pool.begin().await.unwrap();
-    sqlx::query("SELECT FROM command.items FOR UPDATE")
-        .execute(&mut *holder)
-        .await
-        .unwrap();
-    let ask = || keyed("alice", "k", delete(&id.to_string(), "*"));
-    let late = client.delete_item(ask()).await.unwrap_err();
-    assert_eq!(reason(&late), (Code::Unavailable, "TIMEOUT".into()));
-    assert!(retry_delay(&late).is_some());
-    holder.rollback().await.unwrap();
-    // It goes on though nobody waits: a repeat never does it itself.
-    let told = eventually("a repeat is told what came of it", || async {
-        client.clone().delete_item(ask()).await.ok()
-    });
-    assert!(is_replayed(&told.await));
-    assert_eq!(service.kinds(id).await, ["item.created", "item.deleted"], "once");
+    // On a machine with little time left the first may not come as far as its item, or give up waiting for it, and a repeat then does
+    // it itself. One that ended with its call would leave it to the repeat each time.
+    for _ in 0..10 {
+        let id = service.item("alice").await;
+        let mut holder = service.pool.begin().await.unwrap();
+        sqlx::query("SELECT FROM command.items FOR UPDATE")
+            .execute(&mut *holder)
+            .await
+            .unwrap();
+        let ask = || keyed("alice", &id.to_string(), delete(&id.to_string(), "*"));
+        let late = client.delete_item(ask()).await.unwrap_err();
+        assert_eq!(reason(&late), (Code::Unavailable, "TIMEOUT".into()));
+        assert!(retry_delay(&late).is_some());
+        holder.rollback().await.unwrap();
+        let told = eventually("a repeat is told what came of it", || async {
+            client.clone().delete_item(ask()).await.ok()
+        });
+        let told = told.await;
+        assert_eq!(service.kinds(id).await, ["item.created", "item.deleted"], "once");
+        if is_replayed(&told) {
+            return;
+        }
+    }
+    panic!("a command ends with the call of who waits for it");
 }
 
 #[tokio::test]
