@@ -40,7 +40,7 @@ pub struct Config {
     pub database: DatabaseConfig,
     /// A streaming replica of the database, asked first for what may lag; the pools, limits and TLS of the database's.
     pub read_replica_url: Option<SecretString>,
-    /// The most connections of lists, searches and streams; single reads have `database.max_connections`.
+    /// The most connections of lists and searches; single reads and streams have `database.max_connections`.
     pub search_max_connections: u32,
     /// Lists, searches and statistics that are under way at a time; what comes beyond is refused at once.
     pub max_concurrent_searches: usize,
