@@ -41,6 +41,8 @@ async fn a_dependency_that_is_away_is_dealt_with_as_the_page_says() {
         ("QUERY_API_DATABASE_URL", url.as_str()),
         ("REDIS_ADDR", gates.cache.address()),
         ("UPLOADER_MINIO_ENDPOINT", &gates.store.endpoint),
+        // Tokens are of that issuer alone.
+        ("DEV_TOKEN_ENABLED", "false"),
         ("JWT_JWKS_URL", &keys),
         ("JWT_JWKS_REFRESH_SECONDS", "10"),
         ("JWT_JWKS_MIN_REFRESH_SECONDS", "1"),
