@@ -135,9 +135,12 @@ export function sendGarbage(number, mark) {
   return inStack(`kcat -P -b "$KAFKA_BROKERS" -t "$TOPIC_PREFIX.items.v1" -K : -X partitioner=murmur2_random`, `${lines}\n`);
 }
 
-export async function openLetters() {
-  const { json } = await ask(COMMAND, "POST", "/api/v1/admin/dlq/redrive", {
-    body: JSON.stringify({ filter: {}, dry_run: true }), headers: { "Content-Type": "application/json", "Idempotency-Key": key() },
+function letters(deed, order) {
+  return ask(COMMAND, "POST", `/api/v1/admin/dlq/${deed}`, {
+    body: JSON.stringify(order), headers: { "Content-Type": "application/json", "Idempotency-Key": key() },
   });
-  return json().count;
 }
+
+export const openLetters = async () => (await letters("redrive", { filter: {}, dry_run: true })).json().count;
+// An order to give up whatever there is would be refused.
+export const discardLetters = () => letters("discard", { filter: { topic: `${setting("TOPIC_PREFIX")}.items.v1` }, note: "Sent by a test." });
