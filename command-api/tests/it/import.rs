@@ -2,7 +2,7 @@
 
 mod stream;
 
-use std::fs;
+use std::{fs, time::Duration};
 
 use depot_service::auth::Role;
 use depot_test_stack::wait_until;
@@ -213,6 +213,8 @@ async fn what_is_still_sent_when_an_import_has_ended_is_passed_over() {
         assert_eq!(end["problem"]["type"], "/problems/line-too-long");
         let mut sent = Ok(());
         for _ in 0..16 {
+            // A connection that is closed meanwhile is to be noticed.
+            tokio::time::sleep(Duration::from_millis(10)).await;
             sent = sent.and(sender.try_send(&named(100)).await);
         }
         if sent.is_ok() {
