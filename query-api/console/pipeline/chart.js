@@ -73,7 +73,7 @@ function options(element, unit, lines, setPointed) {
     },
     axes: [
       { ...axis, space: 70, size: 24, grid: { show: false }, values: (_, splits) => splits.map((second) => clock(second * 1000).replace(/:\d\d(?=\D*$)/, "")) },
-      { ...axis, space: 28, size: 48, values: (_, splits) => splits.map((value) => figure(value, unit).filter(Boolean).join(" ").replace(/[.,]0(?= |$)/, "")) },
+      { ...axis, space: 28, size: 58, values: (_, splits) => splits.map((value) => figure(value, unit).filter(Boolean).join(" ").replace(/[.,]0(?= |$)/, "")) },
     ],
     series: [{}, ...lines.map((_, index) => ({
       stroke: computed(index === 0 ? "--accent" : "--chart-second"),
